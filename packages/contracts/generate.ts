@@ -1,0 +1,90 @@
+// Writes abi/*.ts from a fresh build of the contracts, so that TypeScript gets types and bytecode without
+// a compiler. `--check` writes nothing and fails if the committed files differ.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+interface Artifact {
+  abi: Json[]
+  bytecode: { object: string }
+}
+
+const contracts = [
+  { name: 'ClearingHouse', variable: 'clearingHouse', file: 'clearing-house.ts' },
+  { name: 'DevToken', variable: 'devToken', file: 'dev-token.ts' },
+]
+
+const root = import.meta.dirname
+
+const build = (out: string): void => {
+  const manifest = createRequire(import.meta.url).resolve('@foundry-rs/forge/package.json')
+  const forge = join(dirname(manifest), 'bin.mjs')
+  // The compiler shim finds Node on the PATH: make that the Node that runs this.
+  const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [forge, 'build', 'src', '--force', '--out', out, '--cache-path', join(out, 'cache')],
+    { cwd: root, encoding: 'utf8', env: { ...process.env, PATH: path } },
+  )
+  if (status !== 0) throw new Error(`forge build failed:\n${stdout}${stderr}`)
+}
+
+// internalType names Solidity's types and is no use to a caller.
+const strip = (value: Json): Json => {
+  if (Array.isArray(value)) return value.map(strip)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => key !== 'internalType')
+      .map(([key, member]) => [key, strip(member)]),
+  )
+}
+
+const print = (value: Json): string => {
+  if (Array.isArray(value)) return `[${value.map(print).join(', ')}]`
+  if (typeof value === 'string') return `'${value}'`
+  if (value === null || typeof value !== 'object') return String(value)
+  const members = Object.entries(value).map(([key, member]) => `${key}: ${print(member)}`)
+  return `{ ${members.join(', ')} }`
+}
+
+const render = (name: string, variable: string, { abi, bytecode }: Artifact): string => `\
+// Generated from src/${name}.sol by generate.ts; do not edit.
+
+export const ${variable}Abi = [
+${abi.map((entry) => `  ${print(strip(entry))},\n`).join('')}] as const
+
+export const ${variable}Bytecode =
+  '${bytecode.object}' as const
+`
+
+const isCheck = process.argv.includes('--check')
+const out = mkdtempSync(join(tmpdir(), 'freehold-contracts-'))
+try {
+  build(out)
+  for (const { name, variable, file } of contracts) {
+    const artifact = JSON.parse(readFileSync(join(out, `${name}.sol`, `${name}.json`), 'utf8'))
+    const text = render(name, variable, artifact)
+    const path = join(root, 'abi', file)
+    if (!isCheck) {
+      writeFileSync(path, text)
+    } else if (readOrEmpty(path) !== text) {
+      console.error(`abi/${file} is not what src/${name}.sol builds to: run generate.ts`)
+      process.exitCode = 1
+    }
+  }
+} finally {
+  rmSync(out, { recursive: true })
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

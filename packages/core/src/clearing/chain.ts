@@ -1,0 +1,58 @@
+import type { Address, Hex } from 'viem'
+import type { ChannelConfig, House } from './typed-data.ts'
+
+/** A channel as the contract sees it. Amounts in token units. */
+export interface ChannelOnChain {
+  deposit: bigint
+  settled: bigint
+  status: 'none' | 'open' | 'closed'
+  /** Seconds since 1970; 0 while no exit was requested. */
+  exitRequestedAt: number
+}
+
+/** A payer's leave to move `amount` into a channel, submitted by somebody who holds native coin. */
+export interface OpenAuthorization {
+  config: ChannelConfig
+  amount: bigint
+  /** Seconds since 1970. */
+  validAfter: number
+  validBefore: number
+  /** EIP-3009 signature of the payer, whose nonce is bound to the channel id. */
+  signature: Hex
+}
+
+export interface SettlementRow {
+  config: ChannelConfig
+  cumulative: bigint
+  signature: Hex
+}
+
+/** A transaction that is in a block. */
+export interface Mined {
+  hash: Hex
+  blockNumber: bigint
+  gasUsed: bigint
+  /** Paid for it in wei of the native coin. */
+  feeWei: bigint
+}
+
+/** The chain as a device needs it. Never called on the path of an answer. All may throw `ChainError`. */
+export interface Chain {
+  readonly house: House
+  readonly token: Address
+  channel(id: Hex, init?: { signal?: AbortSignal }): Promise<ChannelOnChain>
+  /** Token units in the account's wallet, in the house's ledger, and wei of native coin. */
+  balances(account: Address): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
+  /** Signs an EIP-3009 leave to open; costs nothing and touches no chain state. */
+  authorizeOpen(config: ChannelConfig, amount: bigint): Promise<OpenAuthorization>
+  /** Submits another's leave, paying the gas. @throws ClearingError when the contract would refuse */
+  openWithAuthorization(leave: OpenAuthorization): Promise<Mined>
+  /** Settles what holds and skips what does not. @returns ids that were skipped */
+  settleMany(rows: readonly SettlementRow[]): Promise<Mined & { skipped: Hex[] }>
+  /** Payer only: starts the exit delay. */
+  requestClose(config: ChannelConfig): Promise<Mined>
+  /** Anyone, after the delay. */
+  finalizeClose(config: ChannelConfig): Promise<Mined>
+  /** Moves ledger balance to an address. */
+  withdraw(to: Address, amount: bigint): Promise<Mined>
+}

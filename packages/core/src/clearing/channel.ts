@@ -1,0 +1,72 @@
+import type { Address, Hex } from 'viem'
+import type { Prices } from '../wire/offer.ts'
+import type { ChannelConfig, House } from './typed-data.ts'
+
+/**
+ * What one answer owes on its channel. It is `streaming` while tokens come; at its end the unpaid
+ * tail is `held` until the audit coin has fallen; then it is paid and folded into the channel, or
+ * stays as `withheld` (a failing verdict) or `unpaid` (the deadline passed without a word).
+ */
+export interface AnswerMeter {
+  prices: Prices
+  promptTokens: number
+  cachedTokens: number
+  /** Most output tokens this answer may still come to; reserved on the channel. */
+  maxTokens: number
+  /** Output tokens under the lender's last signature. */
+  signedTokens: number
+  /** Output tokens paid by voucher. */
+  paidTokens: number
+  isPromptPaid: boolean
+  state: 'streaming' | 'held' | 'withheld' | 'unpaid'
+  /** Latest time for the hold-back, ms since 1970; null while streaming. */
+  holdBackUntilMs: number | null
+}
+
+/** One device's view of a channel, as payer or as payee. */
+export interface ChannelRecord {
+  id: Hex
+  role: 'payer' | 'payee'
+  /** Device key of the other side, hex. */
+  peer: string
+  house: House
+  token: Address
+  config: ChannelConfig
+  /** From the last look at the chain, token units. */
+  deposit: bigint
+  settled: bigint
+  status: 'opening' | 'open' | 'exiting' | 'closed'
+  /** When the chain was last seen, ms since 1970. */
+  seenAtMs: number
+  /** Whether the opening is as deep in the chain as the device asks for. */
+  isConfirmed: boolean
+  /** Highest voucher signed (payer) or received (payee); rises only. */
+  cumulative: bigint
+  signature: Hex | null
+  /** Owed in whole token units for relaying the opening. */
+  relayFee: bigint
+  /** Σ tokens × price of finished and paid answers, in millionths of a token unit. */
+  paidRaw: bigint
+  /** Answers that are not finished, by request id in hex. */
+  answers: Record<string, AnswerMeter>
+}
+
+/** A channel that has just been opened or introduced. */
+export function createChannelRecord(
+  known: Pick<ChannelRecord, 'id' | 'role' | 'peer' | 'house' | 'token' | 'config'> &
+    Partial<ChannelRecord>,
+): ChannelRecord {
+  return {
+    deposit: 0n,
+    settled: 0n,
+    status: 'opening',
+    seenAtMs: 0,
+    isConfirmed: false,
+    cumulative: 0n,
+    signature: null,
+    relayFee: 0n,
+    paidRaw: 0n,
+    answers: {},
+    ...known,
+  }
+}

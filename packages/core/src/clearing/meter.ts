@@ -1,0 +1,158 @@
+import { ClearingError } from '../errors.ts'
+import type { Prices } from '../wire/offer.ts'
+import type { AnswerMeter, ChannelRecord } from './channel.ts'
+
+/**
+ * The arithmetic of a channel: pure functions from record to record, the same on both sides.
+ * Due = relay fee + ceil(Σ over answers of (prompt·p + cached·c + output·o) / 1e6): rounded once
+ * over the channel, never per chunk.
+ */
+
+const PER_TOKENS = 1_000_000n
+
+/** Cost of tokens in millionths of a token unit. */
+export function rawCost(prices: Prices, prompt: number, cached: number, output: number): bigint {
+  return (
+    BigInt(prompt) * BigInt(prices.prompt) +
+    BigInt(cached) * BigInt(prices.cached) +
+    BigInt(output) * BigInt(prices.output)
+  )
+}
+
+function meterRaw(meter: AnswerMeter, output: number, withPrompt: boolean): bigint {
+  const [prompt, cached] = withPrompt ? [meter.promptTokens, meter.cachedTokens] : [0, 0]
+  return rawCost(meter.prices, prompt, cached, output)
+}
+
+function toUnits(record: ChannelRecord, raw: bigint): bigint {
+  return record.relayFee + (raw + PER_TOKENS - 1n) / PER_TOKENS
+}
+
+/** Cumulative amount for what is marked as paid. */
+export function paidAmount(record: ChannelRecord): bigint {
+  let raw = record.paidRaw
+  for (const meter of Object.values(record.answers)) {
+    raw += meterRaw(meter, meter.paidTokens, meter.isPromptPaid)
+  }
+  return toUnits(record, raw)
+}
+
+/** Cumulative amount with every signed token paid, held-back ones included. */
+export function dueAmount(record: ChannelRecord): bigint {
+  let raw = record.paidRaw
+  for (const meter of Object.values(record.answers)) {
+    raw += meterRaw(meter, meter.signedTokens, meter.signedTokens > 0 || meter.isPromptPaid)
+  }
+  return toUnits(record, raw)
+}
+
+/** Cumulative amount if every running answer came to its limit: what the deposit must cover. */
+export function reservedAmount(record: ChannelRecord): bigint {
+  let raw = record.paidRaw
+  for (const meter of Object.values(record.answers)) {
+    const tokens = meter.state === 'streaming' ? meter.maxTokens : meter.signedTokens
+    raw += meterRaw(meter, tokens, true)
+  }
+  return toUnits(record, raw)
+}
+
+/** Held-back token units of one answer: what paying it in full would add now. */
+export function heldAmount(record: ChannelRecord, reqId: string): bigint {
+  const full = payAnswer(record, reqId, meterOf(record, reqId).signedTokens)
+  return paidAmount(full) - paidAmount(record)
+}
+
+export function meterOf(record: ChannelRecord, reqId: string): AnswerMeter {
+  const meter = record.answers[reqId]
+  if (meter === undefined) {
+    throw new ClearingError({ what: 'this channel knows no such answer', why: reqId })
+  }
+  return meter
+}
+
+function withMeter(
+  record: ChannelRecord,
+  reqId: string,
+  change: Partial<AnswerMeter>,
+): ChannelRecord {
+  const meter = { ...meterOf(record, reqId), ...change }
+  return { ...record, answers: { ...record.answers, [reqId]: meter } }
+}
+
+/**
+ * Books a new answer. Both sides call it before the first token.
+ * @throws ClearingError when the deposit could not cover it
+ */
+export function startAnswer(
+  record: ChannelRecord,
+  reqId: string,
+  init: Pick<AnswerMeter, 'prices' | 'promptTokens' | 'maxTokens'>,
+): ChannelRecord {
+  if (record.answers[reqId] !== undefined) {
+    throw new ClearingError({ what: 'this request id is in use on the channel', why: reqId })
+  }
+  const meter: AnswerMeter = {
+    ...init,
+    cachedTokens: 0,
+    signedTokens: 0,
+    paidTokens: 0,
+    isPromptPaid: false,
+    state: 'streaming',
+    holdBackUntilMs: null,
+  }
+  const next = { ...record, answers: { ...record.answers, [reqId]: meter } }
+  if (reservedAmount(next) > record.deposit) {
+    throw new ClearingError({
+      what: 'the channel cannot cover this answer',
+      why: `it may come to ${reservedAmount(next)} of ${record.deposit} deposited`,
+      next: 'Ask for fewer tokens or top the channel up',
+    })
+  }
+  return next
+}
+
+/** Books how much of the prompt the lender had cached; only before anything is paid. */
+export function noteCached(record: ChannelRecord, reqId: string, cached: number): ChannelRecord {
+  const meter = meterOf(record, reqId)
+  const prompt = meter.promptTokens + meter.cachedTokens
+  if (cached > prompt) {
+    throw new ClearingError({ what: 'more tokens cached than the prompt has', why: `${cached}` })
+  }
+  return withMeter(record, reqId, { promptTokens: prompt - cached, cachedTokens: cached })
+}
+
+/** Books tokens that the lender has signed; a lower count changes nothing. */
+export function noteSigned(record: ChannelRecord, reqId: string, tokens: number): ChannelRecord {
+  const meter = meterOf(record, reqId)
+  return withMeter(record, reqId, { signedTokens: Math.max(meter.signedTokens, tokens) })
+}
+
+/** Books output tokens (and with them the prompt) as paid; a lower count changes nothing. */
+export function payAnswer(record: ChannelRecord, reqId: string, tokens: number): ChannelRecord {
+  const meter = meterOf(record, reqId)
+  const paidTokens = Math.max(meter.paidTokens, tokens)
+  return withMeter(record, reqId, { paidTokens, isPromptPaid: true })
+}
+
+/** Ends the stream of an answer: its unpaid tail is held back until `untilMs`. */
+export function holdAnswer(record: ChannelRecord, reqId: string, untilMs: number): ChannelRecord {
+  return withMeter(record, reqId, { state: 'held', holdBackUntilMs: untilMs })
+}
+
+/** Keeps an answer's tail unpaid for good. */
+export function closeUnpaid(
+  record: ChannelRecord,
+  reqId: string,
+  state: 'withheld' | 'unpaid',
+): ChannelRecord {
+  return withMeter(record, reqId, { state })
+}
+
+/** Folds a finished answer into the channel's sum once all that was signed is paid. */
+export function foldAnswer(record: ChannelRecord, reqId: string): ChannelRecord {
+  const meter = meterOf(record, reqId)
+  if (meter.state === 'streaming' || meter.paidTokens < meter.signedTokens) return record
+  const { [reqId]: _, ...answers } = record.answers
+  const paidRaw = record.paidRaw + meterRaw(meter, meter.paidTokens, meter.isPromptPaid)
+  return { ...record, paidRaw, answers }
+}

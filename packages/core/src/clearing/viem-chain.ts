@@ -1,0 +1,255 @@
+import { clearingHouseAbi } from '@freehold/contracts/clearing-house'
+import {
+  type Address,
+  BaseError,
+  ContractFunctionExecutionError,
+  ContractFunctionRevertedError,
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  encodeAbiParameters,
+  type Hex,
+  keccak256,
+  parseAbi,
+  parseEventLogs,
+  type TransactionReceipt,
+  type Transport,
+} from 'viem'
+import type { PrivateKeyAccount } from 'viem/accounts'
+import { ChainError, ClearingError } from '../errors.ts'
+import type { Clock } from '../platform.ts'
+import type { Chain, Mined } from './chain.ts'
+import {
+  type ChannelConfig,
+  channelIdOf,
+  type House,
+  receiveAuthorizationTypes,
+  tagHash,
+} from './typed-data.ts'
+
+const STATUS = ['none', 'open', 'closed'] as const
+
+/** What is asked of a token; its EIP-712 domain by ERC-5267, or the older way of USDC. */
+const tokenAbi = parseAbi([
+  'function balanceOf(address account) view returns (uint256)',
+  'function name() view returns (string)',
+  'function version() view returns (string)',
+  'function eip712Domain() view returns (bytes1, string, string, uint256, address, bytes32, uint256[])',
+])
+
+/** How long a leave to open may be submitted. */
+const AUTHORIZATION_SECONDS = 3_600
+
+export interface ViemChainInit {
+  house: House
+  token: Address
+  /** Signs and pays transactions. */
+  account: PrivateKeyAccount
+}
+
+/** A `Chain` over an EVM node's JSON-RPC, through viem. */
+export function createViemChain(
+  init: ViemChainInit,
+  components: { transport: Transport; clock: Clock },
+): Chain {
+  const { house, token, account } = init
+  const nativeCurrency = { name: 'native coin', symbol: 'COIN', decimals: 18 }
+  const chain = defineChain({
+    id: house.chainId,
+    name: `chain ${house.chainId}`,
+    nativeCurrency,
+    rpcUrls: { default: { http: [] } },
+  })
+  const { transport } = components
+  const reader = createPublicClient({ chain, transport, pollingInterval: 100 })
+  const writer = createWalletClient({ chain, transport, account })
+  const contract = { address: house.address, abi: clearingHouseAbi } as const
+
+  /** Simulates, sends and waits: what the contract would refuse costs no gas. */
+  async function send(prepare: () => Promise<{ request: unknown }>): Promise<TransactionReceipt> {
+    return guard(async () => {
+      const { request } = await prepare()
+      const hash = await writer.writeContract(request as Parameters<typeof writer.writeContract>[0])
+      const receipt = await reader.waitForTransactionReceipt({ hash })
+      if (receipt.status !== 'success') {
+        throw new ClearingError({ what: 'the transaction reverted', why: hash })
+      }
+      return receipt
+    })
+  }
+
+  async function tokenDomain(): Promise<[name: string, version: string]> {
+    const erc20 = { address: token, abi: tokenAbi } as const
+    try {
+      const domain = await reader.readContract({ ...erc20, functionName: 'eip712Domain' })
+      return [domain[1], domain[2]]
+    } catch (error) {
+      const isOlder =
+        error instanceof BaseError &&
+        error.walk((e) => e instanceof ContractFunctionExecutionError) !== null
+      if (!isOlder) throw error
+      return Promise.all([
+        reader.readContract({ ...erc20, functionName: 'name' }),
+        reader.readContract({ ...erc20, functionName: 'version' }),
+      ])
+    }
+  }
+
+  return {
+    house,
+    token,
+    channel: (id) =>
+      guard(async () => {
+        const found = await reader.readContract({
+          ...contract,
+          functionName: 'channel',
+          args: [id],
+        })
+        return {
+          deposit: found.deposit,
+          settled: found.settled,
+          status: STATUS[found.status] ?? 'none',
+          exitRequestedAt: found.exitRequestedAt,
+        }
+      }),
+    balances: (address) =>
+      guard(async () => {
+        const [wallet, ledger, native] = await Promise.all([
+          reader.readContract({
+            address: token,
+            abi: tokenAbi,
+            functionName: 'balanceOf',
+            args: [address],
+          }),
+          reader.readContract({ ...contract, functionName: 'balanceOf', args: [address] }),
+          reader.getBalance({ address }),
+        ])
+        return { wallet, ledger, native }
+      }),
+    authorizeOpen: (config, amount) =>
+      guard(async () => {
+        const [name, version] = await tokenDomain()
+        const validBefore = Math.floor(components.clock.now() / 1_000) + AUTHORIZATION_SECONDS
+        const signature = await account.signTypedData({
+          domain: { name, version, chainId: house.chainId, verifyingContract: token },
+          types: receiveAuthorizationTypes,
+          primaryType: 'ReceiveWithAuthorization',
+          message: {
+            from: config.payer,
+            to: house.address,
+            value: amount,
+            validAfter: 0n,
+            validBefore: BigInt(validBefore),
+            nonce: openNonce(channelIdOf(house, config)),
+          },
+        })
+        return { config, amount, validAfter: 0, validBefore, signature }
+      }),
+    openWithAuthorization: async ({ config, amount, validAfter, validBefore, signature }) => {
+      const args = [config, amount, BigInt(validAfter), BigInt(validBefore), signature] as const
+      return mined(
+        await send(() =>
+          reader.simulateContract({
+            ...contract,
+            account,
+            functionName: 'openWithAuthorization',
+            args,
+          }),
+        ),
+      )
+    },
+    settleMany: async (rows) => {
+      const args = [
+        rows.map(({ config, cumulative, signature }) => ({
+          config,
+          cumulativeAmount: cumulative,
+          signature,
+        })),
+      ] as const
+      const receipt = await send(() =>
+        reader.simulateContract({ ...contract, account, functionName: 'settleMany', args }),
+      )
+      const logs = parseEventLogs({
+        abi: clearingHouseAbi,
+        eventName: 'SettlementSkipped',
+        logs: receipt.logs,
+      })
+      return { ...mined(receipt), skipped: logs.map((log) => log.args.channelId) }
+    },
+    requestClose: async (config) =>
+      mined(
+        await send(() =>
+          reader.simulateContract({
+            ...contract,
+            account,
+            functionName: 'requestClose',
+            args: [config],
+          }),
+        ),
+      ),
+    finalizeClose: async (config: ChannelConfig) =>
+      mined(
+        await send(() =>
+          reader.simulateContract({
+            ...contract,
+            account,
+            functionName: 'finalizeClose',
+            args: [config],
+          }),
+        ),
+      ),
+    withdraw: async (to, amount) =>
+      mined(
+        await send(() =>
+          reader.simulateContract({
+            ...contract,
+            account,
+            functionName: 'withdraw',
+            args: [to, amount],
+          }),
+        ),
+      ),
+  }
+}
+
+/** EIP-3009 nonce of a channel's opening: it binds every term, so nobody can swap one under way. */
+export function openNonce(channelId: Hex): Hex {
+  return keccak256(
+    encodeAbiParameters(
+      [{ type: 'bytes32' }, { type: 'bytes32' }],
+      [tagHash('Freehold ClearingHouse open'), channelId],
+    ),
+  )
+}
+
+function mined(receipt: TransactionReceipt): Mined {
+  return {
+    hash: receipt.transactionHash,
+    blockNumber: receipt.blockNumber,
+    gasUsed: receipt.gasUsed,
+    feeWei: receipt.gasUsed * receipt.effectiveGasPrice,
+  }
+}
+
+/** The contract's no is a `ClearingError`; everything else that goes wrong is the chain's. */
+async function guard<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (cause instanceof ClearingError) throw cause
+    const revert =
+      cause instanceof BaseError
+        ? cause.walk((error) => error instanceof ContractFunctionRevertedError)
+        : null
+    if (revert instanceof ContractFunctionRevertedError) {
+      const why = revert.data?.errorName ?? revert.shortMessage
+      throw new ClearingError({ what: 'the contract refuses', why, cause })
+    }
+    throw new ChainError({
+      what: 'the chain cannot be asked',
+      why: cause instanceof BaseError ? cause.shortMessage : String(cause),
+      next: 'Answers go on within their cap; settling waits until it is back',
+      cause,
+    })
+  }
+}

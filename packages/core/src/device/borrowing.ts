@@ -1,0 +1,292 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { NEW_STANDING } from '../audit/standing.ts'
+import { concat, from0x, fromHex, toHex, u32le } from '../bytes.ts'
+import { rawCost } from '../clearing/meter.ts'
+import { openAnswerPayer } from '../clearing/payer.ts'
+import { ClearingError, LendingError } from '../errors.ts'
+import { type Borrowed, borrowAnswer } from '../lending/borrower.ts'
+import { framesOver } from '../mesh/frames-over-stream.ts'
+import { ANSWER_PROTOCOL } from '../mesh/mesh.ts'
+import { isWithin } from '../routing/route.ts'
+import { existing } from '../storage.ts'
+import type { Scope, Verdict } from '../wire/frames.ts'
+import { type OfferedModel, offerHash } from '../wire/offer.ts'
+import type { AuditReport, AuditService } from './audits.ts'
+import type { ChannelService } from './channels.ts'
+import type { Parts } from './parts.ts'
+import type { KnownOffer, PeerService } from './peers.ts'
+import type { AnswerRecord } from './records.ts'
+
+export interface BorrowQuestion {
+  modelId: string
+  modelName: string
+  /** Terms of the model as this device knows it. */
+  vocabSize: number
+  endIds: readonly number[]
+  templateHash: Uint8Array
+  promptIds: number[]
+  temperature: number
+  maxTokens: number
+  stopIds: number[]
+  scope: Exclude<Scope, 'device'>
+  why: string
+  /** Only this lender, by its device key in hex. */
+  lender?: string | undefined
+  signal?: AbortSignal | undefined
+  onTokens?: ((ids: readonly number[]) => void) | undefined
+}
+
+export interface BorrowResult {
+  record: AnswerRecord
+  ids: number[]
+  borrowed: Borrowed
+  /** Coin, audit if drawn, and the hold-back: goes on after the answer is there. */
+  settled: Promise<AuditReport | null>
+}
+
+/** Borrowing answers from lenders that scope, standing and money allow. */
+export interface BorrowService {
+  /** Lenders for a model, cheapest first, each payable now. */
+  candidates(
+    question: Pick<BorrowQuestion, 'modelId' | 'scope' | 'lender' | 'signal'>,
+  ): Promise<KnownOffer[]>
+  borrow(question: BorrowQuestion): Promise<BorrowResult>
+  /** Resolves when every ended answer is audited and paid. */
+  idle(): Promise<void>
+}
+
+export function createBorrowService(
+  parts: Parts,
+  services: { peers: PeerService; audits: AuditService; channels: ChannelService },
+): BorrowService {
+  const { tables, identity, clock, random, log, mesh, deadlines, egress } = parts
+  const { peers, audits, channels } = services
+  const running = new Set<Promise<unknown>>()
+
+  async function candidates({
+    modelId,
+    scope,
+    lender,
+    signal,
+  }: Pick<BorrowQuestion, 'modelId' | 'scope' | 'lender' | 'signal'>) {
+    const found: KnownOffer[] = []
+    for (const known of await peers.offers({ signal })) {
+      const device = toHex(known.lender)
+      if (lender !== undefined && lender !== device) continue
+      if (!isWithin(scope, known.rung) || offeredModel(known, modelId) === undefined) continue
+      const standing = await tables.standing.get(device)
+      if (standing?.refusedBecause) continue
+      const isPayable = known.offer.payment === null || (await channels.payable(known)) !== null
+      if (isPayable) found.push(known)
+    }
+    const price = ({ offer }: KnownOffer) => offer.payment?.prices.output ?? 0
+    return found.sort((a, b) => price(a) - price(b))
+  }
+
+  async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
+    const [known] = await candidates(question)
+    if (known === undefined) throw await explainNobody(question)
+    return borrowFrom(known, question)
+  }
+
+  /** Says why nobody may be asked, by what is in the way. */
+  async function explainNobody(question: BorrowQuestion): Promise<LendingError> {
+    const all = await peers.offers({ signal: question.signal })
+    const next = 'See freehold offers'
+    const what = `nobody lends ${question.modelName} to this request`
+    if (all.length === 0) {
+      return new LendingError('lost', { what, why: 'no lender is known or reachable', next })
+    }
+    const has = all.filter((known) => offeredModel(known, question.modelId))
+    if (has.length === 0)
+      return new LendingError('model', { what, why: 'none of them has it', next })
+    const inScope = has.filter(({ rung }) => isWithin(question.scope, rung))
+    if (inScope.length === 0) {
+      return new LendingError('standing', {
+        what,
+        why: `scope "${question.scope}" reaches none`,
+        next,
+      })
+    }
+    const refused = await Promise.all(
+      inScope.map(async ({ lender }) => (await tables.standing.get(toHex(lender)))?.refusedBecause),
+    )
+    if (refused.every(Boolean)) {
+      return new LendingError('standing', { what, why: `failed audits: ${refused[0]}`, next })
+    }
+    const how = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
+    return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
+  }
+
+  async function borrowFrom(known: KnownOffer, question: BorrowQuestion): Promise<BorrowResult> {
+    if (mesh === null)
+      throw new LendingError('lost', { what: 'this device runs without a network' })
+    const model = offeredModel(known, question.modelId) as OfferedModel
+    requireSameTemplate(model, question)
+    const { payment } = known.offer
+    const channel = payment === null ? null : await channels.payable(known)
+    if (payment !== null && channel === null) {
+      throw new ClearingError({ what: 'this lender cannot be paid now' })
+    }
+    await channels.deliver(known).catch((error) => log('borrow.deliver', { error: String(error) }))
+    const reqId = random(16)
+    const id = toHex(reqId)
+    const { promptIds, maxTokens, stopIds, scope } = question
+    const content = concat(...promptIds.map(u32le))
+    const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
+    // On disk before the first byte leaves.
+    await egress.append({
+      digest: toHex(sha256(content)),
+      sizeBytes: content.length,
+      to: toHex(known.lender),
+      scope,
+      why: question.why,
+      priceUnits: String(units(rawCost(prices, promptIds.length, 0, maxTokens))),
+    })
+    const { signal } = question
+    const { stream } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
+    const signer = identity?.voucherSigner
+    const startedAtMs = clock.now()
+    const borrowed = await borrowAnswer(
+      framesOver(stream),
+      {
+        lender: known.lender,
+        open: {
+          offerHash: offerHash(known.offer),
+          modelId: fromHex(question.modelId),
+          reqId,
+          channelId: channel && from0x(channel.id),
+          scope,
+        },
+        request: {
+          promptIds,
+          templateHash: question.templateHash,
+          sampler: {
+            id: 'gumbel-sha256/1',
+            temperatureMilli: Math.round(question.temperature * 1_000),
+          },
+          maxTokens,
+          stopIds,
+        },
+        vocabSize: question.vocabSize,
+        endIds: question.endIds,
+        payment:
+          payment === null || channel === null || signer === undefined
+            ? null
+            : {
+                windowTokens: payment.windowTokens,
+                holdBackMs: payment.holdBackMs,
+                openPayer: () =>
+                  openAnswerPayer(tables.channels, signer, channel.id, {
+                    reqId,
+                    prices,
+                    promptTokens: promptIds.length,
+                    maxTokens,
+                  }),
+              },
+        deadlines,
+        signal,
+        onTokens: question.onTokens,
+      },
+      { clock, random, log },
+    )
+    const { evidence } = borrowed
+    const tokens = evidence?.signed?.count ?? 0
+    const record: AnswerRecord = {
+      id,
+      lender: toHex(known.lender),
+      modelId: question.modelId,
+      modelName: question.modelName,
+      profile: model.profile,
+      startedAtMs,
+      end: borrowed.end,
+      tokens,
+      promptTokens: promptIds.length,
+      evidence,
+      channelId: channel?.id ?? null,
+      priceUnits: tokens === 0 ? 0n : units(rawCost(prices, promptIds.length, 0, tokens)),
+      heldUnits: units(rawCost(prices, 0, 0, borrowed.heldTokens)),
+      isDrawn: null,
+      audit: null,
+      pooled: null,
+      payment: payment === null ? 'free' : 'open',
+    }
+    await tables.answers.update(id, () => record)
+    await noteAnswer(record, borrowed)
+    const settled = settleAnswer(record, borrowed, payment?.holdBackMs ?? null)
+    track(settled)
+    return { record, ids: evidence?.ids ?? [], borrowed, settled }
+  }
+
+  async function noteAnswer(record: AnswerRecord, borrowed: Borrowed): Promise<void> {
+    const isBroken = borrowed.error !== null && borrowed.end !== 'cancelled'
+    await tables.standing.update(record.lender, (old) => {
+      const standing = old ?? NEW_STANDING
+      return {
+        ...standing,
+        answers: standing.answers + 1,
+        tokens: standing.tokens + record.tokens,
+        brokenOff: standing.brokenOff + (isBroken ? 1 : 0),
+        lateRefusals: standing.lateRefusals + (borrowed.isRefusedLate ? 1 : 0),
+      }
+    })
+  }
+
+  /** Draws the coin, audits if it falls so, then pays or keeps the hold-back. */
+  async function settleAnswer(
+    record: AnswerRecord,
+    borrowed: Borrowed,
+    holdBackMs: number | null,
+  ): Promise<AuditReport | null> {
+    const isDrawn = await audits.draw(record)
+    await tables.answers.update(record.id, (old) => ({ ...existing(old, record.id), isDrawn }))
+    // The hold-back is paid in time even when the audit is not done.
+    const late = holdBackMs === null ? undefined : AbortSignal.timeout(holdBackMs)
+    let report: AuditReport | null = null
+    if (isDrawn) {
+      try {
+        report = await audits.audit(record.id, { signal: late })
+      } catch (error) {
+        log('audit.pending', { receipt: record.id, error: String(error) })
+      }
+    }
+    const verdict: Verdict = report?.pooled ?? 'pending'
+    const undelivered = await borrowed.conclude(verdict)
+    if (undelivered) await channels.keepUndelivered(fromHex(record.lender), undelivered)
+    if (record.payment === 'free') return report
+    const payment = verdict === 'fail' ? 'withheld' : 'paid'
+    const paid = await tables.answers.update(record.id, (old) => ({
+      ...existing(old, record.id),
+      payment,
+    }))
+    return report && { ...report, record: existing(paid, record.id) }
+  }
+
+  function track(work: Promise<unknown>): void {
+    const done = work
+      .catch((error) => log('borrow.settle', { error: String(error) }))
+      .finally(() => running.delete(done))
+    running.add(done)
+  }
+
+  return {
+    candidates,
+    borrow,
+    idle: async () => {
+      await Promise.all(running)
+    },
+  }
+}
+
+function units(raw: bigint): bigint {
+  return (raw + 999_999n) / 1_000_000n
+}
+
+function offeredModel({ offer }: KnownOffer, modelId: string): OfferedModel | undefined {
+  return offer.models.find((model) => toHex(model.modelId) === modelId)
+}
+
+function requireSameTemplate(model: OfferedModel, question: BorrowQuestion): void {
+  if (toHex(model.templateHash) === toHex(question.templateHash)) return
+  throw new LendingError('model', { what: 'the lender means another chat template' })
+}

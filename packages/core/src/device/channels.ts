@@ -1,0 +1,292 @@
+import type { Hex } from 'viem'
+import { getAddress } from 'viem'
+import { equal, from0x, to0x, toHex } from '../bytes.ts'
+import type { OpenAuthorization } from '../clearing/chain.ts'
+import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
+import { seeChannel } from '../clearing/keeper.ts'
+import { meterOf, paidAmount } from '../clearing/meter.ts'
+import { acceptVoucher } from '../clearing/payee.ts'
+import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
+import { signVoucher } from '../clearing/voucher.ts'
+import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
+import { messagesOver } from '../mesh/frames-over-stream.ts'
+import { CHANNEL_PROTOCOL } from '../mesh/mesh.ts'
+import { existing } from '../storage.ts'
+import {
+  type ChannelReply,
+  type ChannelRequest,
+  type ConfigMessage,
+  decodeChannelReply,
+  decodeChannelRequest,
+  encodeChannelReply,
+  encodeChannelRequest,
+} from '../wire/channel-messages.ts'
+import type { VoucherFrame } from '../wire/frames.ts'
+import type { OfferedPayment } from '../wire/offer.ts'
+import type { Parts } from './parts.ts'
+import type { KnownOffer } from './peers.ts'
+
+const MAX_MESSAGE_BYTES = 4_096
+/** A lender may have to wait for a block. */
+const REPLY_MS = 60_000
+
+export interface OpenedChannel {
+  record: ChannelRecord
+  /** The lender's transaction; null when the channel was there already. */
+  transaction: Hex | null
+}
+
+/** Opening, introducing and looking after channels with other devices. */
+export interface ChannelService {
+  /**
+   * Opens a channel to a lender with an EIP-3009 leave that the lender submits: this device needs
+   * tokens but no native coin. Never on the path of an answer.
+   */
+  open(known: KnownOffer, amount: bigint): Promise<OpenedChannel>
+  /** The channel that can pay a lender now, if there is one. */
+  payable(known: KnownOffer): Promise<ChannelRecord | null>
+  /** Remembers a voucher that could not be delivered. */
+  keepUndelivered(lender: Uint8Array, voucher: VoucherFrame): Promise<void>
+  /** Hands over what is due to a lender from earlier answers. @returns how many it took */
+  deliver(known: Pick<KnownOffer, 'lender' | 'address'>): Promise<number>
+  /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
+  leave(id: Hex): Promise<ChannelRecord['status']>
+  /** The payee's side of the protocol. */
+  serve(
+    request: ChannelRequest,
+    peer: Uint8Array,
+    payment: OfferedPayment | null,
+  ): Promise<ChannelReply>
+}
+
+export function createChannelService(parts: Parts): ChannelService {
+  const { chain, identity, tables, clock, mesh, log } = parts
+
+  function needs() {
+    if (chain === null) throw new ChainError({ what: 'this device has no chain to pay on' })
+    if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
+    return { chain, identity }
+  }
+
+  async function say(address: string, lender: Uint8Array, request: ChannelRequest) {
+    if (mesh === null)
+      throw new LendingError('lost', { what: 'this device runs without a network' })
+    const signal = AbortSignal.timeout(REPLY_MS)
+    const { stream, peer } = await mesh.open(address, CHANNEL_PROTOCOL, { signal })
+    const messages = messagesOver(stream, MAX_MESSAGE_BYTES)
+    try {
+      if (!equal(peer, lender))
+        throw new LendingError('protocol', { what: 'another device answers' })
+      await messages.write(encodeChannelRequest(request))
+      const data = await messages.read({ signal })
+      if (data === null) throw new LendingError('lost', { what: 'the lender hung up' })
+      const reply = decodeChannelReply(data)
+      if (reply.result === 'ok') return reply
+      throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
+    } finally {
+      await messages.close().catch(() => {})
+    }
+  }
+
+  /** Reads a channel from the chain into its record. */
+  async function look(id: Hex): Promise<ChannelRecord> {
+    const seen = await needs().chain.channel(id)
+    const record = await tables.channels.update(id, (old) =>
+      seeChannel(existing(old, id), seen, clock.now()),
+    )
+    return existing(record, id)
+  }
+
+  async function open(known: KnownOffer, amount: bigint): Promise<OpenedChannel> {
+    const { chain, identity } = needs()
+    const payment = requirePayment(known.offer.payment)
+    if (!payment.relaysOpening) {
+      throw new ClearingError({ what: 'this lender does not submit openings' })
+    }
+    const count = (await tables.channels.list()).filter(([, { role }]) => role === 'payer').length
+    const config: ChannelConfig = {
+      payer: identity.wallet.address,
+      signer: identity.voucherSigner.address,
+      payee: getAddress(to0x(payment.payee)),
+      delay: payment.leastExitDelaySeconds,
+      flags: 0,
+      salt: identity.channelSalt(count),
+    }
+    const leave = await chain.authorizeOpen(config, amount)
+    const id = channelIdOf(chain.house, config)
+    const { house, token } = chain
+    const peer = toHex(known.lender)
+    await tables.channels.update(
+      id,
+      (old) => old ?? createChannelRecord({ id, role: 'payer', peer, house, token, config }),
+    )
+    const reply = await say(known.address, known.lender, {
+      config: configMessage(config),
+      leave: leaveMessage(leave),
+      voucher: null,
+    })
+    if (reply.relayFee > BigInt(payment.relayFee)) {
+      throw new ClearingError({ what: 'the lender asks a higher fee than it offered' })
+    }
+    await tables.channels.update(id, (old) => old && { ...old, relayFee: reply.relayFee })
+    // Trust nobody's word for it: the chain says what is open.
+    const record = await look(id)
+    if (record.status !== 'open') throw new ClearingError({ what: 'the channel did not open' })
+    return { record, transaction: reply.transaction && to0x(reply.transaction) }
+  }
+
+  async function deliver({ lender, address }: Pick<KnownOffer, 'lender' | 'address'>) {
+    const { identity } = needs()
+    const key = toHex(lender)
+    const waiting = (await tables.undelivered.get(key))?.vouchers ?? []
+    let taken = 0
+    for (const { channelId, ...work } of waiting) {
+      const record = existing(await tables.channels.get(to0x(channelId)), 'channel')
+      const { cumulative } = record
+      const sig = await signVoucher(identity.voucherSigner, record, cumulative)
+      const voucher = { channelId, cumulative, sig, ...work }
+      try {
+        await say(address, lender, { config: null, leave: null, voucher })
+      } catch (error) {
+        if (!(error instanceof ClearingError)) throw error
+        log('channels.undeliverable', { error: error.message })
+      }
+      taken++
+      await tables.undelivered.update(key, (old) => ({
+        vouchers: (old?.vouchers ?? []).filter(({ reqId }) => !equal(reqId, work.reqId)),
+      }))
+    }
+    return taken
+  }
+
+  async function serve(
+    request: ChannelRequest,
+    peer: Uint8Array,
+    payment: OfferedPayment | null,
+  ): Promise<ChannelReply> {
+    const ok: ChannelReply = { result: 'ok', why: '', transaction: null, relayFee: 0n }
+    try {
+      if (request.voucher !== null) await acceptLate(request.voucher, peer)
+      if (request.config === null) return ok
+      return { ...ok, ...(await introduce(request, peer, requirePayment(payment))) }
+    } catch (error) {
+      log('channels.refused', { error: String(error) })
+      const why = error instanceof FreeholdError ? error.message : 'it failed here'
+      return { ...ok, result: 'refused', why: why.replace(/\p{Cc}/gu, ' ').slice(0, 200) }
+    }
+  }
+
+  async function acceptLate(voucher: VoucherFrame, peer: Uint8Array): Promise<void> {
+    const id = to0x(voucher.channelId)
+    const record = await tables.channels.get(id)
+    if (record?.role !== 'payee' || record.peer !== toHex(peer)) {
+      throw new ClearingError({ what: 'no such channel with you' })
+    }
+    meterOf(record, toHex(voucher.reqId))
+    await acceptVoucher(tables.channels, id, voucher)
+  }
+
+  /** Takes up a channel that names us as payee, submitting its opening if it is not open yet. */
+  async function introduce(
+    { config: message, leave }: ChannelRequest,
+    device: Uint8Array,
+    payment: OfferedPayment,
+  ): Promise<Partial<ChannelReply>> {
+    const { chain } = needs()
+    const config = readConfig(message as ConfigMessage)
+    const fail = (why: string): never => {
+      throw new ClearingError({ what: 'this channel is not taken', why })
+    }
+    if (!equal(from0x(config.payee), payment.payee)) fail('its payee is somebody else')
+    if (config.delay < payment.leastExitDelaySeconds) fail('its exit delay is too short')
+    const id = channelIdOf(chain.house, config)
+    const known = await tables.channels.get(id)
+    if (known !== undefined && known.peer !== toHex(device)) fail('it is another device’s')
+    let seen = await chain.channel(id)
+    let transaction: Uint8Array | null = null
+    if (seen.status === 'none' && leave !== null) {
+      if (!payment.relaysOpening) fail('this lender does not submit openings')
+      const signature = to0x(leave.signature)
+      const mined = await chain.openWithAuthorization({ ...leave, config, signature })
+      transaction = from0x(mined.hash)
+      seen = await chain.channel(id)
+    }
+    if (seen.status !== 'open') fail(`on the chain it is ${seen.status}`)
+    const relayFee = transaction === null ? (known?.relayFee ?? 0n) : BigInt(payment.relayFee)
+    const { house, token } = chain
+    const base = { id, role: 'payee', peer: toHex(device), house, token, config } as const
+    await tables.channels.update(id, (old) =>
+      seeChannel({ ...(old ?? createChannelRecord(base)), relayFee }, seen, clock.now()),
+    )
+    return { transaction, relayFee }
+  }
+
+  return {
+    open,
+    payable: async ({ lender, offer }) => {
+      if (offer.payment === null) return null
+      const peer = toHex(lender)
+      const records = (await tables.channels.list()).map(([, record]) => record)
+      const usable = records.filter(
+        (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
+      )
+      usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
+      return usable[0] ?? null
+    },
+    keepUndelivered: async (lender, { channelId, reqId, tokens, runningHash }) => {
+      await tables.undelivered.update(toHex(lender), (old) => ({
+        vouchers: [...(old?.vouchers ?? []), { channelId, reqId, tokens, runningHash }],
+      }))
+    },
+    deliver,
+    leave: async (id) => {
+      const { chain } = needs()
+      const { config, status } = await look(id)
+      if (status === 'open') await chain.requestClose(config)
+      else if (status === 'exiting') await chain.finalizeClose(config)
+      return (await look(id)).status
+    },
+    serve,
+  }
+}
+
+function paidLeft(record: ChannelRecord): bigint {
+  return record.deposit - paidAmount(record)
+}
+
+function requirePayment(payment: OfferedPayment | null): OfferedPayment {
+  if (payment === null) throw new ClearingError({ what: 'this lender takes no payment' })
+  return payment
+}
+
+function configMessage({ payer, signer, payee, delay, flags, salt }: ChannelConfig): ConfigMessage {
+  const [from, by, to] = [from0x(payer), from0x(signer), from0x(payee)]
+  return { payer: from, signer: by, payee: to, delay, flags, salt: from0x(salt) }
+}
+
+function readConfig({ payer, signer, payee, delay, flags, salt }: ConfigMessage): ChannelConfig {
+  const address = (bytes: Uint8Array) => getAddress(to0x(bytes))
+  return {
+    payer: address(payer),
+    signer: address(signer),
+    payee: address(payee),
+    delay,
+    flags,
+    salt: to0x(salt),
+  }
+}
+
+function leaveMessage({ amount, validAfter, validBefore, signature }: OpenAuthorization) {
+  return { amount, validAfter, validBefore, signature: from0x(signature) }
+}
+
+/** Reads one request from a stream and answers it. */
+export async function answerChannelStream(
+  messages: ReturnType<typeof messagesOver>,
+  answer: (request: ChannelRequest) => Promise<ChannelReply>,
+): Promise<void> {
+  const data = await messages.read({ signal: AbortSignal.timeout(REPLY_MS) })
+  if (data === null) return
+  await messages.write(encodeChannelReply(await answer(decodeChannelRequest(data))))
+  await messages.close()
+}

@@ -1,0 +1,147 @@
+import type { Model } from '../engine/engine.ts'
+import { generate } from '../engine/generate.ts'
+import { type FreeholdError, UsageError } from '../errors.ts'
+import { decideRoute, type Route, type Via } from '../routing/route.ts'
+import type { Finish, Scope } from '../wire/frames.ts'
+import type { AuditReport } from './audits.ts'
+import type { BorrowService } from './borrowing.ts'
+import { templateHash } from './offers.ts'
+import type { Parts } from './parts.ts'
+import type { AnswerRecord } from './records.ts'
+import { type ChatMessage, createTextStream, promptIdsOf } from './text.ts'
+
+export interface CompletionInit {
+  /** Name of the model. */
+  model: string
+  messages: readonly ChatMessage[]
+  /** How far the request may travel. @default 'device' */
+  scope?: Scope | undefined
+  /** @default 'auto' */
+  via?: Via | undefined
+  /** 0 to 2. @default 0.8 */
+  temperature?: number | undefined
+  /** @default 512, or what the context leaves */
+  maxTokens?: number | undefined
+  /** Makes a local answer repeatable; a borrowed answer's seed is never one side's choice. */
+  seed?: Uint8Array | undefined
+  /** Only this lender, by its device key in hex. */
+  lender?: string | undefined
+  signal?: AbortSignal | undefined
+  /** Called with text as it becomes certain. */
+  onText?: ((text: string) => void) | undefined
+}
+
+export interface Completion {
+  text: string
+  ids: number[]
+  route: Route
+  model: Model['info']
+  promptTokens: number
+  finish: Finish | null
+  firstTokenMs: number | null
+  totalMs: number
+  /** Why a borrowed answer broke off; what came until then is in `text`. */
+  error: FreeholdError | null
+  /** The receipt of a borrowed answer; null for one of this device's own. */
+  record: AnswerRecord | null
+  /** Audit and payment of a borrowed answer, which go on after it. */
+  settled: Promise<AuditReport | null>
+}
+
+export const DEFAULT_TEMPERATURE = 0.8
+const DEFAULT_MAX_TOKENS = 512
+const MAX_TEMPERATURE = 2
+
+export function createCompletions(
+  parts: Parts,
+  { borrowing }: { borrowing: BorrowService },
+): (init: CompletionInit) => Promise<Completion> {
+  const { shelf, clock, random } = parts
+
+  return async (init) => {
+    const { scope = 'device', via = 'auto', temperature = DEFAULT_TEMPERATURE } = init
+    if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
+      throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
+    }
+    const { model } = await shelf.take(init.model, { signal: init.signal })
+    const { info } = model
+    const route = decideRoute({ scope, via, model: info.name, notHere: null })
+    const promptIds = await promptIdsOf(model, init.messages)
+    const left = info.contextTokens - promptIds.length
+    if (left < 1 || (init.maxTokens ?? 1) > left) {
+      throw new UsageError({
+        what: 'prompt and answer do not fit into the context',
+        why: `${promptIds.length} tokens of prompt and ${init.maxTokens ?? 1} of answer, of ${info.contextTokens}`,
+        next: 'Shorten the prompt or ask for fewer tokens',
+      })
+    }
+    const maxTokens = init.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, left)
+    const text = createTextOutput(model, init.onText)
+    const startedMs = clock.now()
+    const base = { route, model: info, promptTokens: promptIds.length }
+
+    if (route.where === 'here') {
+      const { signal } = init
+      const seed = init.seed ?? random(32)
+      const ids: number[] = []
+      let finish: Finish | null = null
+      let firstTokenMs: number | null = null
+      await using sequence = await model.openSequence({ signal })
+      const { endIds } = info
+      const request = { promptIds, seed, temperature, maxTokens, endIds, signal }
+      for await (const token of generate(sequence, request)) {
+        firstTokenMs ??= clock.now() - startedMs
+        ids.push(token.id)
+        text.push([token.id])
+        finish = token.finish ?? null
+      }
+      const totalMs = clock.now() - startedMs
+      const whole = await text.end()
+      const none = { error: null, record: null, settled: Promise.resolve(null) }
+      return { ...base, ...none, text: whole, ids, finish, firstTokenMs, totalMs }
+    }
+
+    const { record, ids, borrowed, settled } = await borrowing.borrow({
+      modelId: info.modelId,
+      modelName: info.name,
+      vocabSize: info.vocabSize,
+      endIds: info.endIds,
+      templateHash: templateHash(info.chatTemplate),
+      promptIds,
+      temperature,
+      maxTokens,
+      stopIds: [],
+      scope: scope as Exclude<Scope, 'device'>,
+      why: route.why,
+      lender: init.lender,
+      signal: init.signal,
+      onTokens: text.push,
+    })
+    settled.catch(() => {})
+    const { firstTokenMs, totalMs, finish, error } = borrowed
+    const whole = await text.end()
+    return { ...base, text: whole, ids, finish, firstTokenMs, totalMs, error, record, settled }
+  }
+}
+
+/** Text in order although detokenising is asynchronous; generation does not wait for it. */
+function createTextOutput(model: Model, onText: ((text: string) => void) | undefined) {
+  const stream = createTextStream(model)
+  let whole = ''
+  let last: Promise<void> = Promise.resolve()
+  const show = (text: string) => {
+    whole += text
+    if (text !== '') onText?.(text)
+  }
+  return {
+    push: (ids: readonly number[]) => {
+      last = last.then(async () => show(await stream.push(ids)))
+      last.catch(() => {})
+    },
+    end: async () => {
+      await last
+      show(await stream.end())
+      return whole
+    },
+  }
+}

@@ -1,0 +1,110 @@
+import type { Address } from 'viem'
+import type { Mined } from '../clearing/chain.ts'
+import { createKeeper, type Keeper, type KeeperInit } from '../clearing/keeper.ts'
+import type { Model } from '../engine/engine.ts'
+import { ClearingError } from '../errors.ts'
+import type { Identity } from '../identity/identity.ts'
+import { DEFAULT_DEADLINES, type Deadlines } from '../lending/deadlines.ts'
+import { createEgressLog, type EgressLog } from '../routing/egress-log.ts'
+import { type AuditService, createAuditService } from './audits.ts'
+import { type BorrowService, createBorrowService } from './borrowing.ts'
+import { type ChannelService, createChannelService } from './channels.ts'
+import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
+import { createLendingService, type LendingService } from './lending.ts'
+import { createModelShelf } from './model-shelf.ts'
+import type { DeviceComponents, Parts, Tables } from './parts.ts'
+import { createPeerService, type PeerService } from './peers.ts'
+
+export interface DeviceInit {
+  deadlines?: Partial<Deadlines> | undefined
+  keeper?: Partial<KeeperInit> | undefined
+}
+
+/** One device: own answers, borrowed answers, lending, audits, clearing. */
+export interface Device extends AsyncDisposable {
+  readonly identity: Identity | null
+  readonly tables: Tables
+  readonly egress: EgressLog
+  /** null without a chain. */
+  readonly keeper: Keeper | null
+  readonly peers: PeerService
+  readonly channels: ChannelService
+  readonly lending: LendingService
+  readonly audits: AuditService
+  readonly borrowing: BorrowService
+  /** Token units in the wallet and in the ClearingHouse's ledger, and wei. @throws ChainError, ClearingError */
+  balances(): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
+  /** Moves earned token units from the ledger to an address. */
+  withdraw(to: Address, amount: bigint): Promise<Mined>
+  /** Loads a model, or hands out the one that is loaded. */
+  model(name: string): Promise<Model>
+  /** Answers a conversation, here or by a peer, as scope and wish say. */
+  complete(init: CompletionInit): Promise<Completion>
+}
+
+const KEEPER_DEFAULTS: KeeperInit = { worthUnits: 1_000_000n, maxAgeMs: 6 * 3_600_000 }
+
+/** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
+export function createDevice(init: DeviceInit, components: DeviceComponents): Device {
+  const { storage, clock, log, chain } = components
+  const tables: Tables = {
+    channels: storage.table('channels'),
+    answers: storage.table('answers'),
+    lent: storage.table('lent'),
+    standing: storage.table('standing'),
+    peers: storage.table('peers'),
+    undelivered: storage.table('undelivered'),
+    egress: storage.table('egress'),
+  }
+  const parts: Parts = {
+    ...components,
+    deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
+    tables,
+    shelf: createModelShelf(components),
+    egress: createEgressLog(tables.egress, clock),
+  }
+  const keeper =
+    chain === null
+      ? null
+      : createKeeper(
+          { ...KEEPER_DEFAULTS, ...init.keeper },
+          { channels: tables.channels, chain, clock, log },
+        )
+  const peers = createPeerService(parts)
+  const channels = createChannelService(parts)
+  const audits = createAuditService(parts)
+  const borrowing = createBorrowService(parts, { peers, audits, channels })
+  const wallet = () => {
+    const { identity } = components
+    if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
+    if (chain === null) {
+      throw new ClearingError({
+        what: 'this device has no chain to clear on',
+        next: 'Name one in the settings or with --chain',
+      })
+    }
+    return { chain, account: identity.wallet.address }
+  }
+  return {
+    balances: async () => wallet().chain.balances(wallet().account),
+    withdraw: async (to, amount) => wallet().chain.withdraw(to, amount),
+    identity: components.identity,
+    tables,
+    egress: parts.egress,
+    keeper,
+    peers,
+    channels,
+    lending: createLendingService(parts, { channels }),
+    audits,
+    borrowing,
+    model: async (name) => (await parts.shelf.take(name)).model,
+    complete: createCompletions(parts, { borrowing }),
+    [Symbol.asyncDispose]: async () => {
+      await borrowing.idle()
+      await components.mesh?.[Symbol.asyncDispose]()
+      await parts.shelf[Symbol.asyncDispose]()
+      await components.engine[Symbol.asyncDispose]()
+      await storage[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,106 @@
+import { toHex } from '../bytes.ts'
+import { LendingError } from '../errors.ts'
+import { messagesOver } from '../mesh/frames-over-stream.ts'
+import { OFFER_PROTOCOL } from '../mesh/mesh.ts'
+import type { Rung } from '../routing/route.ts'
+import { MAX_OFFER_ADDRESSES, MAX_OFFER_BYTES } from '../wire/limits.ts'
+import { decodeOffer, encodeOffer, type Offer } from '../wire/offer.ts'
+import { checkOffer } from './offers.ts'
+import type { Parts } from './parts.ts'
+import type { PeerRecord } from './records.ts'
+
+/** A lender that is known, with an offer that holds. */
+export interface KnownOffer {
+  /** Device key. */
+  lender: Uint8Array
+  /** Where it answered. */
+  address: string
+  offer: Offer
+  rung: Rung
+}
+
+/** The peer book: who was met where, and what they offer. */
+export interface PeerService {
+  /** Asks the device at `address` for its offer and remembers both. @throws LendingError */
+  ask(address: string, init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer>
+  /** All offers in time; out-of-date ones are asked for anew. Unreachable peers are left out. */
+  offers(init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer[]>
+}
+
+/** Offers that end within this time are asked for anew. */
+const LEAST_LIFE_MS = 30_000
+const ASK_MS = 5_000
+const MAX_PEERS = 1_000
+
+export function createPeerService(parts: Parts): PeerService {
+  const { mesh, clock, log, tables, identity } = parts
+
+  async function ask(
+    address: string,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<KnownOffer> {
+    if (mesh === null)
+      throw new LendingError('lost', { what: 'this device runs without a network' })
+    const deadline = AbortSignal.timeout(ASK_MS)
+    const either = signal ? AbortSignal.any([signal, deadline]) : deadline
+    const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
+    const messages = messagesOver(stream, MAX_OFFER_BYTES)
+    const data = await messages.read({ signal: either })
+    await messages.close()
+    if (data === null) {
+      throw new LendingError('lost', { what: `the device at ${address} lends nothing now` })
+    }
+    const offer = decodeOffer(data)
+    await checkOffer(offer, peer, clock.now())
+    await remember(peer, address, offer)
+    return known(peer, address, offer)
+  }
+
+  async function remember(peer: Uint8Array, address: string, offer: Offer): Promise<void> {
+    const device = toHex(peer)
+    const isFull = (await tables.peers.list()).length >= MAX_PEERS
+    await tables.peers.update(device, (old) => {
+      if (old === undefined && isFull) return undefined
+      const addresses = [...new Set([address, ...(old?.addresses ?? []), ...offer.addresses])]
+      return {
+        device,
+        addresses: addresses.slice(0, MAX_OFFER_ADDRESSES),
+        offer: encodeOffer(offer),
+        seenAtMs: clock.now(),
+      }
+    })
+  }
+
+  function known(lender: Uint8Array, address: string, offer: Offer): KnownOffer {
+    const isOwn = identity !== null && toHex(offer.certificate.owner) === toHex(identity.owner)
+    return { lender, address, offer, rung: isOwn ? 'own' : 'market' }
+  }
+
+  async function offerOf(
+    record: PeerRecord,
+    init: { signal?: AbortSignal | undefined },
+  ): Promise<KnownOffer | null> {
+    for (const address of record.addresses) {
+      const offer = record.offer && decodeOffer(record.offer)
+      if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {
+        return known(offer.certificate.device, address, offer)
+      }
+      try {
+        return await ask(address, init)
+      } catch (error) {
+        init.signal?.throwIfAborted()
+        log('peers.unreachable', { address, error: String(error) })
+      }
+    }
+    return null
+  }
+
+  return {
+    ask,
+    offers: async (init = {}) => {
+      const records = (await tables.peers.list()).map(([, record]) => record)
+      const found = await Promise.all(records.map((record) => offerOf(record, init)))
+      return found.filter((offer) => offer !== null)
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { Audit } from '../audit/audit.ts'
+import type { Profile } from '../engine/engine.ts'
+import type { Evidence } from '../lending/evidence.ts'
+import type { Verdict } from '../wire/frames.ts'
+
+/** An answer that this device borrowed: what it may need to prove, pay or audit later. */
+export interface AnswerRecord {
+  /** Request id, hex; the name of the receipt. */
+  id: string
+  /** Lender's device key, hex. */
+  lender: string
+  modelId: string
+  modelName: string
+  /** Profile that the lender offered under. */
+  profile: Profile
+  startedAtMs: number
+  /** `receipt`, or why it broke off. */
+  end: string
+  tokens: number
+  promptTokens: number
+  evidence: Evidence | null
+  channelId: string | null
+  /** What the answer costs whole, and what of it was held back at its end, token units. */
+  priceUnits: bigint
+  heldUnits: bigint
+  /** Whether the coin fell on it; null until it was drawn. */
+  isDrawn: boolean | null
+  audit: Omit<Audit, 'pool'> | null
+  /** What the evidence pool of lender and model said after this answer. */
+  pooled: Verdict | null
+  /** How the held-back part ended. */
+  payment: 'free' | 'open' | 'paid' | 'withheld'
+}
+
+/** An answer that this device lent. The prompt is not kept. */
+export interface LentRecord {
+  id: string
+  borrower: string
+  modelId: string
+  startedAtMs: number
+  tokens: number
+  promptTokens: number
+  end: string
+  isUnpaid: boolean
+  verdict: Verdict | null
+}
+
+/** A device that this one has met. */
+export interface PeerRecord {
+  /** Device key, hex. */
+  device: string
+  addresses: string[]
+  /** Latest offer, encoded. */
+  offer: Uint8Array | null
+  seenAtMs: number
+}
+
+/** A voucher that its answer's stream could not carry any more, by device key in hex. */
+export interface UndeliveredVouchers {
+  vouchers: { channelId: Uint8Array; reqId: Uint8Array; tokens: number; runningHash: Uint8Array }[]
+}

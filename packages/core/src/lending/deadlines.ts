@@ -1,0 +1,21 @@
+/** How long each side waits for the other. All in milliseconds; all can be set by the user. */
+export interface Deadlines {
+  /** From the request to the first token; each `progress` that gets further starts it anew. */
+  firstTokenMs: number
+  /** Between two frames of a running answer. */
+  stallMs: number
+  /** For the whole answer. */
+  totalMs: number
+  /** For single handshake frames: `ready`, `request`. */
+  handshakeMs: number
+  /** How long a lender at the window's edge waits for a voucher. */
+  voucherMs: number
+}
+
+export const DEFAULT_DEADLINES: Deadlines = {
+  firstTokenMs: 15_000,
+  stallMs: 8_000,
+  totalMs: 10 * 60_000,
+  handshakeMs: 10_000,
+  voucherMs: 30_000,
+}

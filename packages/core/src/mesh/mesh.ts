@@ -1,0 +1,131 @@
+import { generateKeyPairFromSeed, publicKeyFromRaw } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { peerIdFromPublicKey } from '@libp2p/peer-id'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { LendingError, UsageError } from '../errors.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Log } from '../platform.ts'
+
+export const OFFER_PROTOCOL = '/freehold/offer/1'
+export const ANSWER_PROTOCOL = '/freehold/answer/1'
+export const CHANNEL_PROTOCOL = '/freehold/channel/1'
+
+export interface MeshInit {
+  identity: Identity
+  /** Multiaddrs to listen on; none: this device only dials. */
+  listen: readonly string[]
+  /** Connections in all, and streams of one protocol on one connection. */
+  maxConnections?: number | undefined
+  maxStreams?: number | undefined
+}
+
+export interface MeshComponents {
+  /** TCP, WebSockets, …: what the platform can do. */
+  transports: NonNullable<Libp2pOptions['transports']>
+  log: Log
+}
+
+/** @param peer raw Ed25519 key of the other device, proven by the connection's handshake */
+export type StreamHandler = (stream: Stream, peer: Uint8Array) => Promise<void>
+
+/** This device's place in the network: dials, listens, and proves who is on the other end. */
+export interface Mesh extends AsyncDisposable {
+  /** Where this device can be reached, with its peer id. */
+  addresses(): string[]
+  handle(protocol: string, handler: StreamHandler): Promise<void>
+  /**
+   * Opens a stream, over a connection that is there already if there is one.
+   * @throws LendingError `lost` when nobody answers, UsageError when the address is none
+   */
+  open(
+    address: string,
+    protocol: string,
+    init?: { signal?: AbortSignal | undefined },
+  ): Promise<{ stream: Stream; peer: Uint8Array }>
+}
+
+const DEFAULT_CONNECTIONS = 100
+const DEFAULT_STREAMS = 16
+const DIAL_MS = 10_000
+
+/** Starts libp2p with Noise, Yamux and identify. Nothing is dialled that the user did not name. */
+export async function createMesh(init: MeshInit, components: MeshComponents): Promise<Mesh> {
+  const { identity, listen } = init
+  const maxConnections = init.maxConnections ?? DEFAULT_CONNECTIONS
+  const maxStreams = init.maxStreams ?? DEFAULT_STREAMS
+  const node: Libp2p = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey),
+    addresses: { listen: [...listen] },
+    transports: components.transports,
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { identify: identify() },
+    connectionManager: { maxConnections, maxIncomingPendingConnections: 20 },
+    connectionMonitor: { enabled: false },
+  })
+  return {
+    addresses: () => node.getMultiaddrs().map(String),
+    handle: async (protocol, handler) => {
+      const serve = async (stream: Stream, connection: Connection) => {
+        try {
+          await handler(stream, rawKey(connection.remotePeer))
+        } catch (error) {
+          components.log('mesh.handler', { protocol, error: String(error) })
+          stream.abort(error instanceof Error ? error : new Error(String(error)))
+        }
+      }
+      await node.handle(protocol, serve, { maxInboundStreams: maxStreams })
+    },
+    open: async (address, protocol, { signal } = {}) => {
+      const target = parseAddress(address)
+      const deadline = AbortSignal.timeout(DIAL_MS)
+      const either = signal ? AbortSignal.any([signal, deadline]) : deadline
+      try {
+        const connection = await node.dial(target, { signal: either })
+        const stream = await connection.newStream(protocol, {
+          signal: either,
+          maxOutboundStreams: maxStreams,
+        })
+        return { stream, peer: rawKey(connection.remotePeer) }
+      } catch (cause) {
+        signal?.throwIfAborted()
+        throw new LendingError('lost', {
+          what: `the device at ${address} cannot be reached`,
+          why: cause instanceof Error ? cause.message : String(cause),
+          cause,
+        })
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      await node.stop()
+    },
+  }
+}
+
+function parseAddress(address: string) {
+  try {
+    return multiaddr(address)
+  } catch (cause) {
+    throw new UsageError({
+      what: `${address} is no address`,
+      next: 'An address looks like /ip4/127.0.0.1/tcp/4215/p2p/12D3Koo…',
+      cause,
+    })
+  }
+}
+
+function rawKey(peer: PeerId): Uint8Array {
+  if (peer.type !== 'Ed25519') {
+    throw new LendingError('protocol', { what: 'the other device has no Ed25519 key' })
+  }
+  return peer.publicKey.raw
+}
+
+/** The libp2p name of a device, as people see it. */
+export function peerName(device: Uint8Array): string {
+  return peerIdFromPublicKey(publicKeyFromRaw(device)).toString()
+}

@@ -1,0 +1,26 @@
+import { Command } from 'commander'
+import { runDemo } from '../../demo/demo.ts'
+import { createStory } from '../../demo/story.ts'
+import { interruptSignal } from '../context.ts'
+import { printJson } from '../output.ts'
+
+interface DemoOptions {
+  model: string
+  prompt: string
+  seed: string
+  json?: boolean
+}
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('Show the whole chain on this machine: own, borrow, check, catch, clear')
+    .option('--model <model>', 'bundled model or path of a GGUF file', 'acorn')
+    .option('--prompt <text>', 'what to ask', 'Tell me a long story about a fox and a lantern.')
+    .option('--seed <text>', 'of the own answer', '1')
+    .option('--json', 'print the figures as one JSON object on the last line of stdout')
+    .action(async ({ model, prompt, seed, json }: DemoOptions) => {
+      const story = createStory(json ? process.stderr : process.stdout)
+      const result = await runDemo({ model, prompt, seed, story, signal: interruptSignal() })
+      if (json) printJson(result)
+    })
+}

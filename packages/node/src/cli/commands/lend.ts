@@ -1,0 +1,127 @@
+import { setInterval } from 'node:timers/promises'
+import { from0x } from '@freehold/core/bytes'
+import type { Device } from '@freehold/core/device/device'
+import type { LendTerms } from '@freehold/core/device/lending'
+import { UsageError } from '@freehold/core/errors'
+import { peerName } from '@freehold/core/mesh/mesh'
+import { Command, InvalidArgumentError } from 'commander'
+import { type ChainSettings, pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { printJson, say } from '../output.ts'
+
+interface LendOptions extends GlobalOptions {
+  listen: string[]
+  free?: boolean
+  pricePrompt: number
+  priceOutput: number
+  window: number
+  promptCap: number
+  holdBack: number
+  exitDelay: number
+  parallel: number
+  relay: boolean
+  relayFee: number
+}
+
+/** Reachable from this machine alone until the owner says otherwise. */
+const LOOPBACK = ['/ip4/127.0.0.1/tcp/0']
+const KEEPER_MS = 60_000
+
+export function lendCommand(): Command {
+  const command = new Command('lend')
+    .description('Lend models to other devices, for money or for free')
+    .argument('[model...]', 'models to lend', ['acorn'])
+    .option('--listen <multiaddr...>', 'where to listen; /ip4/0.0.0.0/tcp/4215 for all', LOOPBACK)
+    .option('--free', 'take no money')
+    .option('--price-prompt <units>', 'token units per million prompt tokens', whole(), 200_000)
+    .option('--price-output <units>', 'token units per million output tokens', whole(), 1_000_000)
+    .option('--window <tokens>', 'signed and unpaid tokens at which to stop', whole(4_096), 64)
+    .option('--prompt-cap <tokens>', 'longest prompt of an unknown borrower', whole(65_536), 1_024)
+    .option('--hold-back <seconds>', 'how long the last window may stay unpaid', whole(86_400), 60)
+    .option('--exit-delay <seconds>', 'least exit delay of channels', whole(2_592_000), 172_800)
+    .option('--parallel <answers>', 'answers at once', whole(64), 4)
+    .option('--no-relay', 'do not submit openings of borrowers without native coin')
+    .option('--relay-fee <units>', 'token units for submitting an opening', whole(), 0)
+    .action((models: string[], options: LendOptions) => lend(models, options))
+  return withGlobals(command)
+}
+
+function whole(most = 1e15) {
+  return (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value <= most) return value
+    throw new InvalidArgumentError(`It is a whole number up to ${most}.`)
+  }
+}
+
+async function lend(models: string[], options: LendOptions): Promise<void> {
+  const signal = interruptSignal()
+  const settings = await readSettings(pathsOf(readEnvironment()).config)
+  const chain = options.chain ?? settings.chain
+  if (!options.free && chain === undefined) {
+    throw new UsageError({
+      what: 'lending for money needs a chain to clear on',
+      next: 'Name one in the settings or with --chain, or lend with --free',
+    })
+  }
+  await using device = await openCliDevice({ listen: options.listen, needsKeys: true, chain })
+  await using lending = await device.lending.start({
+    models,
+    payment: options.free || chain === undefined ? null : lendTerms(options, chain),
+    parallel: options.parallel,
+    onAnswer: (answer) => {
+      if (options.json) printJson({ event: 'answer', ...answer })
+      else say(`Lent ${answer.tokens} tokens (${answer.end})${answer.isUnpaid ? ', unpaid' : ''}`)
+    },
+  })
+  const name = device.identity ? peerName(device.identity.device) : ''
+  if (options.json) {
+    printJson({ event: 'lending', device: name, addresses: lending.addresses(), models })
+  } else {
+    say(`Lending ${models.join(', ')}. Others reach this device at`)
+    for (const address of lending.addresses()) say(`  ${address}`)
+  }
+  await keepUntil(signal, device, options.json ?? false)
+}
+
+/** What a lender asks, from its options. */
+export function lendTerms(
+  options: Pick<
+    LendOptions,
+    'pricePrompt' | 'priceOutput' | 'window' | 'promptCap' | 'holdBack' | 'exitDelay'
+  > &
+    Pick<LendOptions, 'relay' | 'relayFee'>,
+  chain: ChainSettings,
+): LendTerms {
+  return {
+    chainId: chain.chainId,
+    house: from0x(chain.house),
+    token: from0x(chain.token),
+    leastExitDelaySeconds: options.exitDelay,
+    prices: {
+      prompt: options.pricePrompt,
+      cached: Math.floor(options.pricePrompt / 10),
+      output: options.priceOutput,
+    },
+    windowTokens: options.window,
+    promptCapTokens: options.promptCap,
+    holdBackMs: options.holdBack * 1_000,
+    relaysOpening: options.relay,
+    relayFee: options.relayFee,
+  }
+}
+
+/** Looks after the channels until the signal; settles what is worth it. */
+async function keepUntil(signal: AbortSignal, device: Device, isJson: boolean): Promise<void> {
+  const { keeper } = device
+  try {
+    for await (const _ of setInterval(KEEPER_MS, null, { signal })) {
+      await keeper?.refresh()
+      const settled = await keeper?.settle().catch((error) => say(`Settling waits: ${error}`))
+      if (settled && isJson) printJson({ event: 'settled', ...settled })
+      else if (settled) say(`Settled ${settled.amount} token units (${settled.cause})`)
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto'
+import { createInterface } from 'node:readline/promises'
+import { text as readAll } from 'node:stream/consumers'
+import { utf8 } from '@freehold/core/bytes'
+import type { Completion } from '@freehold/core/device/completions'
+import type { Device } from '@freehold/core/device/device'
+import type { ChatMessage } from '@freehold/core/device/text'
+import { UsageError } from '@freehold/core/errors'
+import type { Via } from '@freehold/core/routing/route'
+import type { Scope } from '@freehold/core/wire/frames'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { isModelName } from '../../models/model-source.ts'
+import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { printJson, safe, say } from '../output.ts'
+
+interface RunOptions extends GlobalOptions {
+  scope: Scope
+  via: Via
+  temperature: number
+  maxTokens?: number
+  seed?: string
+  system?: string
+  peer: string[]
+  verbose?: boolean
+}
+
+export function runCommand(): Command {
+  const command = new Command('run')
+    .description('Ask a model a question, or chat with it')
+    .argument('[model]', 'bundled model (acorn, acorn-small) or path of a GGUF file', 'acorn')
+    .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
+    .addOption(
+      new Option('--scope <scope>', 'how far the request may travel')
+        .choices(['device', 'own', 'friends', 'market'])
+        .default('device'),
+    )
+    .addOption(
+      new Option('--via <where>', 'where the answer should come from')
+        .choices(['auto', 'here', 'peer'])
+        .default('auto'),
+    )
+    .option('--peer <address...>', 'lenders to ask besides the known ones', [])
+    .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
+    .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
+    .option('--seed <text>', 'repeats an own answer')
+    .option('--system <text>', 'system message')
+    .option('--verbose', 'say afterwards how it went')
+    .action((model: string, prompt: string[], options: RunOptions) => run(model, prompt, options))
+  return withGlobals(command)
+}
+
+function number(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text)
+    if (text.trim() !== '' && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`It is a number from ${least} to ${most}.`)
+  }
+}
+
+async function run(first: string, rest: string[], options: RunOptions): Promise<void> {
+  // `run "a question"` means the bundled model.
+  const hasModel = isModelName(first)
+  const model = hasModel ? first : 'acorn'
+  const words = hasModel ? rest : [first, ...rest]
+  const mayLeave = options.scope !== 'device'
+  const signal = interruptSignal()
+  await using device = await openCliDevice({
+    listen: mayLeave ? [] : null,
+    needsKeys: mayLeave,
+    chain: options.chain,
+  })
+  for (const address of options.peer) await device.peers.ask(address, { signal })
+  const isChat = words.length === 0 && process.stdin.isTTY && !options.json
+  if (isChat) return chat(device, model, options, signal)
+  const prompt = words.length > 0 ? words.join(' ') : (await readAll(process.stdin)).trim()
+  if (prompt === '')
+    throw new UsageError({ what: 'there is no question', next: 'freehold run "…"' })
+  const messages = [...system(options), { role: 'user' as const, content: prompt }]
+  const completion = await answer(device, model, messages, options, signal)
+  const report = await completion.settled
+  if (options.json) printJson(summary(completion, report))
+  else conclude(completion, options)
+  if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
+  if (completion.error) throw completion.error
+}
+
+function system({ system }: RunOptions): ChatMessage[] {
+  return system === undefined ? [] : [{ role: 'system', content: system }]
+}
+
+async function answer(
+  device: Device,
+  model: string,
+  messages: readonly ChatMessage[],
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<Completion> {
+  const completion = await device.complete({
+    model,
+    messages,
+    scope: options.scope,
+    via: options.via,
+    temperature: options.temperature,
+    maxTokens: options.maxTokens,
+    seed: options.seed === undefined ? undefined : seedOf(options.seed),
+    signal,
+    onText: options.json ? undefined : (text) => process.stdout.write(safe(text)),
+  })
+  if (!options.json) process.stdout.write('\n')
+  return completion
+}
+
+/** A typed seed, spread over 32 bytes. */
+function seedOf(text: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(utf8(text)).digest())
+}
+
+function conclude({ route, record }: Completion, options: RunOptions): void {
+  const from = route.where === 'here' ? 'this device' : `a peer, receipt ${record?.id}`
+  if (options.verbose || record) say(`Answered by ${from} (${route.why}).`)
+}
+
+function summary(completion: Completion, report: Awaited<Completion['settled']>) {
+  const { text, ids, totalMs, firstTokenMs, finish, route, model, record, promptTokens } =
+    completion
+  return {
+    text,
+    model: model.name,
+    modelId: model.modelId,
+    where: route.where,
+    why: route.why,
+    promptTokens,
+    tokens: ids.length,
+    finish,
+    firstTokenMs,
+    totalMs,
+    tokensPerSecond: totalMs > 0 ? (1_000 * ids.length) / totalMs : null,
+    receipt: record?.id ?? null,
+    verdict: report?.pooled ?? null,
+    error: completion.error?.message ?? null,
+  }
+}
+
+async function chat(
+  device: Device,
+  model: string,
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '>>> ' })
+  lines.on('SIGINT', () => lines.close())
+  const messages: ChatMessage[] = system(options)
+  say('Send a message (/bye to leave)')
+  lines.prompt()
+  for await (const line of lines) {
+    if (line.trim() === '/bye') break
+    if (line.trim() !== '') {
+      messages.push({ role: 'user', content: line })
+      const { text } = await answer(device, model, messages, options, signal)
+      messages.push({ role: 'assistant', content: text })
+    }
+    lines.prompt()
+  }
+  lines.close()
+}

@@ -1,0 +1,126 @@
+import { ClearingError, UsageError } from '@freehold/core/errors'
+import { deriveIdentity } from '@freehold/core/identity/identity'
+import { createPhrase } from '@freehold/core/identity/phrase'
+import { peerName } from '@freehold/core/mesh/mesh'
+import { systemRandom } from '@freehold/core/platform'
+import { Command } from 'commander'
+import { pathsOf, readEnvironment } from '../../config.ts'
+import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
+import { askPassphrase, type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
+import { print, printJson, say } from '../output.ts'
+
+export function walletCommand(): Command {
+  const wallet = new Command('wallet').description('Keys, balances and channels of this device')
+  const add = (command: Command) => wallet.addCommand(withGlobals(command))
+  add(
+    new Command('init')
+      .description('make the keys of this device, encrypted under a passphrase')
+      .option('--phrase <words>', 'restore from an owner phrase instead of making a new one')
+      .action(init),
+  )
+  add(new Command('show').description('show accounts and balances').action(show))
+  add(
+    new Command('open')
+      .description('open a channel to a lender, which submits it: no native coin is needed')
+      .argument('<address>', 'the lender')
+      .argument('<amount>', 'deposit in token units', units)
+      .action(open),
+  )
+  add(new Command('settle').description('settle what others owe this device now').action(settle))
+  add(
+    new Command('close')
+      .description('ask for a channel’s deposit back; a second time, after the delay, to get it')
+      .argument('<channel>', 'its id, or the first digits of it')
+      .action(close),
+  )
+  add(
+    new Command('withdraw')
+      .description('move earned token units out of the ClearingHouse')
+      .argument('<amount>', 'token units', units)
+      .argument('[to]', 'address; without one this device’s own account')
+      .action(withdraw),
+  )
+  return wallet
+}
+
+function units(text: string): bigint {
+  if (/^\d+$/.test(text) && BigInt(text) > 0n) return BigInt(text)
+  throw new UsageError({
+    what: `"${text}" is no amount`,
+    next: 'It is a whole number of token units',
+  })
+}
+
+async function init(options: GlobalOptions & { phrase?: string }): Promise<void> {
+  const environment = readEnvironment()
+  const { vault } = pathsOf(environment)
+  if (await hasVaultFile(vault)) {
+    throw new UsageError({ what: 'this device has keys already', why: vault })
+  }
+  const phrase = options.phrase ?? createPhrase(systemRandom)
+  const identity = await deriveIdentity(phrase, 0)
+  await writeVaultFile(vault, phrase, await askPassphrase(environment.passphrase, 'New passphrase'))
+  const account = { device: peerName(identity.device), account: identity.wallet.address }
+  if (options.json) return printJson({ ...account, phrase: options.phrase ? null : phrase })
+  say(`Device ${account.device}, account ${account.account}`)
+  if (options.phrase !== undefined) return
+  say('Write these words down. They are the owner of everything here; nobody can restore them:')
+  print(phrase)
+}
+
+async function show(options: GlobalOptions): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const { identity } = device
+  if (identity === null) return
+  const balances = await device.balances()
+  const found = {
+    device: peerName(identity.device),
+    account: identity.wallet.address,
+    ...balances,
+  }
+  if (options.json) return printJson(found)
+  for (const [name, value] of Object.entries(found)) print(`${name.padEnd(8)} ${value}`)
+}
+
+async function open(address: string, amount: bigint, options: GlobalOptions): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const known = await device.peers.ask(address)
+  const { record, transaction } = await device.channels.open(known, amount)
+  if (options.json) printJson({ channel: record.id, deposit: record.deposit, transaction })
+  else say(`Channel ${record.id} is open with ${record.deposit} token units`)
+}
+
+async function settle(options: GlobalOptions): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const done = await device.keeper?.settle(true)
+  if (options.json) printJson(done ?? null)
+  else say(done ? `Settled ${done.amount} token units` : 'There is nothing to settle')
+}
+
+async function close(prefix: string, options: GlobalOptions): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const all = (await device.tables.channels.list()).map(([, record]) => record)
+  const found = all.filter(({ id, role }) => role === 'payer' && id.startsWith(prefix))
+  const [record] = found
+  if (record === undefined || found.length > 1) {
+    throw new UsageError({ what: 'no one channel starts so', next: 'See freehold ledger' })
+  }
+  const status = await device.channels.leave(record.id)
+  if (options.json) printJson({ channel: record.id, status })
+  else say(`Channel ${record.id} is ${status}`)
+}
+
+async function withdraw(
+  amount: bigint,
+  to: string | undefined,
+  options: GlobalOptions,
+): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const target = to ?? device.identity?.wallet.address
+  if (target === undefined || !/^0x[0-9a-fA-F]{40}$/.test(target)) {
+    throw new ClearingError({ what: `"${target}" is no address` })
+  }
+  const done = await device.withdraw(target as `0x${string}`, amount)
+  if (options.json) printJson(done)
+  else say(`Withdrew ${amount} token units in ${done.hash}`)
+}

@@ -1,0 +1,83 @@
+import { isCancel, password } from '@clack/prompts'
+import type { Device } from '@freehold/core/device/device'
+import { IdentityError } from '@freehold/core/errors'
+import type { Log } from '@freehold/core/platform'
+import type { Command } from 'commander'
+import {
+  type ChainSettings,
+  parseChain,
+  pathsOf,
+  readEnvironment,
+  readSettings,
+} from '../config.ts'
+import { openDevice } from '../device/open-device.ts'
+import { readVaultFile } from '../storage/vault-file.ts'
+import { say } from './output.ts'
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  json?: boolean
+  chain?: ChainSettings
+}
+
+export function withGlobals(command: Command): Command {
+  return command
+    .option('--json', 'print machine-readable data on stdout')
+    .option(
+      '--chain <RPC,ID,HOUSE,TOKEN>',
+      'chain to clear on, instead of the settings’',
+      parseChain,
+    )
+}
+
+/** Opens this program's own device. `listen` null: no network at all; keys only when asked for. */
+export async function openCliDevice(init: {
+  listen: readonly string[] | null
+  needsKeys: boolean
+  chain?: ChainSettings | undefined
+}): Promise<Device> {
+  const environment = readEnvironment()
+  const paths = pathsOf(environment)
+  const settings = await readSettings(paths.config)
+  const phrase = init.needsKeys
+    ? await readVaultFile(paths.vault, await askPassphrase(environment.passphrase))
+    : undefined
+  return openDevice({
+    paths,
+    phrase,
+    listen: init.listen,
+    chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
+    log: logger(environment.log),
+  })
+}
+
+function logger(level: 'quiet' | 'debug'): Log {
+  if (level === 'quiet') return () => {}
+  return (event, details) => say(`[${event}] ${JSON.stringify(details ?? {})}`)
+}
+
+/** The vault's passphrase: from the environment, else from the person. */
+export async function askPassphrase(given: string | undefined, question = 'Passphrase') {
+  if (given !== undefined) return given
+  if (!process.stdin.isTTY) {
+    throw new IdentityError({
+      what: 'the vault needs its passphrase',
+      next: 'Set FREEHOLD_PASSPHRASE where nobody can be asked',
+    })
+  }
+  const answer = await password({ message: question, output: process.stderr })
+  if (isCancel(answer)) throw new IdentityError({ what: 'no passphrase was given' })
+  return answer
+}
+
+/** Aborts on Ctrl-C and on termination; a second Ctrl-C ends the program at once. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort(new DOMException('interrupted', 'AbortError'))
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return controller.signal
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { UsageError } from '@freehold/core/errors'
+import type { Address } from 'viem'
+
+/** Every environment variable and path of the program, in one place. */
+export interface Environment {
+  /** FREEHOLD_HOME: moves everything a device keeps into one folder. */
+  home: string | undefined
+  /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
+  passphrase: string | undefined
+  /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
+  log: 'quiet' | 'debug'
+}
+
+export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
+  return {
+    home: env.FREEHOLD_HOME || undefined,
+    passphrase: env.FREEHOLD_PASSPHRASE || undefined,
+    log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
+  }
+}
+
+/** Where a device keeps its things. */
+export interface Paths {
+  config: string
+  vault: string
+  database: string
+  models: string
+}
+
+/** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
+export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env): Paths {
+  const data = home ?? dataFolder(env)
+  const config = home ?? configFolder(env)
+  return {
+    config: join(config, 'config.json'),
+    vault: join(data, 'vault.json'),
+    database: join(data, 'device.db'),
+    models: join(data, 'models'),
+  }
+}
+
+function dataFolder(env: NodeJS.ProcessEnv): string {
+  if (process.platform === 'win32') return join(env.LOCALAPPDATA ?? homedir(), 'freehold')
+  if (process.platform === 'darwin') return join(homedir(), 'Library/Application Support/freehold')
+  return join(env.XDG_DATA_HOME || join(homedir(), '.local/share'), 'freehold')
+}
+
+function configFolder(env: NodeJS.ProcessEnv): string {
+  if (process.platform !== 'linux') return dataFolder(env)
+  return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'freehold')
+}
+
+/** Which chain a device clears on. A central point: replaceable, and absent by default. */
+export interface ChainSettings {
+  rpc: string
+  chainId: number
+  house: Address
+  token: Address
+}
+
+/** The settings file; everything in it may be absent. */
+export interface Settings {
+  chain?: ChainSettings
+  /** Addresses of devices to ask for offers. */
+  peers?: string[]
+}
+
+/** @throws UsageError when the file is no JSON object */
+export async function readSettings(path: string): Promise<Settings> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw error
+  }
+  try {
+    const settings: unknown = JSON.parse(text)
+    if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
+      return settings as Settings
+    }
+  } catch {}
+  throw new UsageError({ what: `${path} is no JSON object`, next: 'Correct it or remove it' })
+}
+
+/** A chain given as `RPC,CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */
+export function parseChain(text: string): ChainSettings {
+  const [rpc, chainId, house, token] = text.split(',')
+  const isAddress = (value: string | undefined) => /^0x[0-9a-fA-F]{40}$/.test(value ?? '')
+  if (!rpc || !URL.canParse(rpc) || !Number(chainId) || !isAddress(house) || !isAddress(token)) {
+    throw new UsageError({
+      what: `"${text}" names no chain`,
+      next: 'It is RPC-URL,CHAIN-ID,HOUSE-ADDRESS,TOKEN-ADDRESS',
+    })
+  }
+  return { rpc, chainId: Number(chainId), house: house as Address, token: token as Address }
+}

@@ -1,0 +1,65 @@
+import type { Engine, Model, Sequence, TopLogits } from '@freehold/core/engine/engine'
+
+/**
+ * Dishonest lenders are ordinary lenders with one of these engines handed in. They exist so that
+ * the demo and the tests can catch them; no command of the program can start one.
+ */
+
+/** Answers with the logits of `served`, under the name of the model that was asked for. */
+export function otherModelEngine(engine: Engine, served: string): Engine {
+  return {
+    load: async (source, init) => {
+      const named = await engine.load(source, { ...init, sequences: 1 })
+      const real = await engine.load(served, init)
+      return {
+        ...wrap(real, (sequence) => sequence),
+        info: { ...named.info, contextTokens: real.info.contextTokens },
+        [Symbol.asyncDispose]: async () => {
+          await named[Symbol.asyncDispose]()
+          await real[Symbol.asyncDispose]()
+        },
+      }
+    },
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  }
+}
+
+/** Chooses tokens by its own dice, so that the agreed seed has no say. @param random 0 to 1 */
+export function ownDiceEngine(engine: Engine, random: () => number): Engine {
+  const force = (top: TopLogits): TopLogits => {
+    const weights = [...top.logits].map((logit) => Math.exp(logit - (top.logits[0] ?? 0)))
+    let left = random() * weights.reduce((sum, weight) => sum + weight, 0)
+    let chosen = 0
+    for (const [i, weight] of weights.entries()) {
+      chosen = i
+      left -= weight
+      if (left <= 0) break
+    }
+    return {
+      ids: Uint32Array.of(top.ids[chosen] as number),
+      logits: Float32Array.of(top.logits[chosen] as number),
+    }
+  }
+  return {
+    load: async (source, init) =>
+      wrap(await engine.load(source, init), (sequence) => ({
+        get length() {
+          return sequence.length
+        },
+        prefill: async (ids, options) => (await sequence.prefill(ids, options)).map(force),
+        step: async (id, options) => force(await sequence.step(id, options)),
+        [Symbol.asyncDispose]: () => sequence[Symbol.asyncDispose](),
+      })),
+    [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
+  }
+}
+
+function wrap(model: Model, change: (sequence: Sequence) => Sequence): Model {
+  return {
+    info: model.info,
+    tokenize: (text, init) => model.tokenize(text, init),
+    detokenize: (ids) => model.detokenize(ids),
+    openSequence: async (init) => change(await model.openSequence(init)),
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  }
+}

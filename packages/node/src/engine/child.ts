@@ -1,0 +1,115 @@
+/** The child process: runs llama.cpp for one model, so that a native crash takes down no device. */
+import { FORCED_BINS_ENV, type ForcedBins, hookLlama } from './llama-hooks.ts'
+import type { NativeModel } from './native-model.ts'
+import { createOutbox } from './outbox.ts'
+import type { Failure, FailureKind, Operations, Reply, Request, Slice } from './protocol.ts'
+import { createRounds } from './rounds.ts'
+
+/** Lines of llama.cpp's errors that explain a failed load. */
+const KEPT_ERRORS = 3
+
+const rounds = createRounds()
+const feeding = new Map<number, number>()
+const lastErrors: string[] = []
+let loaded: NativeModel | undefined
+
+const reply = createOutbox<Reply>((batch) => {
+  if (process.connected) process.send?.(batch)
+})
+
+function fail(id: number, kind: FailureKind, what: string, error?: unknown): void {
+  const native = lastErrors.splice(0).join('; ')
+  const said = error instanceof Error ? error.message : ''
+  const why = [said, native].filter((text) => text !== '').join(' – ')
+  const failure: Failure = { kind, what, why: why === '' ? undefined : why }
+  reply({ type: 'failed', id, failure })
+}
+
+async function load(request: Request & { op: 'load' }): Promise<void> {
+  try {
+    const forced = process.env[FORCED_BINS_ENV]
+    hookLlama(forced === undefined ? undefined : (JSON.parse(forced) as ForcedBins))
+    const { loadNativeModel, startLlama } = await import('./native-model.ts')
+    const llama = await startLlama({
+      useGpu: request.useGpu,
+      isVerbose: request.isVerbose,
+      onLog(level, line) {
+        if (level === 'error') lastErrors.push(line)
+        if (lastErrors.length > KEPT_ERRORS) lastErrors.shift()
+        if (request.isVerbose) reply({ type: 'log', level, line })
+      },
+    })
+    loaded = await loadNativeModel(llama, request)
+    reply({ type: 'done', id: request.id, result: loaded.parts })
+  } catch (error) {
+    fail(request.id, 'model', 'the model cannot be loaded', error)
+  }
+}
+
+function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
+  const { id, ids, sequence, logitsFrom } = request
+  let last = 0
+  let slice: Slice | undefined
+  feeding.set(id, sequence)
+  rounds.add(sequence, {
+    ids,
+    done: 0,
+    isCancelled: false,
+    async run(count) {
+      if (slice !== undefined) reply({ type: 'slice', id, slice })
+      const part = ids.subarray(last, last + count)
+      const logits = await model.evaluate(sequence, part, Math.max(0, logitsFrom - last))
+      last += count
+      slice = { done: last, length: model.length(sequence), logits }
+    },
+    end(error) {
+      feeding.delete(id)
+      if (slice !== undefined) reply({ type: 'slice', id, slice })
+      if (error !== undefined) fail(id, 'engine', 'the engine could not compute', error)
+      else if (last < ids.length) fail(id, 'aborted', 'the call was cancelled')
+    },
+  })
+}
+
+async function perform(
+  model: NativeModel,
+  request: Request,
+): Promise<Operations[keyof Operations]['result']> {
+  switch (request.op) {
+    case 'tokenize':
+      return Uint32Array.from(model.model.tokenize(request.text, request.special))
+    case 'detokenize':
+      return model.model.detokenize(Array.from(request.ids) as never)
+    case 'open':
+      model.open(request.sequence)
+      return null
+    case 'close':
+      rounds.forget(request.sequence)
+      await model.close(request.sequence)
+      return null
+    default:
+      throw new Error(`unknown operation ${request.op}`)
+  }
+}
+
+async function handle(request: Request): Promise<void> {
+  if (request.op === 'load') return load(request)
+  if (request.op === 'cancel') {
+    const sequence = feeding.get(request.id)
+    if (sequence !== undefined) rounds.cancel(sequence)
+    return
+  }
+  if (loaded === undefined) return fail(request.id, 'engine', 'no model is loaded')
+  if (request.op === 'feed') return feed(loaded, request)
+  try {
+    reply({ type: 'done', id: request.id, result: await perform(loaded, request) })
+  } catch (error) {
+    fail(request.id, 'engine', `the engine failed to ${request.op}`, error)
+  }
+}
+
+// Nothing here is worth saving, and native threads may be busy: end at once with the parent.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+process.on('message', (batch: Request[]) => {
+  for (const request of batch) void handle(request)
+})

@@ -1,0 +1,31 @@
+import { type ChildProcess, fork } from 'node:child_process'
+
+/** A child may read files, load native code and test that in a process of its own; no more. */
+const PERMISSIONS = ['--permission', '--allow-fs-read=*', '--allow-addons', '--allow-child-process']
+const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning=SecurityWarning']
+
+/**
+ * Starts one of our child scripts. Its JavaScript can write no file and, from Node 26 on, open no
+ * socket; its output comes through pipes.
+ */
+export function forkChild(
+  name: 'child' | 'native-tool-child',
+  init: { env?: Record<string, string> | undefined } = {},
+): ChildProcess {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  return fork(new URL(`./${name}.${extension}`, import.meta.url), [], {
+    serialization: 'advanced',
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    execArgv: [...NO_WARNINGS, ...PERMISSIONS],
+    env: { ...cleanEnvironment(), ...init.env },
+  })
+}
+
+/** The environment without what would steer Node or node-llama-cpp behind our back. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(
+    ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('NODE_LLAMA_CPP_'),
+  )
+  // Without this, an abort in ggml would start a debugger to print a stack.
+  return { ...Object.fromEntries(entries), GGML_NO_BACKTRACE: '1' }
+}

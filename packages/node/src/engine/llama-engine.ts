@@ -1,0 +1,141 @@
+import { stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
+import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
+import { forceCpuVariant } from './cpu-variants.ts'
+import { type EngineProcess, startEngineProcess } from './engine-process.ts'
+import { hashFile } from './hash-file.ts'
+import { describeModel } from './model-info.ts'
+import type { LogLevel } from './protocol.ts'
+import { readGguf, requireNewlineToken } from './read-gguf.ts'
+import { createRemoteModel } from './remote-model.ts'
+
+export interface LlamaEngineInit {
+  /** Called with each line of llama.cpp; without it nothing of native code is shown. */
+  log?: ((level: LogLevel, line: string) => void) | undefined
+  /** Threads that compute one batch. @default all cores but one: with none left it crawls */
+  threads?: number | undefined
+  /** @default false */
+  flashAttn?: boolean | undefined
+  /** `auto` uses a GPU when there is one and node-llama-cpp has its binaries. @default 'auto' */
+  gpu?: 'auto' | false | undefined
+  /** Forces one instruction set of the CPU back-end, such as `haswell`; see `listCpuVariants`. */
+  cpuVariant?: string | undefined
+  /** Hands even unsound files to native code; for tests of what happens when it crashes. */
+  skipChecks?: boolean | undefined
+}
+
+export interface LlamaModel extends Model {
+  /** The child process that holds the model; undefined once it has ended. */
+  readonly pid: number | undefined
+}
+
+export interface LlamaEngine extends Engine {
+  load(source: string, init?: LoadInit): Promise<LlamaModel>
+}
+
+const DEFAULT_CONTEXT_TOKENS = 2048
+const DEFAULT_SEQUENCES = 4
+const MAX_SEQUENCES = 64
+
+/**
+ * Creates the engine of Node: llama.cpp in a child process for each loaded model, so that a native
+ * crash ends that model's calls with an `EngineError` and nothing else.
+ */
+export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
+  const processes = new Set<EngineProcess>()
+  let cleaning: Promise<unknown> = Promise.resolve()
+  let isClosed = false
+
+  function requireOpen(): void {
+    if (isClosed) throw new EngineError({ what: 'the engine is closed' })
+  }
+
+  async function start(): Promise<EngineProcess> {
+    const forced =
+      init.cpuVariant === undefined ? undefined : await forceCpuVariant(init.cpuVariant)
+    if (isClosed) await forced?.[Symbol.asyncDispose]()
+    requireOpen()
+    const process = startEngineProcess({ log: init.log, env: forced?.env })
+    processes.add(process)
+    process.onEnd(() => {
+      processes.delete(process)
+      if (forced !== undefined) cleaning = Promise.all([cleaning, forced[Symbol.asyncDispose]()])
+    })
+    return process
+  }
+
+  async function load(source: string, loadInit: LoadInit = {}): Promise<LlamaModel> {
+    requireOpen()
+    const { signal } = loadInit
+    const contextTokens = checkCount(
+      loadInit.contextTokens ?? DEFAULT_CONTEXT_TOKENS,
+      'contextTokens',
+    )
+    const sequences = checkCount(loadInit.sequences ?? DEFAULT_SEQUENCES, 'sequences')
+    if (sequences > MAX_SEQUENCES) {
+      throw new UsageError({ what: `at most ${MAX_SEQUENCES} sequences can be open at once` })
+    }
+    const path = resolve(source)
+    const { header, stats } = await readGguf(path, { signal })
+    if (!init.skipChecks) requireNewlineToken(header)
+    const process = await start()
+    const onAbort = () => void process[Symbol.asyncDispose]()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      const params = {
+        path,
+        sequences,
+        contextTokens,
+        flashAttn: init.flashAttn ?? false,
+        threads: init.threads ?? Math.max(1, availableParallelism() - 1),
+        useGpu: init.gpu !== false && init.cpuVariant === undefined,
+        isVerbose: init.log !== undefined,
+      }
+      const [parts, modelId] = await Promise.all([
+        process.call('load', params).result,
+        hashFile(path, { signal }),
+      ])
+      await requireUnchanged(path, stats)
+      const info = describeModel({ modelId, path, header, sizeBytes: stats.size, parts })
+      const model = createRemoteModel(process, info, sequences)
+      return Object.defineProperty(model, 'pid', { get: () => process.pid }) as LlamaModel
+    } catch (error) {
+      await process[Symbol.asyncDispose]()
+      signal?.throwIfAborted()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  return {
+    load,
+    async [Symbol.asyncDispose]() {
+      isClosed = true
+      await Promise.all([...processes].map((process) => process[Symbol.asyncDispose]()))
+      await cleaning
+    },
+  }
+}
+
+/** What was hashed must be what was loaded. */
+async function requireUnchanged(
+  path: string,
+  before: { size: number; mtimeMs: number; ino: number },
+): Promise<void> {
+  const after = await stat(path)
+  const isSame =
+    after.size === before.size && after.mtimeMs === before.mtimeMs && after.ino === before.ino
+  if (isSame) return
+  throw new ModelError({
+    what: 'the model file changed while it was loaded',
+    next: 'Load it again when nothing writes to it.',
+  })
+}
+
+function checkCount(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new UsageError({ what: `${name} must be a whole number above 0, and is ${value}` })
+}

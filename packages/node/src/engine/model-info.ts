@@ -1,0 +1,51 @@
+import { basename } from 'node:path'
+import type { ModelInfo } from '@freehold/core/engine/engine'
+import { ModelError } from '@freehold/core/errors'
+import type { GgufHeader } from './gguf.ts'
+import { FILE_TYPES } from './gguf-types.ts'
+import type { LoadedParts } from './protocol.ts'
+
+/**
+ * Puts together what the GGUF says of itself and what the child found when it loaded it.
+ * @throws ModelError when the GGUF has no vocabulary
+ */
+export function describeModel(init: {
+  modelId: string
+  path: string
+  header: GgufHeader
+  sizeBytes: number
+  parts: LoadedParts
+}): ModelInfo {
+  const { header, parts } = init
+  const tokens = header.metadata.get('tokenizer.ggml.tokens')
+  if (typeof tokens !== 'object' || tokens.count === 0) {
+    throw new ModelError({ what: 'the model has no vocabulary', next: 'Choose another model.' })
+  }
+  const fileType = header.metadata.get('general.file_type')
+  return {
+    modelId: init.modelId,
+    name: text(header, 'general.name') || basename(init.path),
+    architecture: text(header, 'general.architecture'),
+    quantisation: typeof fileType === 'number' ? (FILE_TYPES.get(fileType) ?? '') : '',
+    sizeBytes: init.sizeBytes,
+    vocabSize: tokens.count,
+    contextTokens: parts.contextTokens,
+    chatTemplate: text(header, 'tokenizer.chat_template'),
+    bosText: parts.bosText,
+    eosText: parts.eosText,
+    endIds: parts.endIds,
+    profile: {
+      engine: `llama.cpp ${parts.release} (node-llama-cpp ${parts.moduleVersion})`,
+      backend: parts.backend,
+      isa: parts.isa,
+      kvType: 'f16',
+      flashAttn: parts.flashAttn,
+      relaxedSimd: false,
+    },
+  }
+}
+
+function text(header: GgufHeader, key: string): string {
+  const value = header.metadata.get(key)
+  return typeof value === 'string' ? value : ''
+}

@@ -1,0 +1,58 @@
+import { EngineError } from '@freehold/core/errors'
+import { collectLines } from './collect-lines.ts'
+import { forkChild } from './fork-child.ts'
+
+/** What the short-lived child for single native calls can do. */
+export interface NativeTools {
+  /** Asks libraries of ggml how well they suit this CPU; 0 means not at all. */
+  score: { params: { libraries: string[] }; result: number[] }
+  /** Runs `llama_model_quantize`. */
+  quantise: {
+    params: { library: string; input: string; output: string; fileType: number; threads: number }
+    result: null
+  }
+}
+
+export type NativeToolRequest = {
+  [Tool in keyof NativeTools]: { tool: Tool } & NativeTools[Tool]['params']
+}[keyof NativeTools]
+
+export type NativeToolReply = { result: NativeTools[keyof NativeTools]['result'] } | { why: string }
+
+/**
+ * Runs one native call in a child process of its own, which may crash without harm.
+ * @throws EngineError when the call fails or the child dies; the signal's reason when aborted
+ */
+export async function runNativeTool<Tool extends keyof NativeTools>(
+  tool: Tool,
+  params: NativeTools[Tool]['params'],
+  init: { signal?: AbortSignal | undefined } = {},
+): Promise<NativeTools[Tool]['result']> {
+  init.signal?.throwIfAborted()
+  const child = forkChild('native-tool-child')
+  const errors = collectLines(child.stderr, () => {})
+  child.stdout?.resume()
+  const { promise, resolve } = Promise.withResolvers<NativeToolReply>()
+  const onAbort = () => child.kill('SIGKILL')
+  let reply: NativeToolReply | undefined
+  child.on('message', (message: NativeToolReply) => {
+    reply = message
+    child.disconnect()
+  })
+  child.on('error', (error) => resolve({ why: error.message }))
+  child.on('exit', (code, signal) => resolve(reply ?? { why: signal ?? `exit status ${code}` }))
+  init.signal?.addEventListener('abort', onAbort, { once: true })
+  child.send({ tool, ...params }, () => {})
+  try {
+    const outcome = await promise
+    init.signal?.throwIfAborted()
+    if ('result' in outcome) return outcome.result as NativeTools[Tool]['result']
+    await errors.ended
+    throw new EngineError({
+      what: `llama.cpp failed to ${tool}`,
+      why: [outcome.why, errors.last()].filter((text) => text !== '').join(' – '),
+    })
+  } finally {
+    init.signal?.removeEventListener('abort', onAbort)
+  }
+}

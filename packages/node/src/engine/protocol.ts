@@ -1,0 +1,81 @@
+/** What the engine's parent and its child process say to each other over Node's IPC. */
+
+/** Tells the child what to load and how. */
+export interface LoadParams {
+  path: string
+  contextTokens: number
+  sequences: number
+  flashAttn: boolean
+  /** Threads for one batch. */
+  threads: number
+  useGpu: boolean
+  /** Sends all that llama.cpp says as `log` replies, not only its errors. */
+  isVerbose: boolean
+}
+
+/** What only native code knows about a model that it has loaded. */
+export interface LoadedParts {
+  contextTokens: number
+  bosText: string
+  eosText: string
+  endIds: number[]
+  backend: 'cpu' | 'metal' | 'cuda' | 'vulkan'
+  flashAttn: boolean
+  isa: string
+  /** Release of llama.cpp, such as `v0.5.0`. */
+  release: string
+  /** Version of node-llama-cpp. */
+  moduleVersion: string
+}
+
+/** The operations of the child, with what each takes and gives. */
+export interface Operations {
+  load: { params: LoadParams; result: LoadedParts }
+  tokenize: { params: { text: string; special: boolean }; result: Uint32Array }
+  detokenize: { params: { ids: Uint32Array }; result: string }
+  open: { params: { sequence: number }; result: null }
+  close: { params: { sequence: number }; result: null }
+  /** Takes ids in; logits follow each id from index `logitsFrom` on. Its last slice ends it. */
+  feed: { params: { sequence: number; ids: Uint32Array; logitsFrom: number }; result: null }
+}
+
+export type Operation = keyof Operations
+
+/** Everything that the parent sends; `cancel` needs no reply of its own. */
+export type Request =
+  | { [Op in Operation]: { op: Op; id: number } & Operations[Op]['params'] }[Operation]
+  | { op: 'cancel'; id: number }
+
+/** Top logits of `count` positions one after the other, `ids.length / count` for each. */
+export interface PackedLogits {
+  count: number
+  ids: Uint32Array
+  logits: Float32Array
+}
+
+/** A part of `feed` that is done. */
+export interface Slice {
+  /** How many of the call's ids are taken in. */
+  done: number
+  /** Ids that the sequence holds now. */
+  length: number
+  logits: PackedLogits | null
+}
+
+/** Which error of Freehold a failure becomes in the parent. */
+export type FailureKind = 'model' | 'engine' | 'aborted'
+
+export interface Failure {
+  kind: FailureKind
+  what: string
+  why?: string | undefined
+  next?: string | undefined
+}
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+export type Reply =
+  | { type: 'done'; id: number; result: Operations[Operation]['result'] }
+  | { type: 'failed'; id: number; failure: Failure }
+  | { type: 'slice'; id: number; slice: Slice }
+  | { type: 'log'; level: LogLevel; line: string }

@@ -1,0 +1,84 @@
+import { rename, rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { EngineError, UsageError } from '@freehold/core/errors'
+import { FILE_TYPES } from './gguf-types.ts'
+import { findLlamaBins } from './llama-bins.ts'
+import { runNativeTool } from './native-tool.ts'
+import { readGguf } from './read-gguf.ts'
+
+/** Quantisations that need no importance matrix. */
+export const QUANTISATIONS = [
+  'F16',
+  'Q2_K',
+  'Q3_K_S',
+  'Q3_K_M',
+  'Q3_K_L',
+  'Q4_0',
+  'Q4_1',
+  'Q4_K_S',
+  'Q4_K_M',
+  'Q5_0',
+  'Q5_1',
+  'Q5_K_S',
+  'Q5_K_M',
+  'Q6_K',
+  'Q8_0',
+] as const
+
+export type Quantisation = (typeof QUANTISATIONS)[number]
+
+/** Releases of llama.cpp whose settings we know the layout of. */
+const KNOWN_RELEASES = ['v0.5.0']
+
+export interface QuantiseInit {
+  /** @default all cores but one; the output does not depend on it */
+  threads?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Writes the model at `input` to `output` in another quantisation, with llama.cpp's own code in a
+ * child process. The same input gives the same bytes each time; `output` appears only when it is whole.
+ * @throws ModelError when `input` is no sound GGUF; EngineError when llama.cpp cannot do it
+ */
+export async function quantise(
+  input: string,
+  output: string,
+  type: Quantisation,
+  init: QuantiseInit = {},
+): Promise<void> {
+  const fileType = [...FILE_TYPES].find(([, name]) => name === type)?.[0]
+  if (fileType === undefined || !QUANTISATIONS.includes(type)) {
+    throw new UsageError({
+      what: `there is no quantisation ${type}`,
+      next: `Choose one of ${QUANTISATIONS.join(', ')}.`,
+    })
+  }
+  await readGguf(resolve(input), { signal: init.signal })
+  const bins = await findLlamaBins()
+  const library = bins.files.find((name) =>
+    /^(?:lib)?llama(?:\.v[\d.]+)?\.(?:so|dylib|dll)$/.test(name),
+  )
+  if (library === undefined || !KNOWN_RELEASES.includes(bins.release)) {
+    throw new EngineError({
+      what: 'models cannot be quantised with this build of llama.cpp',
+      why: `its release is ${bins.release}, and we know ${KNOWN_RELEASES.join(', ')}`,
+    })
+  }
+  const part = `${resolve(output)}.${process.pid}.part`
+  try {
+    const params = {
+      library: join(bins.folder, library),
+      input: resolve(input),
+      output: part,
+      fileType,
+      threads: init.threads ?? Math.max(1, availableParallelism() - 1),
+    }
+    await runNativeTool('quantise', params, { signal: init.signal })
+    await readGguf(part)
+    await rename(part, resolve(output))
+  } finally {
+    await rm(part, { force: true })
+  }
+}

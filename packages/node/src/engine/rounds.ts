@@ -1,0 +1,132 @@
+/**
+ * Lock-step rounds. Sequences that wait at the same time are computed in one batch; loops that step
+ * independently would drift apart and halve the speed of all.
+ */
+
+/** Ids of one call that are still to be taken in. */
+export interface Feed {
+  readonly ids: Uint32Array
+  /** How many of `ids` are done. */
+  done: number
+  isCancelled: boolean
+  /** Takes the next `count` ids in; called for all feeds of a round in the same tick. */
+  run(count: number): Promise<void>
+  /** Called once, after the last round of the feed or when it was cancelled before one. */
+  end(error?: unknown): void
+}
+
+/** Ids in one round: what one llama.cpp batch holds. */
+export const ROUND_TOKENS = 512
+
+/** Ids of each long feed in a round that others share, so that their steps do not stall. */
+export const SHARED_SLICE_TOKENS = 128
+
+/** Ids of a feed in a round of its own: abort and progress come between two such slices. */
+export const SLICE_TOKENS = 256
+
+/** A sequence of the last round is waited for at most this long, and a quarter of that round. */
+const GATHER_MAX_MS = 4
+
+/** After this pause nobody is expected back. */
+const GATHER_STALE_MS = 50
+
+export interface Rounds {
+  /** Queues a feed of the sequence `key`; one at a time for each. */
+  add(key: number, feed: Feed): void
+  /** Ends the feed of `key` as soon as no round runs it. */
+  cancel(key: number): void
+  /** Expects no more from `key`. */
+  forget(key: number): void
+}
+
+/** Creates the queue that forms rounds. */
+export function createRounds(): Rounds {
+  const waiting = new Map<number, Feed>()
+  const running = new Set<number>()
+  const expected = new Set<number>()
+  let timer: NodeJS.Timeout | undefined
+  let immediate: NodeJS.Immediate | undefined
+  let endedAt = 0
+  let lastMs = 0
+
+  function schedule(): void {
+    if (running.size > 0 || waiting.size === 0) return
+    const isStale = performance.now() - endedAt > GATHER_STALE_MS
+    if (expected.size > 0 && !isStale) {
+      timer ??= setTimeout(() => void runRound(), Math.min(GATHER_MAX_MS, lastMs / 4))
+      return
+    }
+    // After the messages that are already here, so that all of them share the round.
+    immediate ??= setImmediate(() => void runRound())
+  }
+
+  function take(): [number, Feed, number][] {
+    const picked: [number, Feed, number][] = []
+    const slice = waiting.size > 1 ? SHARED_SLICE_TOKENS : SLICE_TOKENS
+    let room = ROUND_TOKENS
+    // Single steps first: they are what a reader waits for.
+    const order = [...waiting].sort((a, b) => left(a[1]) - left(b[1]))
+    for (const [key, feed] of order) {
+      const count = Math.min(left(feed), slice, room)
+      if (count === 0) break
+      room -= count
+      picked.push([key, feed, count])
+    }
+    return picked
+  }
+
+  async function runRound(): Promise<void> {
+    clearTimeout(timer)
+    clearImmediate(immediate)
+    timer = undefined
+    immediate = undefined
+    if (running.size > 0) return
+    expected.clear()
+    const picked = take()
+    if (picked.length === 0) return
+    for (const [key] of picked) running.add(key)
+    const startedAt = performance.now()
+    const results = await Promise.allSettled(picked.map(([, feed, count]) => feed.run(count)))
+    endedAt = performance.now()
+    lastMs = endedAt - startedAt
+    running.clear()
+    for (const [index, [key, feed, count]] of picked.entries()) {
+      const result = results[index]
+      if (result?.status === 'rejected') {
+        waiting.delete(key)
+        feed.end(result.reason)
+        continue
+      }
+      feed.done += count
+      if (left(feed) > 0 && !feed.isCancelled) continue
+      waiting.delete(key)
+      expected.add(key)
+      feed.end()
+    }
+    schedule()
+  }
+
+  return {
+    add(key, feed) {
+      waiting.set(key, feed)
+      expected.delete(key)
+      schedule()
+    },
+    cancel(key) {
+      const feed = waiting.get(key)
+      if (feed === undefined) return
+      feed.isCancelled = true
+      if (running.has(key)) return
+      waiting.delete(key)
+      feed.end()
+    },
+    forget(key) {
+      expected.delete(key)
+      schedule()
+    },
+  }
+}
+
+function left(feed: Feed): number {
+  return feed.ids.length - feed.done
+}

@@ -1,0 +1,81 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { FreeholdError } from '@freehold/core/errors'
+import type { Storage, Table } from '@freehold/core/storage'
+import { fromJson, toJson } from './plain-json.ts'
+
+/** Version of the tables below; a database of a later one is not touched. */
+const SCHEMA_VERSION = 1
+
+/** How long a process waits for another one that writes to the same device's database. */
+const BUSY_MS = 10_000
+
+/**
+ * Storage in one SQLite file. `synchronous=FULL`: when an update returns, it is on disk, and only
+ * then is a token served that depends on it. Several processes may share the file.
+ */
+export function openSqliteStorage(path: string): Storage {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const db = new DatabaseSync(path)
+  db.exec(`PRAGMA busy_timeout=${BUSY_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL`)
+  migrate(db, path)
+  const read = db.prepare('SELECT value FROM rows WHERE name = ? AND key = ?')
+  const readAll = db.prepare('SELECT key, value FROM rows WHERE name = ? ORDER BY key')
+  const write = db.prepare(
+    'INSERT INTO rows (name, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  )
+  const remove = db.prepare('DELETE FROM rows WHERE name = ? AND key = ?')
+
+  function table<T>(name: string): Table<T> {
+    const get = (key: string): T | undefined => {
+      const row = read.get(name, key)
+      return row === undefined ? undefined : (fromJson(row.value as string) as T)
+    }
+    return {
+      get: async (key) => get(key),
+      list: async () =>
+        readAll.all(name).map(({ key, value }) => [key as string, fromJson(value as string) as T]),
+      update: async (key, change) => {
+        db.exec('BEGIN IMMEDIATE')
+        try {
+          const next = change(get(key))
+          if (next === undefined) remove.run(name, key)
+          else write.run(name, key, toJson(next))
+          db.exec('COMMIT')
+          return next
+        } catch (error) {
+          if (db.isTransaction) db.exec('ROLLBACK')
+          throw error
+        }
+      },
+    }
+  }
+
+  return {
+    table,
+    [Symbol.asyncDispose]: async () => {
+      if (db.isOpen) db.close()
+    },
+  }
+}
+
+function migrate(db: DatabaseSync, path: string): void {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0)
+  if (version > SCHEMA_VERSION) {
+    db.close()
+    throw new FreeholdError({
+      what: `${path} was written by a later version of Freehold`,
+      why: `its version is ${version}, this one knows ${SCHEMA_VERSION}`,
+    })
+  }
+  if (version === SCHEMA_VERSION) return
+  db.exec(`
+    BEGIN IMMEDIATE;
+    CREATE TABLE IF NOT EXISTS rows (
+      name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, key)
+    ) WITHOUT ROWID;
+    PRAGMA user_version = ${SCHEMA_VERSION};
+    COMMIT;
+  `)
+}
