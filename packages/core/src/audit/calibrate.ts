@@ -44,14 +44,14 @@ export async function calibrate(
   const { honest, cheats, random } = parts
   const [first] = honest
   if (first === undefined) throw new RangeError('a calibration needs an honest model')
-  const all = (honest.length * 2 + Object.keys(cheats).length) * init.prompts.length
+  const all = (honest.length + Object.keys(cheats).length) * init.prompts.length
   let done = 0
   const ask = async (model: Model, kind: string): Promise<Answer[]> => {
     const answers: Answer[] = []
     for (const promptIds of init.prompts) {
       const seed = random(32)
       const ids = await generateIds(model, promptIds, seed, init)
-      answers.push({ kind, promptIds, ids, seed: kind === SEED_IGNORED ? random(32) : seed })
+      answers.push({ kind, promptIds, ids, seed })
       init.onAnswer?.(++done, all)
     }
     return answers
@@ -63,18 +63,17 @@ export async function calibrate(
       for (const answer of answers) {
         const positions = await replay(auditor, { ...answer, ...init })
         const cells = counts.get(answer.kind) ?? new Array<number>(CELLS).fill(0)
-        for (const position of positions) {
-          const cell = cellOf(position)
-          cells[cell] = (cells[cell] ?? 0) + 1
-        }
+        for (const cell of positions.map(cellOf)) cells[cell] = (cells[cell] ?? 0) + 1
         counts.set(answer.kind, cells)
         if (answer.kind === 'honest') honestMargins.push(positions)
       }
     }
   }
   for (const lender of honest) {
-    await judge(await ask(lender, 'honest'))
-    await judge(await ask(lender, SEED_IGNORED))
+    const answers = await ask(lender, 'honest')
+    await judge(answers)
+    // Judged under a seed that they were not made with, the same answers are the first cheat.
+    await judge(answers.map((answer) => ({ ...answer, kind: SEED_IGNORED, seed: random(32) })))
   }
   for (const [kind, model] of Object.entries(cheats)) await judge(await ask(model, kind))
   const { honest: honestCells = [], ...others } = Object.fromEntries(counts)
