@@ -20,7 +20,7 @@ export interface BenchContext {
   /** What comes after the benchmark's name. */
   args: readonly string[]
   /** Tells how far it is, on stderr. */
-  say(text: string): void
+  say: (text: string) => void
 }
 
 /** One benchmark: `npm run bench -- NAME`. */

@@ -230,8 +230,8 @@ interface IClearingHouse {
     ) external returns (uint256 amount);
 
     /// @notice Settles every row that can be settled. A row that cannot is skipped with
-    /// `SettlementSkipped`, so that no payer can spoil the others' settlement. Only calldata that is
-    /// no valid encoding reverts, and that is in the submitter's own hands.
+    /// `SettlementSkipped`, so that no payer can spoil the others' settlement. Only calldata that
+    /// is no valid encoding reverts, and that is in the submitter's own hands.
     /// @return total What was paid, over all rows.
     function settleMany(Settlement[] calldata settlements) external returns (uint256 total);
 
@@ -313,8 +313,8 @@ interface IClearingHouse {
     /// `keccak256("Freehold ClearingHouse open")` and the id.
     function openNonce(bytes32 channelId) external pure returns (bytes32);
 
-    /// @notice The EIP-3009 nonce of a top-up: the hash of the ABI encoding of
-    /// `keccak256("Freehold ClearingHouse top-up")`, id, amount and salt.
+    /// @notice The EIP-3009 nonce of a top-up: the hash of the ABI encoding of `keccak256("Freehold
+    /// ClearingHouse top-up")`, id, amount and salt.
     function topUpNonce(bytes32 channelId, uint128 amount, bytes32 topUpSalt)
         external
         pure

@@ -18,7 +18,7 @@ export interface Audit extends Judgement {
  */
 export async function auditAnswer(
   evidence: Evidence,
-  lender: Pick<Profile, 'backend'>,
+  lender: Pick<Profile, 'backend' | 'kvType'>,
   components: { model: Model; tables: readonly CalibrationTable[]; now: () => number },
   init: { signal?: AbortSignal | undefined } = {},
 ): Promise<Audit> {

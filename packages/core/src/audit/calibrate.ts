@@ -3,6 +3,7 @@ import { generate } from '../engine/generate.ts'
 import type { Random } from '../platform.ts'
 import { type CalibrationTable, CELLS, cellOf } from './calibration.ts'
 import { type ReplayedPosition, replay } from './replay.ts'
+import { HARD_MARGIN } from './statistics.ts'
 
 export interface CalibrateInit {
   /** Prompts, as ids; each is asked of every lender. */
@@ -124,7 +125,7 @@ function failLines(positions: readonly ReplayedPosition[], random: Random) {
       for (const pick of picks) {
         const margin = margins[pick % margins.length] ?? 0
         sum += Math.min(margin, 1)
-        if (margin > 0.5) drawHard++
+        if (margin > HARD_MARGIN) drawHard++
       }
       worst = Math.max(worst, sum / tokens)
       hard = Math.max(hard, drawHard)

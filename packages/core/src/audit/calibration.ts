@@ -21,8 +21,11 @@ export interface CalibrationTable {
   failLines: readonly { tokens: number; meanClippedMargin: number; hard: number }[]
 }
 
-/** Upper edges of the gap classes, in logits; one more class lies above the last. */
-export const GAP_EDGES = [0.05, 0.15, 0.4, 1, 2] as const
+/**
+ * Upper edges of the gap classes, in logits; one more class lies above the last. They go far up,
+ * because the text decides alone there: a match where everybody would say the same weighs nothing.
+ */
+export const GAP_EDGES = [0.05, 0.15, 0.4, 1, 2, 4, 8, 16] as const
 /** Upper edges of the margin classes of a mismatch; one more above, one for `isOut`. Class 0 is a match. */
 export const MARGIN_EDGES = [0.05, 0.15, 0.4, 1] as const
 const MARGIN_CLASSES = MARGIN_EDGES.length + 3
@@ -63,17 +66,19 @@ function conditional(counts: readonly number[], cell: number, row: number): numb
   return ((counts[cell] ?? 0) + 0.5) / (total + 0.5 * MARGIN_CLASSES)
 }
 
-/** Which table judges this pair, if any was measured. */
+/** Which table judges this pair, if any was measured; all were measured with a KV cache of f16. */
 export function findTable(
   tables: readonly CalibrationTable[],
   modelId: string,
-  lender: Pick<Profile, 'backend'>,
-  auditor: Pick<Profile, 'backend'>,
+  lender: Pick<Profile, 'backend' | 'kvType'>,
+  auditor: Pick<Profile, 'backend' | 'kvType'>,
 ): CalibrationTable | undefined {
   return tables.find(
     (table) =>
       table.modelId === modelId &&
       table.lenderBackend === lender.backend &&
-      table.auditorBackend === auditor.backend,
+      table.auditorBackend === auditor.backend &&
+      lender.kvType === 'f16' &&
+      auditor.kvType === 'f16',
   )
 }

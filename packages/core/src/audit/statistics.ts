@@ -1,7 +1,7 @@
 import type { ReplayedPosition } from './replay.ts'
 
 /** A margin at which a token cannot be honest noise any more, in logits. */
-const HARD_MARGIN = 0.5
+export const HARD_MARGIN = 0.5
 
 /** The numbers of one audit, over all its positions. */
 export interface AuditStatistics {

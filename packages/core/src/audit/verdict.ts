@@ -1,7 +1,7 @@
 import type { Verdict } from '../wire/frames.ts'
-import { type CalibrationTable, cellOf, cellWeights } from './calibration.ts'
+import { type CalibrationTable, cellOf, cellWeights, GAP_EDGES } from './calibration.ts'
 import type { ReplayedPosition } from './replay.ts'
-import type { AuditStatistics } from './statistics.ts'
+import { type AuditStatistics, HARD_MARGIN } from './statistics.ts'
 
 /** Convict at a million to one for each way to cheat that is tried; clear at one to a hundred. */
 const CONVICT = Math.log(1e6)
@@ -56,7 +56,7 @@ export function weigh(
 
 /** Mean weight of a cheat's tokens in each class of gaps. */
 function rowMeans(weights: readonly number[], counts: readonly number[]): number[] {
-  const rows = 6
+  const rows = GAP_EDGES.length + 1
   const width = weights.length / rows
   return Array.from({ length: rows }, (_, row) => {
     const from = row * width
@@ -116,9 +116,14 @@ export function judgeAnswer(
     return { verdict: 'pending', why: `fewer than ${LEAST_TOKENS} tokens`, llr }
   }
   const line = table.failLines.findLast(({ tokens }) => tokens <= positions.length)
-  if (line !== undefined && statistics.meanClippedMargin > line.meanClippedMargin) {
-    const { meanClippedMargin } = statistics
+  const { meanClippedMargin, hard } = statistics
+  if (line !== undefined && meanClippedMargin > line.meanClippedMargin) {
     const why = `mean clipped margin ${meanClippedMargin.toFixed(4)} is above ${line.meanClippedMargin.toFixed(4)}`
+    return { verdict: 'fail', why, llr }
+  }
+  const mostHard = line && (line.hard * positions.length) / line.tokens
+  if (mostHard !== undefined && hard > mostHard) {
+    const why = `${hard} tokens are off by more than ${HARD_MARGIN}, honest answers have at most ${mostHard.toFixed(0)}`
     return { verdict: 'fail', why, llr }
   }
   const verdict = judgePool(pool)

@@ -38,8 +38,6 @@ export interface ChannelRecord {
   status: 'opening' | 'open' | 'exiting' | 'closed'
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
-  /** Whether the opening is as deep in the chain as the device asks for. */
-  isConfirmed: boolean
   /** Highest voucher signed (payer) or received (payee); rises only. */
   cumulative: bigint
   signature: Hex | null
@@ -61,7 +59,6 @@ export function createChannelRecord(
     settled: 0n,
     status: 'opening',
     seenAtMs: 0,
-    isConfirmed: false,
     cumulative: 0n,
     signature: null,
     relayFee: 0n,

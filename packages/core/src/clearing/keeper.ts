@@ -42,15 +42,15 @@ export function seeChannel(
   nowMs: number,
 ): ChannelRecord {
   const open = seen.exitRequestedAt > 0 ? 'exiting' : 'open'
-  const absent = record.status === 'opening' ? 'opening' : 'closed'
-  const status = seen.status === 'open' ? open : seen.status === 'closed' ? 'closed' : absent
+  // A channel that the chain does not know yet, or not any more: its opening was reorganised away,
+  // or the node that was asked lags behind. Either may pass, so the vouchers are not given up.
+  const status = seen.status === 'open' ? open : seen.status === 'closed' ? 'closed' : 'opening'
   return {
     ...record,
     status,
     deposit: seen.deposit,
     settled: seen.settled,
     seenAtMs: nowMs,
-    isConfirmed: status !== 'opening',
   }
 }
 
@@ -66,6 +66,8 @@ export function createKeeper(
 ): Keeper {
   const { channels, chain, clock, log } = components
   const firstSeenMs = new Map<string, number>()
+  /** Vouchers that the contract would not take, by channel: the same one is not paid for again. */
+  const refused = new Map<string, bigint>()
 
   async function refresh(): Promise<void> {
     for (const [id, record] of await channels.list()) {
@@ -93,6 +95,7 @@ export function createKeeper(
       .map(([, record]) => record)
       .filter((record) => record.role === 'payee' && record.signature !== null)
       .filter((record) => record.status !== 'closed' && unsettled(record) > 0n)
+      .filter(({ id, cumulative }) => asked || refused.get(id) !== cumulative)
     for (const { id } of owed) if (!firstSeenMs.has(id)) firstSeenMs.set(id, clock.now())
     const cause = owed.length === 0 ? null : asked ? 'asked' : causeOf(owed)
     if (cause === null) return null
@@ -108,7 +111,8 @@ export function createKeeper(
         const seen = await chain.channel(before.id)
         await channels.update(before.id, (old) => old && seeChannel(old, seen, clock.now()))
         done.amount += seen.settled - before.settled
-        if (!skipped.includes(before.id)) done.vouchers++
+        if (skipped.includes(before.id)) refused.set(before.id, before.cumulative)
+        else done.vouchers++
       }
     }
     return done

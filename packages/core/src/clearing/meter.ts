@@ -91,6 +91,10 @@ export function startAnswer(
   if (record.answers[reqId] !== undefined) {
     throw new ClearingError({ what: 'this request id is in use on the channel', why: reqId })
   }
+  // Else a lender could say after the fact that all was cached, and ask more than was agreed to.
+  if (init.prices.cached > init.prices.prompt) {
+    throw new ClearingError({ what: 'cached tokens cost more than others', why: 'in this offer' })
+  }
   const meter: AnswerMeter = {
     ...init,
     cachedTokens: 0,
@@ -117,6 +121,9 @@ export function noteCached(record: ChannelRecord, reqId: string, cached: number)
   const prompt = meter.promptTokens + meter.cachedTokens
   if (cached > prompt) {
     throw new ClearingError({ what: 'more tokens cached than the prompt has', why: `${cached}` })
+  }
+  if (meter.isPromptPaid && cached !== meter.cachedTokens) {
+    throw new ClearingError({ what: 'the prompt is paid already', why: reqId })
   }
   return withMeter(record, reqId, { promptTokens: prompt - cached, cachedTokens: cached })
 }

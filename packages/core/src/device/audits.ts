@@ -65,7 +65,11 @@ export function createAuditService(parts: Parts): AuditService {
     const profile = record.evidence.receipt?.body.profile ?? record.profile
     const components = { model, tables: calibration, now: () => clock.now() }
     const { pool: own, ...audited } = await auditAnswer(record.evidence, profile, components, init)
-    const isFirst = record.audit === null
+    let isFirst = false
+    await tables.answers.update(id, (old) => {
+      isFirst = existing(old, id).audit === null
+      return { ...existing(old, id), audit: audited }
+    })
     const standing = await book(
       record,
       { verdict: audited.verdict, why: audited.why, pool: own },

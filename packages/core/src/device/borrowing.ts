@@ -1,18 +1,20 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { NEW_STANDING } from '../audit/standing.ts'
-import { concat, from0x, fromHex, toHex, u32le } from '../bytes.ts'
-import { rawCost } from '../clearing/meter.ts'
+import { concat, equal, from0x, fromHex, toHex, u32le } from '../bytes.ts'
+import { noteSigned, rawCost } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
 import { ClearingError, LendingError } from '../errors.ts'
-import { type Borrowed, borrowAnswer } from '../lending/borrower.ts'
+import type { Borrowed } from '../lending/borrow-terms.ts'
+import { borrowAnswer } from '../lending/borrower.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
-import { ANSWER_PROTOCOL } from '../mesh/mesh.ts'
+import { ANSWER_PROTOCOL } from '../mesh/protocols.ts'
 import { isWithin } from '../routing/route.ts'
 import { existing } from '../storage.ts'
 import type { Scope, Verdict } from '../wire/frames.ts'
 import { type OfferedModel, offerHash } from '../wire/offer.ts'
 import type { AuditReport, AuditService } from './audits.ts'
 import type { ChannelService } from './channels.ts'
+import { endBorrowedLeftOvers, RUNNING } from './left-overs.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 import type { AnswerRecord } from './records.ts'
@@ -84,6 +86,7 @@ export function createBorrowService(
   }
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
+    await endBorrowedLeftOvers(parts, (to, voucher) => channels.keepUndelivered(to, voucher))
     const [known] = await candidates(question)
     if (known === undefined) throw await explainNobody(question)
     return borrowFrom(known, question)
@@ -144,9 +147,32 @@ export function createBorrowService(
       priceUnits: String(units(rawCost(prices, promptIds.length, 0, maxTokens))),
     })
     const { signal } = question
-    const { stream } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
+    const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
+    if (!equal(peer, known.lender)) {
+      const error = new LendingError('protocol', { what: 'another device answers at this address' })
+      stream.abort(error)
+      throw error
+    }
     const signer = identity?.voucherSigner
-    const startedAtMs = clock.now()
+    const begun: AnswerRecord = {
+      id,
+      lender: toHex(known.lender),
+      modelId: question.modelId,
+      modelName: question.modelName,
+      profile: model.profile,
+      startedAtMs: clock.now(),
+      end: RUNNING,
+      tokens: 0,
+      promptTokens: promptIds.length,
+      evidence: null,
+      channelId: channel?.id ?? null,
+      priceUnits: 0n,
+      heldUnits: 0n,
+      isDrawn: null,
+      audit: null,
+      pooled: null,
+      payment: payment === null ? 'free' : 'open',
+    }
     const borrowed = await borrowAnswer(
       framesOver(stream),
       {
@@ -170,19 +196,26 @@ export function createBorrowService(
         },
         vocabSize: question.vocabSize,
         endIds: question.endIds,
+        profile: model.profile,
         payment:
           payment === null || channel === null || signer === undefined
             ? null
             : {
                 windowTokens: payment.windowTokens,
                 holdBackMs: payment.holdBackMs,
-                openPayer: () =>
-                  openAnswerPayer(tables.channels, signer, channel.id, {
-                    reqId,
-                    prices,
-                    promptTokens: promptIds.length,
-                    maxTokens,
-                  }),
+                openPayer: async () => {
+                  // On disk before the channel is: who finds it unfinished can tell how old it is.
+                  await tables.answers.update(id, () => begun)
+                  const promptTokens = promptIds.length
+                  const answer = { reqId, prices, promptTokens, maxTokens }
+                  return openAnswerPayer(tables.channels, signer, channel.id, answer)
+                },
+              },
+        onSigned:
+          channel === null
+            ? undefined
+            : async ({ count }) => {
+                await tables.channels.update(channel.id, (old) => old && noteSigned(old, id, count))
               },
         deadlines,
         signal,
@@ -193,23 +226,12 @@ export function createBorrowService(
     const { evidence } = borrowed
     const tokens = evidence?.signed?.count ?? 0
     const record: AnswerRecord = {
-      id,
-      lender: toHex(known.lender),
-      modelId: question.modelId,
-      modelName: question.modelName,
-      profile: model.profile,
-      startedAtMs,
+      ...begun,
       end: borrowed.end,
       tokens,
-      promptTokens: promptIds.length,
       evidence,
-      channelId: channel?.id ?? null,
       priceUnits: tokens === 0 ? 0n : units(rawCost(prices, promptIds.length, 0, tokens)),
       heldUnits: units(rawCost(prices, 0, 0, borrowed.heldTokens)),
-      isDrawn: null,
-      audit: null,
-      pooled: null,
-      payment: payment === null ? 'free' : 'open',
     }
     await tables.answers.update(id, () => record)
     await noteAnswer(record, borrowed)
@@ -250,7 +272,9 @@ export function createBorrowService(
         log('audit.pending', { receipt: record.id, error: String(error) })
       }
     }
-    const verdict: Verdict = report?.pooled ?? 'pending'
+    // Another answer may have convicted the lender meanwhile: it is not paid any more.
+    const isConvicted = Boolean((await tables.standing.get(record.lender))?.refusedBecause)
+    const verdict: Verdict = isConvicted ? 'fail' : (report?.pooled ?? 'pending')
     const undelivered = await borrowed.conclude(verdict)
     if (undelivered) await channels.keepUndelivered(fromHex(record.lender), undelivered)
     if (record.payment === 'free') return report

@@ -1,16 +1,18 @@
 import type { Hex } from 'viem'
 import { getAddress } from 'viem'
+import type { PrivateKeyAccount } from 'viem/accounts'
 import { equal, from0x, to0x, toHex } from '../bytes.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { seeChannel } from '../clearing/keeper.ts'
-import { meterOf, paidAmount } from '../clearing/meter.ts'
+import { foldAnswer, meterOf, paidAmount, rawCost } from '../clearing/meter.ts'
 import { acceptVoucher } from '../clearing/payee.ts'
 import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
-import { signVoucher } from '../clearing/voucher.ts'
+import { checkVoucher, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
+import { plainText } from '../lending/duplex.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
-import { CHANNEL_PROTOCOL } from '../mesh/mesh.ts'
+import { CHANNEL_PROTOCOL } from '../mesh/protocols.ts'
 import { existing } from '../storage.ts'
 import {
   type ChannelReply,
@@ -22,11 +24,14 @@ import {
   encodeChannelRequest,
 } from '../wire/channel-messages.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
+import { MAX_CHUNK_TOKENS } from '../wire/limits.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
+import { createRelayLimit } from './relay-limit.ts'
 
 const MAX_MESSAGE_BYTES = 4_096
+const REQUEST_MS = 10_000
 /** A lender may have to wait for a block. */
 const REPLY_MS = 60_000
 
@@ -61,6 +66,7 @@ export interface ChannelService {
 
 export function createChannelService(parts: Parts): ChannelService {
   const { chain, identity, tables, clock, mesh, log } = parts
+  const relays = createRelayLimit(clock)
 
   function needs() {
     if (chain === null) throw new ChainError({ what: 'this device has no chain to pay on' })
@@ -83,6 +89,9 @@ export function createChannelService(parts: Parts): ChannelService {
       const reply = decodeChannelReply(data)
       if (reply.result === 'ok') return reply
       throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
+    } catch (error) {
+      stream.abort(error as Error)
+      throw error
     } finally {
       await messages.close().catch(() => {})
     }
@@ -118,12 +127,18 @@ export function createChannelService(parts: Parts): ChannelService {
     const peer = toHex(known.lender)
     await tables.channels.update(
       id,
-      (old) => old ?? createChannelRecord({ id, role: 'payer', peer, house, token, config }),
+      // The fee is booked before it is asked for: should the reply be lost, no voucher is too low.
+      (old) =>
+        old ??
+        createChannelRecord({
+          ...{ id, role: 'payer', peer, house, token, config },
+          relayFee: BigInt(payment.relayFee),
+        }),
     )
     const reply = await say(known.address, known.lender, {
       config: configMessage(config),
       leave: leaveMessage(leave),
-      voucher: null,
+      voucher: await proveSigner(identity.voucherSigner, { id, house }),
     })
     if (reply.relayFee > BigInt(payment.relayFee)) {
       throw new ClearingError({ what: 'the lender asks a higher fee than it offered' })
@@ -166,13 +181,15 @@ export function createChannelService(parts: Parts): ChannelService {
   ): Promise<ChannelReply> {
     const ok: ChannelReply = { result: 'ok', why: '', transaction: null, relayFee: 0n }
     try {
-      if (request.voucher !== null) await acceptLate(request.voucher, peer)
-      if (request.config === null) return ok
+      if (request.config === null) {
+        if (request.voucher !== null) await acceptLate(request.voucher, peer)
+        return ok
+      }
       return { ...ok, ...(await introduce(request, peer, requirePayment(payment))) }
     } catch (error) {
       log('channels.refused', { error: String(error) })
       const why = error instanceof FreeholdError ? error.message : 'it failed here'
-      return { ...ok, result: 'refused', why: why.replace(/\p{Cc}/gu, ' ').slice(0, 200) }
+      return { ...ok, result: 'refused', why: plainText(why) }
     }
   }
 
@@ -182,17 +199,22 @@ export function createChannelService(parts: Parts): ChannelService {
     if (record?.role !== 'payee' || record.peer !== toHex(peer)) {
       throw new ClearingError({ what: 'no such channel with you' })
     }
-    meterOf(record, toHex(voucher.reqId))
+    const reqId = toHex(voucher.reqId)
+    meterOf(record, reqId)
     await acceptVoucher(tables.channels, id, voucher)
+    // Where the connection broke, the last signatures may never have arrived.
+    if ((await tables.lent.get(reqId))?.end !== 'lost') return
+    await tables.channels.update(id, (old) => old && forgive(old, reqId, 2 * MAX_CHUNK_TOKENS))
   }
 
   /** Takes up a channel that names us as payee, submitting its opening if it is not open yet. */
   async function introduce(
-    { config: message, leave }: ChannelRequest,
+    { config: message, leave, voucher }: ChannelRequest,
     device: Uint8Array,
     payment: OfferedPayment,
   ): Promise<Partial<ChannelReply>> {
     const { chain } = needs()
+    const { house, token } = chain
     const config = readConfig(message as ConfigMessage)
     const fail = (why: string): never => {
       throw new ClearingError({ what: 'this channel is not taken', why })
@@ -202,18 +224,26 @@ export function createChannelService(parts: Parts): ChannelService {
     const id = channelIdOf(chain.house, config)
     const known = await tables.channels.get(id)
     if (known !== undefined && known.peer !== toHex(device)) fail('it is another device’s')
+    // Anybody can read a channel off the chain; only its payer can sign for it.
+    if (voucher === null || to0x(voucher.channelId) !== id) return fail('nobody signed for it')
+    await checkVoucher({ id, house, config }, voucher.cumulative, voucher.sig)
     let seen = await chain.channel(id)
     let transaction: Uint8Array | null = null
     if (seen.status === 'none' && leave !== null) {
       if (!payment.relaysOpening) fail('this lender does not submit openings')
+      const least = leastDeposit(payment)
+      if (leave.amount < least) fail(`an opening that is submitted for you takes ${least} or more`)
+      const undo = relays.take(toHex(device))
       const signature = to0x(leave.signature)
-      const mined = await chain.openWithAuthorization({ ...leave, config, signature })
+      const submitting = chain.openWithAuthorization({ ...leave, config, signature })
+      // What the contract would refuse is not sent and costs nothing.
+      submitting.catch(undo)
+      const mined = await submitting
       transaction = from0x(mined.hash)
       seen = await chain.channel(id)
     }
     if (seen.status !== 'open') fail(`on the chain it is ${seen.status}`)
     const relayFee = transaction === null ? (known?.relayFee ?? 0n) : BigInt(payment.relayFee)
-    const { house, token } = chain
     const base = { id, role: 'payee', peer: toHex(device), house, token, config } as const
     await tables.channels.update(id, (old) =>
       seeChannel({ ...(old ?? createChannelRecord(base)), relayFee }, seen, clock.now()),
@@ -248,6 +278,32 @@ export function createChannelService(parts: Parts): ChannelService {
     },
     serve,
   }
+}
+
+/** A first voucher over nothing: shows that this device holds the key that signs for the channel. */
+async function proveSigner(
+  signer: PrivateKeyAccount,
+  channel: Pick<ChannelRecord, 'id' | 'house'>,
+): Promise<VoucherFrame> {
+  const sig = await signVoucher(signer, channel, 0n)
+  const nothing = { cumulative: 0n, reqId: new Uint8Array(16), tokens: 0 }
+  return { ...nothing, channelId: from0x(channel.id), sig, runningHash: new Uint8Array(32) }
+}
+
+/** Least deposit that is worth submitting: the fee ten times over, and some answers. */
+function leastDeposit({ relayFee, prices, windowTokens }: OfferedPayment): bigint {
+  const windows = rawCost(prices, 0, 0, 16 * windowTokens) / 1_000_000n
+  const least = 10n * BigInt(relayFee) + windows
+  return least > 0n ? least : 1n
+}
+
+/** Ends an answer of which at most `tokens` are unpaid. */
+function forgive(record: ChannelRecord, reqId: string, tokens: number): ChannelRecord {
+  const meter = record.answers[reqId]
+  if (meter === undefined || meter.state === 'streaming') return record
+  if (meter.signedTokens - meter.paidTokens > tokens) return record
+  const paid = { ...meter, signedTokens: meter.paidTokens }
+  return foldAnswer({ ...record, answers: { ...record.answers, [reqId]: paid } }, reqId)
 }
 
 function paidLeft(record: ChannelRecord): bigint {
@@ -285,7 +341,7 @@ export async function answerChannelStream(
   messages: ReturnType<typeof messagesOver>,
   answer: (request: ChannelRequest) => Promise<ChannelReply>,
 ): Promise<void> {
-  const data = await messages.read({ signal: AbortSignal.timeout(REPLY_MS) })
+  const data = await messages.read({ signal: AbortSignal.timeout(REQUEST_MS) })
   if (data === null) return
   await messages.write(encodeChannelReply(await answer(decodeChannelRequest(data))))
   await messages.close()

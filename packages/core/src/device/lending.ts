@@ -2,18 +2,21 @@ import { NEW_STANDING } from '../audit/standing.ts'
 import { equal, to0x, toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { unsettled } from '../clearing/keeper.ts'
-import { closeUnpaid } from '../clearing/meter.ts'
 import { openAnswerPayee } from '../clearing/payee.ts'
-import { IdentityError, LendingError } from '../errors.ts'
-import { type Admission, type LentAnswer, lendAnswer } from '../lending/lender.ts'
+import type { Model } from '../engine/engine.ts'
+import { IdentityError, LendingError, UsageError } from '../errors.ts'
+import { lendAnswer } from '../lending/lender.ts'
+import type { Admission, LentAnswer } from '../lending/lent-answer.ts'
 import { framesOver, messagesOver } from '../mesh/frames-over-stream.ts'
-import { ANSWER_PROTOCOL, CHANNEL_PROTOCOL, OFFER_PROTOCOL } from '../mesh/mesh.ts'
+import { ANSWER_PROTOCOL, CHANNEL_PROTOCOL, OFFER_PROTOCOL } from '../mesh/protocols.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment, offerHash } from '../wire/offer.ts'
 import type { Terms } from '../wire/transcript.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
+import { endLentLeftOvers, RUNNING, startsOf } from './left-overs.ts'
 import { describeModel, makeOffer } from './offers.ts'
 import type { Parts } from './parts.ts'
+import { createPlaces } from './places.ts'
 import type { LentRecord } from './records.ts'
 
 /** What a lender asks; the account that is paid is this device's own. */
@@ -66,17 +69,26 @@ export function createLendingService(
       throw new IdentityError({ what: 'lending needs keys and a network' })
     }
     const limits = withDefaults(init)
+    if (init.payment !== null && init.payment.windowTokens < 1) {
+      throw new UsageError({ what: 'a window of no tokens lets no answer begin' })
+    }
     const { parallel: sequences, contextTokens } = limits
     const loaded = await Promise.all(
-      init.models.map((name) => shelf.take(name, { contextTokens, sequences })),
+      init.models.map(async (name) => ({
+        name,
+        ...(await shelf.take(name, { contextTokens, sequences })),
+      })),
     )
-    const models = loaded.map(({ model, manifest }) => ({
-      model,
+    const models = loaded.map(({ name, model, manifest }) => ({
+      name,
       offered: describeModel(model, manifestHash(manifest)),
     }))
     const offers = new Map<string, Offer>()
     const stop = new AbortController()
-    let running = 0
+    const places = createPlaces({
+      inAll: limits.parallel + limits.maxQueue,
+      perDevice: limits.parallel,
+    })
 
     async function offer(): Promise<Offer> {
       const now = clock.now()
@@ -96,23 +108,37 @@ export function createLendingService(
       return made
     }
 
-    function admit(open: Terms['open'], peer: Uint8Array): Promise<Admission> {
-      const refuse = (reason: LendingError['reason'], what: string): never => {
-        throw new LendingError(reason, { what })
-      }
+    async function admit(open: Terms['open'], peer: Uint8Array): Promise<Admission> {
       const known = offers.get(toHex(open.offerHash))
       if (known === undefined || known.expiresAtMs <= clock.now()) {
-        return refuse('expired-offer', 'this offer is not in force')
+        throw new LendingError('expired-offer', { what: 'this offer is not in force' })
       }
-      if (running > limits.parallel + limits.maxQueue) refuse('busy', 'too many answers at once')
       const found = models.find(({ offered }) => equal(offered.modelId, open.modelId))
-      if (found === undefined) return refuse('model', 'this model is not lent here')
-      return admitPayment(known, open, peer).then((payment) => ({ ...found, payment }))
+      if (found === undefined) {
+        throw new LendingError('model', { what: 'this model is not lent here' })
+      }
+      const release = places.take(toHex(peer))
+      try {
+        const payment = await admitPayment(known, open, peer)
+        return { model: await loadedModel(found), offered: found.offered, payment, release }
+      } catch (error) {
+        release()
+        throw error
+      }
+    }
+
+    /** The model in memory; loaded anew when the process that held it died. */
+    async function loadedModel({ name, offered }: (typeof models)[number]): Promise<Model> {
+      const loaded = await shelf.byId(toHex(offered.modelId))
+      if (loaded !== undefined) return loaded
+      const { model } = await shelf.take(name, { contextTokens, sequences })
+      if (model.info.modelId === toHex(offered.modelId)) return model
+      throw new LendingError('model', { what: 'the file of this model has changed' })
     }
 
     async function admitPayment(
       { payment }: Offer,
-      { channelId }: Terms['open'],
+      { channelId, modelId }: Terms['open'],
       peer: Uint8Array,
     ) {
       if (payment === null) return null
@@ -122,7 +148,7 @@ export function createLendingService(
       const id = to0x(channelId)
       const record = await tables.channels.get(id)
       requirePayable(record, toHex(peer), payment)
-      await requireCredit(id, toHex(peer))
+      await requireCredit(record, toHex(peer), payment.holdBackMs)
       const { windowTokens, promptCapTokens, holdBackMs, prices } = payment
       const cap = (await hasHistory(peer)) ? Number.MAX_SAFE_INTEGER : promptCapTokens
       return {
@@ -130,8 +156,10 @@ export function createLendingService(
         promptCapTokens: cap,
         holdBackMs,
         channelId,
-        openPayee: (reqId: Uint8Array, promptTokens: number, maxTokens: number) =>
-          openAnswerPayee(tables.channels, id, { reqId, prices, promptTokens, maxTokens }),
+        openPayee: async (reqId: Uint8Array, promptTokens: number, maxTokens: number) => {
+          await noteStart(reqId, modelId, peer, promptTokens)
+          return openAnswerPayee(tables.channels, id, { reqId, prices, promptTokens, maxTokens })
+        },
       }
     }
 
@@ -153,26 +181,53 @@ export function createLendingService(
     }
 
     /** Books hold-backs whose deadline passed; a borrower that keeps them gets no more credit. */
-    async function requireCredit(id: string, peer: string): Promise<void> {
-      let unpaid = 0
-      await tables.channels.update(id, (old) => {
-        if (old === undefined) return old
-        let record = old
-        for (const [reqId, meter] of Object.entries(old.answers)) {
-          const isLate = meter.state === 'held' && (meter.holdBackUntilMs ?? 0) < clock.now()
-          if (isLate) record = closeUnpaid(record, reqId, 'unpaid')
-        }
-        unpaid = Object.values(record.answers).filter(
-          ({ state }) => state === 'unpaid' || state === 'withheld',
-        ).length
-        return record
-      })
+    async function requireCredit(
+      known: ChannelRecord,
+      peer: string,
+      holdBackMs: number,
+    ): Promise<void> {
+      const starts = await startsOf(known, tables.lent)
+      const { deadlines } = parts
+      const record = await tables.channels.update(
+        known.id,
+        (old) =>
+          old && endLentLeftOvers(old, starts, { nowMs: clock.now(), holdBackMs, deadlines }),
+      )
+      const unpaid = Object.values(record?.answers ?? {}).filter(
+        ({ state }) => state === 'unpaid' || state === 'withheld',
+      ).length
       await tables.standing.update(peer, (old) => ({
         ...(old ?? NEW_STANDING),
         unpaidHoldBacks: unpaid,
       }))
       if (unpaid === 0) return
       throw new LendingError('standing', { what: `${unpaid} hold-backs of yours were never paid` })
+    }
+
+    /** On disk before the channel is: whoever finds the answer unfinished can tell how old it is. */
+    async function noteStart(
+      reqId: Uint8Array,
+      modelId: Uint8Array,
+      peer: Uint8Array,
+      promptTokens: number,
+    ): Promise<void> {
+      const id = toHex(reqId)
+      await tables.lent.update(id, (old) => {
+        if (old !== undefined) {
+          throw new LendingError('protocol', { what: 'this request id was used before' })
+        }
+        return {
+          id,
+          borrower: toHex(peer),
+          modelId: toHex(modelId),
+          startedAtMs: clock.now(),
+          tokens: 0,
+          promptTokens,
+          end: RUNNING,
+          isUnpaid: false,
+          verdict: null,
+        }
+      })
     }
 
     async function hasHistory(peer: Uint8Array): Promise<boolean> {
@@ -208,29 +263,24 @@ export function createLendingService(
       )
     })
     await mesh.handle(ANSWER_PROTOCOL, async (stream, peer) => {
-      running++
       const from = clock.now()
       let modelId: Uint8Array = new Uint8Array(32)
       const { random, log, deadlines } = parts
-      try {
-        const answer = await lendAnswer(
-          framesOver(stream),
-          { deadlines, signal: stop.signal },
-          {
-            clock,
-            random,
-            log,
-            sign: (hash) => identity.sign(hash),
-            admit: (open) => {
-              modelId = open.modelId
-              return admit(open, peer)
-            },
+      const answer = await lendAnswer(
+        framesOver(stream),
+        { deadlines, signal: stop.signal },
+        {
+          clock,
+          random,
+          log,
+          sign: (hash) => identity.sign(hash),
+          admit: (open) => {
+            modelId = open.modelId
+            return admit(open, peer)
           },
-        )
-        await book(answer, modelId, peer, from)
-      } finally {
-        running--
-      }
+        },
+      )
+      await book(answer, modelId, peer, from)
     })
     return {
       addresses: () => mesh.addresses(),

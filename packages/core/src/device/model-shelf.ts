@@ -25,7 +25,10 @@ export function createModelShelf({
     take: async (name, init) => {
       const { source, manifest } = await models.resolve(name)
       const known = loaded.get(source)
-      if (known !== undefined) return known
+      if (known !== undefined && (await isAlive(known))) return known
+      if (loaded.get(source) === known) loaded.delete(source)
+      const newer = loaded.get(source)
+      if (newer !== undefined) return newer
       const loading = engine.load(source, init).then((model) => ({ model, manifest }))
       loaded.set(source, loading)
       // A model that failed, or whose process died, is loaded anew when it is asked for again.
@@ -35,7 +38,8 @@ export function createModelShelf({
     byId: async (modelId) => {
       for (const loading of loaded.values()) {
         const shelved = await loading.catch(() => undefined)
-        if (shelved?.model.info.modelId === modelId) return shelved.model
+        const isIt = shelved?.model.info.modelId === modelId
+        if (isIt && (await isAlive(loading))) return shelved.model
       }
       return undefined
     },
@@ -46,5 +50,16 @@ export function createModelShelf({
       }
       loaded.clear()
     },
+  }
+}
+
+/** Whether a model still answers: what held it may have died since it was loaded. */
+async function isAlive(loading: Promise<ShelvedModel>): Promise<boolean> {
+  try {
+    const { model } = await loading
+    await model.tokenize('a')
+    return true
+  } catch {
+    return false
   }
 }

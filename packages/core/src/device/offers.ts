@@ -30,11 +30,18 @@ export function describeModel(model: Model, manifest: Uint8Array): OfferedModel 
     modelId: from0x(modelId),
     manifestHash: manifest,
     templateHash: templateHash(chatTemplate),
-    name: name.slice(0, 96),
+    name: plainName(name),
     contextTokens,
     vocabSize,
     profile,
   }
+}
+
+/** A model's own name may be anything; in an offer it is short and has nothing to steer a terminal. */
+function plainName(name: string): string {
+  return Array.from(name.replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, ''))
+    .slice(0, 48)
+    .join('')
 }
 
 /** Makes and signs an offer of this device. */

@@ -1,7 +1,7 @@
 import { toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
-import { OFFER_PROTOCOL } from '../mesh/mesh.ts'
+import { OFFER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Rung } from '../routing/route.ts'
 import { MAX_OFFER_ADDRESSES, MAX_OFFER_BYTES } from '../wire/limits.ts'
 import { decodeOffer, encodeOffer, type Offer } from '../wire/offer.ts'
@@ -45,7 +45,10 @@ export function createPeerService(parts: Parts): PeerService {
     const either = signal ? AbortSignal.any([signal, deadline]) : deadline
     const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
     const messages = messagesOver(stream, MAX_OFFER_BYTES)
-    const data = await messages.read({ signal: either })
+    const data = await messages.read({ signal: either }).catch((error: Error) => {
+      stream.abort(error)
+      throw error
+    })
     await messages.close()
     if (data === null) {
       throw new LendingError('lost', { what: `the device at ${address} lends nothing now` })

@@ -27,7 +27,8 @@ export async function verifyEd25519(
 ): Promise<boolean> {
   try {
     if (await isNative()) return await native.verify(sig, message, publicKey, { formatPub: 'raw' })
-    return portable.verify(sig, message, publicKey)
+    // RFC 8032 strictly, as WebCrypto does: no key or signature may hold on one device only.
+    return portable.verify(sig, message, publicKey, { zip215: false })
   } catch {
     return false
   }

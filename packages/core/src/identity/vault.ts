@@ -29,7 +29,24 @@ export interface Vault {
   box: string
 }
 
+const SALT_BYTES = 16
+const NONCE_BYTES = 24
 const MAX_KDF: KdfParameters = { memoryKiB: 2 * 1024 * 1024, passes: 16, parallelism: 16 }
+
+/** Whether a file can be a vault at all, and its cost is one that a device would choose. */
+function isSane({ version, kdf, salt, nonce, box }: Vault): boolean {
+  const isCost = (name: keyof KdfParameters) =>
+    Number.isInteger(kdf?.[name]) && kdf[name] > 0 && kdf[name] <= MAX_KDF[name]
+  return (
+    version === 1 &&
+    (Object.keys(MAX_KDF) as (keyof KdfParameters)[]).every(isCost) &&
+    // Argon2 cannot do with less (RFC 9106, section 3.1).
+    kdf.memoryKiB >= 8 * kdf.parallelism &&
+    [salt, nonce, box].every((hex) => typeof hex === 'string' && /^([0-9a-f]{2})*$/.test(hex)) &&
+    salt.length === 2 * SALT_BYTES &&
+    nonce.length === 2 * NONCE_BYTES
+  )
+}
 
 function context(kdf: KdfParameters): Uint8Array {
   return utf8(`freehold/vault/1|${kdf.memoryKiB}|${kdf.passes}|${kdf.parallelism}`)
@@ -42,8 +59,8 @@ export async function sealVault(
   components: { argon2id: Argon2id; random: Random },
   kdf: KdfParameters = DESKTOP_KDF,
 ): Promise<Vault> {
-  const salt = components.random(16)
-  const nonce = components.random(24)
+  const salt = components.random(SALT_BYTES)
+  const nonce = components.random(NONCE_BYTES)
   const key = await components.argon2id(utf8(passphrase.normalize('NFKC')), salt, kdf)
   const box = xchacha20poly1305(key, nonce, context(kdf)).encrypt(secret)
   return { version: 1, kdf, salt: toHex(salt), nonce: toHex(nonce), box: toHex(box) }
@@ -55,13 +72,10 @@ export async function openVault(
   passphrase: string,
   components: { argon2id: Argon2id },
 ): Promise<Uint8Array> {
+  if (!vault || !isSane(vault)) {
+    throw new IdentityError({ what: 'the vault is damaged', why: 'unknown parameters' })
+  }
   const { kdf } = vault
-  const isSane =
-    vault.version === 1 &&
-    (Object.keys(MAX_KDF) as (keyof KdfParameters)[]).every(
-      (name) => Number.isInteger(kdf[name]) && kdf[name] > 0 && kdf[name] <= MAX_KDF[name],
-    )
-  if (!isSane) throw new IdentityError({ what: 'the vault is damaged', why: 'unknown parameters' })
   const salt = fromHex(vault.salt)
   const key = await components.argon2id(utf8(passphrase.normalize('NFKC')), salt, kdf)
   try {

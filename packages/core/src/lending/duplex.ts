@@ -16,19 +16,17 @@ export interface FrameDuplex {
 
 /** Reads frames with deadlines. One reader for each duplex. */
 export interface Inbox {
-  /** The next frame within `ms`. @throws LendingError `deadline`, `lost` or `protocol` */
-  next(ms: number, waitsFor: string): Promise<Frame>
+  /**
+   * The next frame within `ms`. An aborted wait loses no frame: the next call gets it.
+   * @throws LendingError `deadline`, `lost`, `protocol`, or `cancelled` by `signal`
+   */
+  next(ms: number, waitsFor: string, signal?: AbortSignal): Promise<Frame>
 }
 
-export function createInbox(
-  duplex: FrameDuplex,
-  clock: Clock,
-  init: { signal?: AbortSignal | undefined } = {},
-): Inbox {
+export function createInbox(duplex: FrameDuplex, clock: Clock): Inbox {
   let pending: Promise<Frame | null> | undefined
-  const { signal } = init
   return {
-    async next(ms, waitsFor) {
+    async next(ms, waitsFor, signal) {
       if (signal?.aborted) throw cancelled()
       pending ??= duplex.receive()
       const current = pending
@@ -82,6 +80,27 @@ export function asLendingError(error: unknown): LendingError {
   if (error instanceof Error && error.name === 'AbortError') return cancelled()
   const why = error instanceof Error ? error.message : String(error)
   return new LendingError('lost', { what: 'the connection broke', why, cause: error })
+}
+
+/** Resolves to whether `work` ended well within `ms`; whatever it does later is nobody's concern. */
+export async function endsWithin(work: Promise<unknown>, ms: number, clock: Clock) {
+  const late = Promise.withResolvers<boolean>()
+  const stop = clock.after(ms, () => late.resolve(false))
+  const done = work.then(
+    () => true,
+    () => false,
+  )
+  const isDone = await Promise.race([done, late.promise])
+  stop()
+  return isDone
+}
+
+/** A sentence as it may travel: one line, nothing unseemly, at most 200 characters. */
+export function plainText(text: string): string {
+  return text
+    .replace(/[^\p{L}\p{N}\p{P}\p{S} ]/gu, ' ')
+    .slice(0, 200)
+    .toWellFormed()
 }
 
 /** @throws LendingError `protocol` naming what came instead */

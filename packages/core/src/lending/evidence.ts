@@ -78,6 +78,7 @@ async function checkReceipt(
   if (!equal(body.answerHash, answer)) return 'the receipt is for another answer'
   if (!equal(body.n, n)) return 'the receipt names another n'
   if (!equal(body.offerHash, terms.open.offerHash)) return 'the receipt names another offer'
+  if (!isSameId(body.channelId, terms.open.channelId)) return 'the receipt names another channel'
   if (body.count !== ids.length || body.count !== signed?.count) {
     return 'the receipt counts other tokens'
   }
@@ -90,4 +91,8 @@ async function checkReceipt(
     equal(lpCommitment(lpSalt, t, lp), lpCommits[t] as Uint8Array),
   )
   return isOpened ? null : 'a log-probability does not match its commitment'
+}
+
+function isSameId(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equal(a, b)
 }

@@ -1,18 +1,13 @@
-import { generateKeyPairFromSeed, publicKeyFromRaw } from '@libp2p/crypto/keys'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
-import { peerIdFromPublicKey } from '@libp2p/peer-id'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../platform.ts'
-
-export const OFFER_PROTOCOL = '/freehold/offer/1'
-export const ANSWER_PROTOCOL = '/freehold/answer/1'
-export const CHANNEL_PROTOCOL = '/freehold/channel/1'
 
 export interface MeshInit {
   identity: Identity
@@ -51,6 +46,8 @@ export interface Mesh extends AsyncDisposable {
 const DEFAULT_CONNECTIONS = 100
 const DEFAULT_STREAMS = 16
 const DIAL_MS = 10_000
+/** How long the other side may keep a stream half open that this device is done with. */
+const LINGER_MS = 5_000
 
 /** Starts libp2p with Noise, Yamux and identify. Nothing is dialled that the user did not name. */
 export async function createMesh(init: MeshInit, components: MeshComponents): Promise<Mesh> {
@@ -73,6 +70,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
       const serve = async (stream: Stream, connection: Connection) => {
         try {
           await handler(stream, rawKey(connection.remotePeer))
+          await letGo(stream)
         } catch (error) {
           components.log('mesh.handler', { protocol, error: String(error) })
           stream.abort(error instanceof Error ? error : new Error(String(error)))
@@ -106,6 +104,15 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   }
 }
 
+/** Closes our side; a peer that keeps its own open is cut off, so that no stream is left behind. */
+async function letGo(stream: Stream): Promise<void> {
+  await stream.close({ signal: AbortSignal.timeout(LINGER_MS) })
+  if (stream.status !== 'open' && stream.status !== 'closing') return
+  const cut = () => stream.abort(new Error('the other side did not close'))
+  const timer = setTimeout(cut, LINGER_MS)
+  stream.addEventListener('close', () => clearTimeout(timer), { once: true })
+}
+
 function parseAddress(address: string) {
   try {
     return multiaddr(address)
@@ -123,9 +130,4 @@ function rawKey(peer: PeerId): Uint8Array {
     throw new LendingError('protocol', { what: 'the other device has no Ed25519 key' })
   }
   return peer.publicKey.raw
-}
-
-/** The libp2p name of a device, as people see it. */
-export function peerName(device: Uint8Array): string {
-  return peerIdFromPublicKey(publicKeyFromRaw(device)).toString()
 }

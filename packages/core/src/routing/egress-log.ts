@@ -1,6 +1,6 @@
 import { toHex, utf8 } from '../bytes.ts'
 import type { Clock } from '../platform.ts'
-import type { Table } from '../storage.ts'
+import { existing, type Table } from '../storage.ts'
 import type { Scope } from '../wire/frames.ts'
 import { taggedHash } from '../wire/hash.ts'
 
@@ -38,23 +38,29 @@ const HEAD = 'head'
 const START = '0'.repeat(64)
 
 export function createEgressLog(table: Table<EgressEntry>, clock: Clock): EgressLog {
-  let last: Promise<unknown> = Promise.resolve()
   const entries = async () =>
     (await table.list()).filter(([key]) => key !== HEAD).map(([, entry]) => entry)
-  const append = async (departure: Departure): Promise<EgressEntry> => {
-    const head = await table.get(HEAD)
-    const index = head === undefined ? 0 : head.index + 1
-    const body = { ...departure, index, timeMs: clock.now(), previous: head?.hash ?? START }
-    const entry = { ...body, hash: entryHash(body) }
-    await table.update(String(index).padStart(12, '0'), () => entry)
-    await table.update(HEAD, () => entry)
-    return entry
-  }
+  /** Adds a row that is not there; never replaces one. */
+  const keep = (entry: EgressEntry) =>
+    table.update(String(entry.index).padStart(12, '0'), (old) => old ?? entry)
   return {
-    append: (departure) => {
-      const done = last.then(() => append(departure))
-      last = done.catch(() => {})
-      return done
+    append: async (departure) => {
+      const timeMs = clock.now()
+      let before: EgressEntry | undefined
+      // One step takes the place in the chain: several processes may write to one log.
+      const entry = existing(
+        await table.update(HEAD, (head) => {
+          before = head
+          const index = head === undefined ? 0 : head.index + 1
+          const body = { ...departure, index, timeMs, previous: head?.hash ?? START }
+          return { ...body, hash: entryHash(body) }
+        }),
+        HEAD,
+      )
+      // Its writer may have died before its row was written.
+      if (before !== undefined) await keep(before)
+      await keep(entry)
+      return entry
     },
     entries,
     verify: async () => {

@@ -55,6 +55,9 @@ export function bytes(size: number | { max: number }): Field<Uint8Array> {
   }
 }
 
+/** What a terminal or a page could be fooled with: control, bidi and line-breaking characters. */
+const UNSEEMLY = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u
+
 /** Text of at most `max` UTF-16 units, without control characters. */
 export function text(max: number): Field<string> {
   return {
@@ -65,7 +68,7 @@ export function text(max: number): Field<string> {
     if (typeof raw !== 'string') reject(path, 'not a text')
     if (raw.length > max) reject(path, `longer than ${max}`)
     // A peer's words end up in a terminal: no escape sequences, and one spelling only.
-    if (/\p{Cc}/u.test(raw)) reject(path, 'contains control characters')
+    if (UNSEEMLY.test(raw)) reject(path, 'contains control characters')
     if (!raw.isWellFormed()) reject(path, 'not well-formed')
     return raw
   }

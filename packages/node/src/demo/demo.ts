@@ -1,5 +1,8 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { SEED_IGNORED } from '@freehold/core/audit/calibrate'
+import type { CalibrationTable } from '@freehold/core/audit/calibration'
+import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import { toHex } from '@freehold/core/bytes'
 import { dueAmount } from '@freehold/core/clearing/meter'
 import type { AuditReport } from '@freehold/core/device/audits'
@@ -11,10 +14,13 @@ import { explain } from '../cli/commands/audit.ts'
 import { safe } from '../cli/output.ts'
 import { pathsOf } from '../config.ts'
 import { openDevice } from '../device/open-device.ts'
+import { ggufStrings } from '../engine/gguf.ts'
 import { quantise } from '../engine/quantise.ts'
+import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from '../models/acorn.ts'
 import { answerAlone, type OwnAnswer } from './own-answer.ts'
 import { runProgram } from './processes.ts'
+import { selfCalibrate } from './self-calibrate.ts'
 import { type Actor, openStage, type Stage } from './stage.ts'
 import type { Story } from './story.ts'
 
@@ -109,7 +115,10 @@ async function tell(scene: Scene): Promise<Omit<DemoResult, 'seconds'>> {
   const [borrowerActor, lenderActor] = [await stage.actor('borrower'), await stage.actor('lender')]
   await stage.chain.mint(borrowerActor.account, MINTED)
   await stage.chain.fund(lenderActor.account, '1')
+  const cheating = await falseModels(scene)
+  const calibration = await missingCalibration(local, cheating, scene)
   await using borrower = await openDevice({
+    calibration,
     paths: pathsOf(borrowerActor),
     phrase: borrowerActor.phrase,
     listen: [],
@@ -139,10 +148,10 @@ async function tell(scene: Scene): Promise<Omit<DemoResult, 'seconds'>> {
     `Took ${report.audit.seconds.toFixed(2)} s; the hold-back was ${report.record.payment}.`,
   )
 
-  story.step('Catch: three lenders that cheat')
+  story.step(`Catch: ${cheating.length} lenders that cheat`)
   const before0 = Date.now()
   const cheats: CheatResult[] = []
-  for (const [kind, served] of await falseModels(scene)) {
+  for (const [kind, served] of cheating) {
     cheats.push(await catchCheat(borrower, kind, served, scene))
   }
   story.line(`(${((Date.now() - before0) / 1_000).toFixed(0)} s)`)
@@ -202,15 +211,39 @@ function ask(
 
 /** What each dishonest lender serves instead of the model that it names. */
 async function falseModels({ stage, model, signal }: Scene): Promise<[string, string][]> {
-  const path = BUNDLED[model] ?? model
+  const path = pathOf(model)
   const coarse = join(stage.folder, 'coarse-q2_k.gguf')
   await quantise(path, coarse, 'Q2_K', { signal })
-  const smaller = BUNDLED['acorn-small'] ?? ''
-  return [
-    ['seed-ignored', path],
-    ['smaller-model', smaller],
-    ['q2_k', coarse],
-  ]
+  const smaller = pathOf('acorn-small')
+  const found: [string, string][] = [['seed-ignored', path]]
+  // A smaller model can only pass for one with the same vocabulary.
+  if (await isSmallerTwin(smaller, path)) found.push(['smaller-model', smaller])
+  found.push(['q2_k', coarse])
+  return found
+}
+
+function pathOf(model: string): string {
+  return BUNDLED[model.toLowerCase()] ?? model
+}
+
+async function isSmallerTwin(smaller: string, path: string): Promise<boolean> {
+  const [small, large] = await Promise.all([readGguf(smaller), readGguf(path)])
+  const tokens = ({ header }: typeof small) =>
+    ggufStrings(header, 'tokenizer.ggml.tokens')?.join('\n') ?? ''
+  return small.stats.size < large.stats.size && tokens(small) === tokens(large)
+}
+
+/** Measures a table for a model that comes without one, so that its audits mean something. */
+async function missingCalibration(
+  local: OwnAnswer,
+  cheating: readonly [string, string][],
+  { model, prompt, story, signal }: Scene,
+): Promise<CalibrationTable[]> {
+  if (CALIBRATION.some(({ modelId }) => modelId === local.modelId)) return []
+  story.line(`There is no calibration for ${local.model} yet: measuring one here.`)
+  const cheats = Object.fromEntries(cheating.filter(([kind]) => kind !== SEED_IGNORED))
+  const { tokensPerSecond } = local
+  return [await selfCalibrate({ path: pathOf(model), cheats, prompt, tokensPerSecond, signal })]
 }
 
 async function catchCheat(

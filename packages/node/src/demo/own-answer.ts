@@ -9,6 +9,7 @@ const WITNESS = fileURLToPath(new URL('./socket-witness.ts', import.meta.url))
 
 export interface OwnAnswer {
   model: string
+  modelId: string
   tokens: number
   tokensPerSecond: number
   /** Network sockets and name look-ups of the answering processes: by Node's own count, and as the kernel shows them. */
@@ -37,11 +38,11 @@ export async function answerAlone(init: {
       onStart: (pid) => {
         watching = watch(pid, seen, done.signal)
       },
-    })) as { model: string; tokens: number; tokensPerSecond: number; text: string }
+    })) as Omit<OwnAnswer, 'socketsOpened'>
     const made = (await readFile(witness, 'utf8').catch(() => '')).split('\n').filter(Boolean)
-    const { model, tokens, tokensPerSecond, text } = said
+    const { model, modelId, tokens, tokensPerSecond, text } = said
     const socketsOpened = Math.max(made.length, seen.size)
-    return { model, tokens, tokensPerSecond, socketsOpened, text }
+    return { model, modelId, tokens, tokensPerSecond, socketsOpened, text }
   } finally {
     done.abort()
     await watching

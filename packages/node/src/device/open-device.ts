@@ -1,14 +1,12 @@
 import { mkdirSync } from 'node:fs'
+import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
-import { createViemChain } from '@freehold/core/clearing/viem-chain'
+import type { Chain } from '@freehold/core/clearing/chain'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
 import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
-import { createMesh } from '@freehold/core/mesh/mesh'
-import { type Log, systemClock, systemRandom } from '@freehold/core/platform'
-import { tcp } from '@libp2p/tcp'
-import { webSockets } from '@libp2p/websockets'
-import { http } from 'viem'
+import type { Mesh } from '@freehold/core/mesh/mesh'
+import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
 import type { ChainSettings, Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
@@ -24,8 +22,13 @@ export interface OpenDeviceInit extends DeviceInit {
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
+  /** Tables for models that Freehold ships none for. */
+  calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
 }
+
+/** How long one question to the chain may take; never on the path of an answer. */
+const RPC_MS = 5_000
 
 /** A device on Node: hands everything that belongs to the platform to core. */
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
@@ -44,21 +47,34 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     storage: openSqliteStorage(paths.database),
     engine: init.engine ?? createLlamaEngine(),
     models: createModelSource(),
-    calibration: CALIBRATION,
-    mesh:
-      identity && listen
-        ? await createMesh({ identity, listen }, { transports: [tcp(), webSockets()], log })
-        : null,
-    chain:
-      identity && chain
-        ? createViemChain(
-            {
-              house: { chainId: chain.chainId, address: chain.house },
-              token: chain.token,
-              account: identity.wallet,
-            },
-            { transport: http(chain.rpc, { timeout: 5_000, retryCount: 1 }), clock },
-          )
-        : null,
+    calibration: [...CALIBRATION, ...(init.calibration ?? [])],
+    mesh: identity && listen ? await openMesh(identity, listen, log) : null,
+    chain: identity && chain ? await openChain(identity, chain, clock) : null,
   })
+}
+
+// Network and chain are loaded only by a device that has them: an own answer starts without.
+
+async function openMesh(identity: Identity, listen: readonly string[], log: Log): Promise<Mesh> {
+  const [{ createMesh }, { tcp }, { webSockets }] = await Promise.all([
+    import('@freehold/core/mesh/mesh'),
+    import('@libp2p/tcp'),
+    import('@libp2p/websockets'),
+  ])
+  return createMesh({ identity, listen }, { transports: [tcp(), webSockets()], log })
+}
+
+async function openChain(
+  identity: Identity,
+  { rpc, chainId, house, token }: ChainSettings,
+  clock: Clock,
+): Promise<Chain> {
+  const [{ createViemChain }, { http }] = await Promise.all([
+    import('@freehold/core/clearing/viem-chain'),
+    import('viem'),
+  ])
+  return createViemChain(
+    { house: { chainId, address: house }, token, account: identity.wallet },
+    { transport: http(rpc, { timeout: RPC_MS, retryCount: 1 }), clock },
+  )
 }

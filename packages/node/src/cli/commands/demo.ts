@@ -1,5 +1,4 @@
 import { Command } from 'commander'
-import { runDemo } from '../../demo/demo.ts'
 import { createStory } from '../../demo/story.ts'
 import { interruptSignal } from '../context.ts'
 import { printJson } from '../output.ts'
@@ -19,6 +18,7 @@ export function demoCommand(): Command {
     .option('--seed <text>', 'of the own answer', '1')
     .option('--json', 'print the figures as one JSON object on the last line of stdout')
     .action(async ({ model, prompt, seed, json }: DemoOptions) => {
+      const { runDemo } = await import('../../demo/demo.ts')
       const story = createStory(json ? process.stderr : process.stdout)
       const result = await runDemo({ model, prompt, seed, story, signal: interruptSignal() })
       if (json) printJson(result)

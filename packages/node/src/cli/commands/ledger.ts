@@ -1,7 +1,7 @@
 import { auditRate, deterrence, NEW_STANDING } from '@freehold/core/audit/standing'
 import { fromHex } from '@freehold/core/bytes'
 import { dueAmount, paidAmount } from '@freehold/core/clearing/meter'
-import { peerName } from '@freehold/core/mesh/mesh'
+import { peerName } from '@freehold/core/identity/peer-name'
 import { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'

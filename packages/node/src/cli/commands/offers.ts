@@ -1,6 +1,6 @@
 import { toHex } from '@freehold/core/bytes'
 import type { KnownOffer } from '@freehold/core/device/peers'
-import { peerName } from '@freehold/core/mesh/mesh'
+import { peerName } from '@freehold/core/identity/peer-name'
 import { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, safe, say, table } from '../output.ts'

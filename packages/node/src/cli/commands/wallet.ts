@@ -1,7 +1,8 @@
+import { text as readAll } from 'node:stream/consumers'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { deriveIdentity } from '@freehold/core/identity/identity'
+import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
-import { peerName } from '@freehold/core/mesh/mesh'
 import { systemRandom } from '@freehold/core/platform'
 import { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
@@ -15,7 +16,7 @@ export function walletCommand(): Command {
   add(
     new Command('init')
       .description('make the keys of this device, encrypted under a passphrase')
-      .option('--phrase <words>', 'restore from an owner phrase instead of making a new one')
+      .option('--restore', 'read an owner phrase from stdin instead of making a new one')
       .action(init),
   )
   add(new Command('show').description('show accounts and balances').action(show))
@@ -51,21 +52,27 @@ function units(text: string): bigint {
   })
 }
 
-async function init(options: GlobalOptions & { phrase?: string }): Promise<void> {
+async function init(options: GlobalOptions & { restore?: boolean }): Promise<void> {
   const environment = readEnvironment()
   const { vault } = pathsOf(environment)
   if (await hasVaultFile(vault)) {
     throw new UsageError({ what: 'this device has keys already', why: vault })
   }
-  const phrase = options.phrase ?? createPhrase(systemRandom)
+  const phrase = options.restore ? await readPhrase() : createPhrase(systemRandom)
   const identity = await deriveIdentity(phrase, 0)
   await writeVaultFile(vault, phrase, await askPassphrase(environment.passphrase, 'New passphrase'))
   const account = { device: peerName(identity.device), account: identity.wallet.address }
-  if (options.json) return printJson({ ...account, phrase: options.phrase ? null : phrase })
+  if (options.json) return printJson({ ...account, phrase: options.restore ? null : phrase })
   say(`Device ${account.device}, account ${account.account}`)
-  if (options.phrase !== undefined) return
+  if (options.restore) return
   say('Write these words down. They are the owner of everything here; nobody can restore them:')
   print(phrase)
+}
+
+/** A phrase never stands on the command line, where every other program could read it. */
+async function readPhrase(): Promise<string> {
+  if (process.stdin.isTTY) say('Type the 24 words, then Ctrl-D:')
+  return (await readAll(process.stdin)).trim()
 }
 
 async function show(options: GlobalOptions): Promise<void> {

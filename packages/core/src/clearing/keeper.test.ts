@@ -1,0 +1,242 @@
+import type { Hex } from 'viem'
+import { describe, expect, it } from 'vitest'
+import { ChainError } from '../errors.ts'
+import type { Clock } from '../platform.ts'
+import { existing } from '../storage.ts'
+import type { Chain, ChannelOnChain, SettlementRow } from './chain.ts'
+import { HOUSE, tableOf, testRecord } from './channel.fixture.ts'
+import type { ChannelRecord } from './channel.ts'
+import { createKeeper, type KeeperInit, seeChannel, unsettled } from './keeper.ts'
+
+const HOUR = 3_600_000
+const INIT: KeeperInit = { worthUnits: 1_000n, maxAgeMs: HOUR }
+
+/** As much of a chain as a keeper needs: what it is told of channels, and what it was sent. */
+function createFakeChain() {
+  const channels = new Map<Hex, ChannelOnChain>()
+  const sent: SettlementRow[][] = []
+  const skips = new Set<Hex>()
+  let isDown = false
+  const none: ChannelOnChain = { deposit: 0n, settled: 0n, status: 'none', exitRequestedAt: 0 }
+  const up = () => {
+    if (isDown) throw new ChainError({ what: 'the chain cannot be asked' })
+  }
+  const never = () => Promise.reject(new Error('a keeper has no use for this'))
+  const chain: Chain = {
+    house: HOUSE,
+    token: `0x${'c2'.repeat(20)}`,
+    channel: async (id) => {
+      up()
+      return channels.get(id) ?? none
+    },
+    settleMany: async (rows) => {
+      up()
+      sent.push([...rows])
+      for (const { config, cumulative } of rows) {
+        const id = [...channels.keys()].find((key) => ids.get(key) === config.salt) as Hex
+        const seen = channels.get(id) as ChannelOnChain
+        if (skips.has(id)) continue
+        const settled = cumulative < seen.deposit ? cumulative : seen.deposit
+        channels.set(id, { ...seen, settled })
+      }
+      const hash: Hex = `0x${String(sent.length).padStart(64, '0')}`
+      return { hash, blockNumber: 1n, gasUsed: 9n, feeWei: 9n, skipped: [...skips] }
+    },
+    balances: never,
+    authorizeOpen: never,
+    openWithAuthorization: never,
+    requestClose: never,
+    finalizeClose: never,
+    withdraw: never,
+  }
+  const ids = new Map<Hex, Hex>()
+  return {
+    chain,
+    sent,
+    skips,
+    setDown: (down: boolean) => {
+      isDown = down
+    },
+    know: (record: ChannelRecord, seen: Partial<ChannelOnChain> = {}) => {
+      ids.set(record.id, record.config.salt)
+      channels.set(record.id, { ...none, deposit: record.deposit, status: 'open', ...seen })
+    },
+    forget: (id: Hex) => channels.delete(id),
+  }
+}
+
+async function createBench(...records: ChannelRecord[]) {
+  const fake = createFakeChain()
+  for (const record of records) fake.know(record)
+  const channels = await tableOf(...records)
+  let nowMs = 1_000_000
+  const clock: Clock = { now: () => nowMs, after: () => () => {} }
+  const events: string[] = []
+  const log = (event: string) => events.push(event)
+  const keeper = createKeeper(INIT, { channels, chain: fake.chain, clock, log })
+  const get = async (n = 0) => {
+    const { id } = existing(records[n], `${n}`)
+    return existing(await channels.get(id), id)
+  }
+  const wait = (ms: number) => {
+    nowMs += ms
+  }
+  return { ...fake, channels, keeper, events, get, wait }
+}
+
+const SIG: Hex = `0x${'5a'.repeat(65)}`
+const earned = (cumulative: bigint, init: Partial<ChannelRecord> = {}, salt = 1) =>
+  testRecord('payee', { cumulative, signature: SIG, ...init }, salt)
+
+describe('keeper.settle', () => {
+  it('default: settles when it is worth it', async () => {
+    const { keeper, sent, get } = await createBench(earned(600n), earned(400n, {}, 2))
+    const done = await keeper.settle()
+    expect(done).toMatchObject({ cause: 'worth-it', vouchers: 2, amount: 1_000n, skipped: [] })
+    expect(sent).toHaveLength(1)
+    expect(sent[0]?.[0]).toMatchObject({ cumulative: 600n, signature: SIG })
+    expect(await get()).toMatchObject({ settled: 600n, cumulative: 600n })
+    expect(await keeper.settle()).toBeNull()
+    expect(await keeper.settle(true)).toBeNull()
+  })
+
+  it('behaviour: waits while it is not, and settles at once when asked', async () => {
+    const { keeper, sent } = await createBench(earned(999n))
+    expect(await keeper.settle()).toBeNull()
+    expect(sent).toEqual([])
+    expect(await keeper.settle(true)).toMatchObject({ cause: 'asked', amount: 999n })
+  })
+
+  it('behaviour: settles what is old, by the age of the oldest', async () => {
+    const { keeper, channels, wait } = await createBench(earned(10n), earned(0n, {}, 2))
+    expect(await keeper.settle()).toBeNull()
+    wait(HOUR - 1)
+    await channels.update(earned(0n, {}, 2).id, (old) => old && { ...old, cumulative: 5n })
+    expect(await keeper.settle()).toBeNull()
+    wait(1)
+    expect(await keeper.settle()).toMatchObject({ cause: 'age', vouchers: 2 })
+    // A voucher that came later has its own age.
+    await channels.update(earned(10n).id, (old) => old && { ...old, cumulative: 11n })
+    wait(HOUR)
+    expect(await keeper.settle()).toBeNull()
+  })
+
+  it('behaviour: settles at once when the other side wants to leave', async () => {
+    const { keeper, know } = await createBench(earned(1n))
+    know(earned(1n), { exitRequestedAt: 500 })
+    expect(await keeper.settle()).toBeNull()
+    await keeper.refresh()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 1n })
+  })
+
+  it('behaviour: leaves alone what is not owed to this device', async () => {
+    const { keeper, sent } = await createBench(
+      testRecord('payer', { cumulative: 5_000n, signature: SIG }),
+      earned(5_000n, { signature: null }, 2),
+      earned(5_000n, { status: 'closed' }, 3),
+      earned(5_000n, { settled: 5_000n }, 4),
+    )
+    expect(await keeper.settle(true)).toBeNull()
+    expect(sent).toEqual([])
+  })
+
+  it('behaviour: counts skipped rows apart, and pays for the same voucher again only when asked', async () => {
+    const [a, b] = [earned(800n), earned(700n, {}, 2)]
+    const { keeper, skips, get } = await createBench(a, b)
+    skips.add(b.id)
+    expect(await keeper.settle()).toMatchObject({ vouchers: 1, amount: 800n, skipped: [b.id] })
+    expect((await get(1)).settled).toBe(0n)
+    skips.clear()
+    expect(await keeper.settle()).toBeNull()
+    expect(await keeper.settle(true)).toMatchObject({ vouchers: 1, amount: 700n, skipped: [] })
+  })
+
+  it('behaviour: a chain that is down changes nothing, and settling later works', async () => {
+    const { keeper, setDown, get } = await createBench(earned(2_000n))
+    const before = await get()
+    setDown(true)
+    await expect(keeper.settle()).rejects.toThrow(ChainError)
+    expect(await get()).toEqual(before)
+    setDown(false)
+    expect(await keeper.settle()).toMatchObject({ amount: 2_000n })
+  })
+
+  it('behaviour: a voucher that came while it settled is not lost', async () => {
+    const { keeper, chain, channels, get } = await createBench(earned(1_000n))
+    const before = { ...chain }
+    chain.settleMany = async (rows) => {
+      await channels.update(earned(0n).id, (old) => old && { ...old, cumulative: 1_500n })
+      return before.settleMany(rows)
+    }
+    expect(await keeper.settle()).toMatchObject({ amount: 1_000n })
+    expect(await get()).toMatchObject({ cumulative: 1_500n, settled: 1_000n })
+    expect(unsettled(await get())).toBe(500n)
+  })
+
+  it('behaviour: a hundred rows at a time', async () => {
+    const records = Array.from({ length: 101 }, (_, i) => earned(10n, {}, i))
+    const { keeper, sent } = await createBench(...records)
+    const done = await keeper.settle()
+    expect(sent.map((rows) => rows.length)).toEqual([100, 1])
+    expect(done).toMatchObject({ vouchers: 101, amount: 1_010n })
+    expect(done?.transactions).toHaveLength(2)
+  })
+})
+
+describe('keeper.refresh', () => {
+  it('default: sees deposits, settlements and exits', async () => {
+    const { keeper, know, get } = await createBench(earned(5n))
+    know(earned(5n), { deposit: 77n, settled: 3n, exitRequestedAt: 9 })
+    await keeper.refresh()
+    expect(await get()).toMatchObject({
+      deposit: 77n,
+      settled: 3n,
+      status: 'exiting',
+      seenAtMs: 1_000_000,
+    })
+  })
+
+  it('behaviour: a chain that is down leaves the old view, which ages', async () => {
+    const { keeper, setDown, get, events } = await createBench(earned(5n))
+    const before = await get()
+    setDown(true)
+    await keeper.refresh()
+    expect(await get()).toEqual(before)
+    expect(events).toEqual(['chain.unreachable'])
+  })
+
+  it('behaviour: a node that lags behind does not cost the vouchers', async () => {
+    const { keeper, forget, know, get } = await createBench(earned(2_000n))
+    forget(earned(0n).id)
+    await keeper.refresh()
+    expect(await get()).toMatchObject({ status: 'opening', deposit: 0n })
+    expect(await keeper.settle(true)).toBeNull()
+    know(earned(2_000n))
+    await keeper.refresh()
+    expect(await get()).toMatchObject({ status: 'open' })
+    expect(await keeper.settle()).toMatchObject({ amount: 2_000n })
+  })
+})
+
+describe('seeChannel', () => {
+  it('default: the chain’s word counts', () => {
+    const seen = { deposit: 5n, settled: 1n, exitRequestedAt: 0 }
+    const of = (status: ChannelOnChain['status'], exitRequestedAt = 0) =>
+      seeChannel(testRecord('payee'), { ...seen, status, exitRequestedAt }, 7).status
+    expect([of('open'), of('open', 3), of('closed'), of('closed', 3), of('none')]).toEqual([
+      'open',
+      'exiting',
+      'closed',
+      'closed',
+      'opening',
+    ])
+  })
+})
+
+describe('unsettled', () => {
+  it('default: what the contract would pay now', () => {
+    expect(unsettled(earned(50n, { settled: 20n }))).toBe(30n)
+    expect(unsettled(earned(50n, { deposit: 40n, settled: 20n }))).toBe(20n)
+    expect(unsettled(earned(10n, { settled: 20n }))).toBe(0n)
+  })
+})

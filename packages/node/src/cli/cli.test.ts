@@ -1,0 +1,216 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'freehold-cli-'))
+})
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+interface Outcome {
+  code: number | null
+  stdout: string
+  stderr: string
+  /** The JSON of the last line of stdout. */
+  json: Record<string, never>
+}
+
+/** Runs the program as a shell would, with an empty home unless told otherwise. */
+async function freehold(
+  args: readonly string[],
+  init: { home?: string; input?: string; env?: Record<string, string>; under?: string[] } = {},
+): Promise<Outcome> {
+  const [command, ...before] = [...(init.under ?? []), process.execPath]
+  const child = spawn(command, [...before, '--no-warnings', MAIN, ...args], {
+    env: { ...process.env, FREEHOLD_HOME: join(folder, init.home ?? 'home'), ...init.env },
+  })
+  child.stdin.end(init.input ?? '')
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ])
+  const last = stdout.trim().split('\n').at(-1) ?? ''
+  const json = last.startsWith('{') || last.startsWith('[') ? JSON.parse(last) : {}
+  return { code, stdout, stderr, json }
+}
+
+describe('freehold run', () => {
+  it('default', async () => {
+    const { code, stdout, stderr } = await freehold(['run', 'Hello'])
+    expect(code).toBe(0)
+    expect(stdout.trim()).not.toBe('')
+    expect(stderr).toBe('')
+  })
+
+  it('behaviour: --json prints one object with text and figures', async () => {
+    const { json } = await freehold(['run', '--json', 'acorn-small', 'Hello'])
+    expect(json).toMatchObject({ where: 'here', model: expect.stringContaining('Acorn') })
+    expect(json.text).toBeTypeOf('string')
+    expect(json.tokens).toBeGreaterThan(0)
+    expect(json.modelId).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('behaviour: the same seed gives the same answer, another one another', async () => {
+    const ask = (seed: string) =>
+      freehold([
+        'run',
+        '--json',
+        '--temperature',
+        '1',
+        '--seed',
+        seed,
+        'Tell me a story about rain',
+      ])
+    const [one, again, other] = await Promise.all([ask('1'), ask('1'), ask('2')])
+    expect(again.json.text).toBe(one.json.text)
+    expect(other.json.text).not.toBe(one.json.text)
+  })
+
+  it('behaviour: the question may come through a pipe', async () => {
+    const { code, stdout } = await freehold(['run', 'acorn'], { input: 'Hello\n' })
+    expect(code).toBe(0)
+    expect(stdout.trim()).not.toBe('')
+  })
+
+  const hasStrace = spawnSync('strace', ['-V']).status === 0
+  it.skipIf(!hasStrace)(
+    'behaviour: an own answer opens no AF_INET socket (skipped where strace is not installed)',
+    async () => {
+      const trace = join(folder, 'trace')
+      const under = ['strace', '-f', '-qq', '-e', 'trace=socket', '-o', trace]
+      const { code } = await freehold(['run', 'Hello'], { under })
+      expect(code).toBe(0)
+      expect(await readFile(trace, 'utf8')).not.toMatch(/AF_INET/)
+    },
+  )
+
+  it.each([
+    ['a model that is not here', ['run', './no-such.gguf', 'Hello'], 1, /no-such\.gguf/],
+    ['a temperature out of range', ['run', '--temperature', '9', 'Hello'], 2, /0 to 2/],
+    ['an unknown scope', ['run', '--scope', 'world', 'Hello'], 2, /Allowed choices/],
+    ['an unknown option', ['run', '--tempreature', '1', 'Hello'], 2, /did you mean/i],
+    ['an unknown command', ['rnu', 'Hello'], 2, /did you mean/i],
+    ['no question', ['run', 'acorn'], 2, /no question/],
+    ['a peer within the device', ['run', '--via', 'peer', 'Hello'], 1, /may not leave the device/],
+    ['more tokens than fit', ['run', '--max-tokens', '16000', 'Hello'], 2, /context/],
+  ])('behaviour: %s is said clearly', async (_name, args, status, words) => {
+    const { code, stdout, stderr } = await freehold(args)
+    expect(code).toBe(status)
+    expect(stderr).toMatch(words)
+    expect(stderr).not.toMatch(/^\s+at /m)
+    expect(stdout).toBe('')
+  })
+
+  it('behaviour: a file that is no model is said clearly, in JSON too', async () => {
+    const path = join(folder, 'broken.gguf')
+    await writeFile(path, 'GGUF, or so it says')
+    const { code, json, stderr } = await freehold(['run', '--json', path, 'Hello'])
+    expect(code).toBe(1)
+    expect(json).toMatchObject({ error: { name: 'ModelError' } })
+    expect(stderr).not.toMatch(/^\s+at /m)
+  })
+
+  it('behaviour: ends when its reader goes away', async () => {
+    const child = spawn(process.execPath, ['--no-warnings', MAIN, 'run', 'Tell me a long story'], {
+      env: { ...process.env, FREEHOLD_HOME: join(folder, 'home') },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.destroy()
+    const [code] = await once(child, 'close')
+    expect(code).toBe(0)
+  })
+
+  it('behaviour: Ctrl-C ends it with status 130', async () => {
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', MAIN, 'run', '--max-tokens', '900', 'Tell me a long story about a whale'],
+      {
+        env: { ...process.env, FREEHOLD_HOME: join(folder, 'home') },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    await once(child.stdout, 'data')
+    child.kill('SIGINT')
+    const [code] = await once(child, 'close')
+    // A short answer may be over before the signal arrives.
+    expect([0, 130]).toContain(code)
+  })
+})
+
+describe('freehold wallet', () => {
+  const env = { FREEHOLD_PASSPHRASE: 'correct horse battery staple' }
+
+  it('default', async () => {
+    const { code, json } = await freehold(['wallet', 'init', '--json'], { home: 'keys', env })
+    expect(code).toBe(0)
+    const phrase = String(json.phrase)
+    expect(phrase.split(' ')).toHaveLength(24)
+    const vault = await readFile(join(folder, 'keys', 'vault.json'), 'utf8')
+    for (const word of phrase.split(' ').filter((word) => word.length > 4)) {
+      expect(vault).not.toContain(word)
+    }
+  })
+
+  it('behaviour: a phrase restores the same account, and a wrong one is refused', async () => {
+    const first = await freehold(['wallet', 'init', '--json'], { home: 'lost', env })
+    const init = { env, input: String(first.json.phrase) }
+    const args = ['wallet', 'init', '--json', '--restore']
+    const second = await freehold(args, { ...init, home: 'found' })
+    expect(second.json).toEqual({ ...first.json, phrase: null })
+    const wrong = await freehold(args, { env, input: 'not these words', home: 'wrong' })
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringMatching(/no valid phrase/) })
+  })
+
+  it('behaviour: keys are never made twice', async () => {
+    await freehold(['wallet', 'init', '--json'], { home: 'twice', env })
+    const before = await readFile(join(folder, 'twice', 'vault.json'), 'utf8')
+    const { code, stderr } = await freehold(['wallet', 'init'], { home: 'twice', env })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/already/)
+    expect(await readFile(join(folder, 'twice', 'vault.json'), 'utf8')).toBe(before)
+  })
+
+  it('behaviour: a wrong passphrase, or none, is said clearly', async () => {
+    await freehold(['wallet', 'init', '--json'], { home: 'locked', env })
+    const offers = ['offers']
+    const wrong = await freehold(offers, { home: 'locked', env: { FREEHOLD_PASSPHRASE: 'wrong' } })
+    expect(wrong).toMatchObject({ code: 1, stderr: expect.stringMatching(/passphrase is wrong/) })
+    const none = await freehold(offers, { home: 'locked', env: { FREEHOLD_PASSPHRASE: '' } })
+    expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/FREEHOLD_PASSPHRASE/) })
+  })
+
+  it('behaviour: lending without keys or without a chain says what to do', async () => {
+    const keyless = await freehold(['lend', '--free'], { home: 'none', env })
+    expect(keyless).toMatchObject({ code: 1, stderr: expect.stringMatching(/wallet init/) })
+    const chainless = await freehold(['lend'], { home: 'none', env })
+    expect(chainless).toMatchObject({ code: 2, stderr: expect.stringMatching(/--chain/) })
+    const senseless = await freehold(['lend', '--chain', 'somewhere'], { home: 'none', env })
+    expect(senseless).toMatchObject({ code: 2, stderr: expect.stringMatching(/names no chain/) })
+  })
+})
+
+describe('freehold ledger and audit', () => {
+  it('default', async () => {
+    const { code, json } = await freehold(['ledger', '--json'], { home: 'fresh' })
+    expect(code).toBe(0)
+    expect(json).toEqual({ borrowed: [], lent: [], channels: [], standing: [] })
+  })
+
+  it('behaviour: a receipt that is not there is said clearly', async () => {
+    const { code, stderr } = await freehold(['audit', 'abcdef'], { home: 'fresh' })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/no receipt abcdef/)
+  })
+})
