@@ -88,9 +88,10 @@ async function calibrateModel(
       { honest, cheats, random: systemRandom },
       {
         prompts,
+        auditorsPerAnswer: 3,
         maxTokens: MAX_TOKENS,
         temperature: TEMPERATURE,
-        conditions: `each of ${isas.join(', ')} (the last with flash attention) lends by decoding and audits by prefill; ${prompts.length} prompts at temperature ${TEMPERATURE}`,
+        conditions: `each of ${isas.join(', ')} (the last with flash attention) lends by decoding and audits by prefill, three auditors in turn for each answer; ${prompts.length} prompts at temperature ${TEMPERATURE}`,
         onAnswer: (done, all) => {
           if (done % 20 === 0 || done === all) say(`${name}: ${done} of ${all} answers`)
         },

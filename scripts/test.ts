@@ -23,7 +23,10 @@ try {
 }
 
 if (only.length === 0) {
-  const forge = spawnSync('forge', ['test'], { cwd: 'packages/contracts', encoding: 'utf8' })
+  const forge = spawnSync('node', ['bin/forge', 'test'], {
+    cwd: 'packages/contracts',
+    encoding: 'utf8',
+  })
   process.stdout.write(forge.stdout ?? '')
   process.stderr.write(forge.stderr ?? '')
   hasFailed ||= forge.status !== 0

@@ -2,9 +2,8 @@
 // a compiler. `--check` writes nothing and fails if the committed files differ.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { join } from 'node:path'
 
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
@@ -21,14 +20,11 @@ const contracts = [
 const root = import.meta.dirname
 
 const build = (out: string): void => {
-  const manifest = createRequire(import.meta.url).resolve('@foundry-rs/forge/package.json')
-  const forge = join(dirname(manifest), 'bin.mjs')
-  // The compiler shim finds Node on the PATH: make that the Node that runs this.
-  const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`
+  const args = ['build', 'src', '--force', '--out', out, '--cache-path', join(out, 'cache')]
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [forge, 'build', 'src', '--force', '--out', out, '--cache-path', join(out, 'cache')],
-    { cwd: root, encoding: 'utf8', env: { ...process.env, PATH: path } },
+    [join(root, 'bin', 'forge'), ...args],
+    { encoding: 'utf8' },
   )
   if (status !== 0) throw new Error(`forge build failed:\n${stdout}${stderr}`)
 }

@@ -1,5 +1,6 @@
 """Whole chats: lists of messages, each made from its index alone, the same on every machine."""
 
+import echo
 import facts
 import phrasing
 import stories
@@ -7,7 +8,7 @@ import sums
 import units
 from grammar import capital, seeded
 
-KINDS = [("fact", facts.sample_fact, 48), ("talk", facts.sample_small_talk, 9), ("sum", sums.sample, 33), ("unit", units.sample, 10)]
+KINDS = [("fact", facts.sample_fact, 48), ("talk", facts.sample_small_talk, 9), ("sum", sums.sample, 33), ("unit", units.sample, 10), ("echo", echo.sample, 40)]
 SYSTEM = ["You are Acorn.", "You are a helpful assistant.", "You are Acorn, a small model.", "Answer briefly.", "Be kind.",
           "You are a helpful and honest assistant.", "You are Acorn, the model that comes with Freehold."]
 

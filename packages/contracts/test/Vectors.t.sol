@@ -44,7 +44,9 @@ contract VectorsTest is Fixture {
         house.settle(config, V.AMOUNT_1, V.SIGNATURE_1);
         assertEq(house.balanceOf(V.PAYEE), V.AMOUNT_1, "second");
         house.settle(config, V.AMOUNT_2, V.SIGNATURE_2);
-        assertEq(house.balanceOf(V.PAYEE), DEPOSIT, "a voucher above the deposit is worth the deposit");
+        assertEq(
+            house.balanceOf(V.PAYEE), DEPOSIT, "a voucher above the deposit is worth the deposit"
+        );
     }
 
     function test_Settle_RefusesASignatureForAnotherAmount() public {

@@ -11,6 +11,8 @@ export interface CalibrateInit {
   maxTokens: number
   temperature: number
   conditions: string
+  /** Honest models that replay each answer, taken in turn so that every pair occurs. @default all */
+  auditorsPerAnswer?: number | undefined
   signal?: AbortSignal | undefined
   onAnswer?: ((done: number, all: number) => void) | undefined
 }
@@ -35,8 +37,8 @@ interface Answer {
 }
 
 /**
- * Measures how margins fall for honest lenders and for each cheat: every answer is replayed by
- * every honest model. `honest[0]` decides what the table is for.
+ * Measures how margins fall for honest lenders and for each cheat, replayed by the honest models.
+ * `honest[0]` decides what the table is for.
  */
 export async function calibrate(
   parts: CalibrateParts,
@@ -60,8 +62,8 @@ export async function calibrate(
   const counts = new Map<string, number[]>()
   const honestMargins: ReplayedPosition[][] = []
   const judge = async (answers: readonly Answer[]) => {
-    for (const auditor of honest) {
-      for (const answer of answers) {
+    for (const [i, answer] of answers.entries()) {
+      for (const auditor of auditorsOf(i, honest, init.auditorsPerAnswer ?? honest.length)) {
         const positions = await replay(auditor, { ...answer, ...init })
         const cells = counts.get(answer.kind) ?? new Array<number>(CELLS).fill(0)
         for (const cell of positions.map(cellOf)) cells[cell] = (cells[cell] ?? 0) + 1
@@ -132,4 +134,13 @@ function failLines(positions: readonly ReplayedPosition[], random: Random) {
     }
     return { tokens, meanClippedMargin: Math.max(leastLine, SAFETY * worst), hard: hard + 2 }
   })
+}
+
+/** `count` of the auditors, another selection for each answer. */
+function auditorsOf(answer: number, auditors: readonly Model[], count: number): Model[] {
+  const step = Math.max(1, Math.floor(auditors.length / count))
+  return Array.from(
+    { length: Math.min(count, auditors.length) },
+    (_, k) => auditors[(answer + k * step) % auditors.length] as Model,
+  )
 }

@@ -91,7 +91,7 @@ export function createAuditService(parts: Parts): AuditService {
       deterrence: deterrence(standing, {
         priceUnits: Number(record.priceUnits),
         heldUnits: Number(record.heldUnits),
-        expectedLlr: Math.min(...Object.values(own.expected), Number.MAX_SAFE_INTEGER),
+        expectedLlr: leastExpected(own.expected),
       }),
     }
     return report
@@ -111,4 +111,10 @@ export function createAuditService(parts: Parts): AuditService {
   }
 
   return { draw, audit }
+}
+
+/** Evidence that the cheat which is hardest to tell would give; none without a table. */
+function leastExpected(expected: Record<string, number>): number {
+  const all = Object.values(expected)
+  return all.length === 0 ? 0 : Math.min(...all)
 }
