@@ -43,12 +43,12 @@ export interface CheatResult {
   /** Log-likelihood ratio of the likeliest cheat against honesty, all answers together. */
   llr: number
   /** Token units by voucher, and signed but never paid. */
-  paid: bigint
-  withheld: bigint
+  paid: number
+  withheld: number
 }
 
 /** Balances in token units, by name of the device; `clearingHouse` holds what channels lock. */
-export type Balances = Record<string, bigint>
+export type Balances = Record<string, number>
 
 export interface DemoResult {
   local: OwnAnswer
@@ -64,7 +64,7 @@ export interface DemoResult {
   cleared: {
     vouchers: number
     transactions: number
-    gasUsed: bigint
+    gasUsed: number
     before: Balances
     after: Balances
     conserved: boolean
@@ -273,8 +273,8 @@ async function catchCheat(
   }
   const isCaught = report?.pooled === 'fail'
   const record = await borrower.tables.channels.get(channel.id)
-  const paid = record?.cumulative ?? 0n
-  const withheld = record ? dueAmount(record) - paid : 0n
+  const paid = Number(record?.cumulative ?? 0n)
+  const withheld = record ? Number(dueAmount(record)) - paid : 0
   const llr = Math.max(...Object.values(report?.pool.llr ?? {}), -99)
   const meanClippedMargin = tokens === 0 ? 0 : margin / tokens
   story.line(
@@ -301,7 +301,7 @@ async function catchCheat(
 async function showRefusal(
   borrower: Device,
   known: KnownOffer,
-  paid: bigint,
+  paid: number,
   channelId: string,
   { model, prompt, signal, story }: Scene,
 ): Promise<void> {
@@ -310,7 +310,7 @@ async function showRefusal(
     (error: unknown) => error,
   )
   const after = (await borrower.tables.channels.get(channelId))?.cumulative
-  if (!(refused instanceof FreeholdError) || after !== paid) {
+  if (!(refused instanceof FreeholdError) || Number(after) !== paid) {
     throw new FreeholdError({ what: 'a convicted lender was asked or paid again' })
   }
   story.line('  asked no more, paid no more')
@@ -325,25 +325,25 @@ async function clear(
   const locked = async () => {
     const records = (await borrower.tables.channels.list()).map(([, record]) => record)
     const states = await Promise.all(records.map(({ id }) => stage.look(id)))
-    return states.reduce((sum, { deposit, settled }) => sum + deposit - settled, 0n)
+    return Number(states.reduce((sum, { deposit, settled }) => sum + deposit - settled, 0n))
   }
   const balances = async (): Promise<Balances> => {
     const found: Balances = {}
     for (const { name, account } of actors) {
       const { wallet, ledger } = await stage.balances(account)
-      found[name] = wallet + ledger
+      found[name] = Number(wallet + ledger)
     }
     return { ...found, channels: await locked() }
   }
-  const total = (all: Balances) => Object.values(all).reduce((sum, units) => sum + units, 0n)
+  const total = (all: Balances) => Object.values(all).reduce((sum, units) => sum + units, 0)
   const before = await balances()
   const settled = (await runProgram(
     ['wallet', 'settle', '--json', '--chain', stage.chainText],
     lender,
   )) as { vouchers: number; transactions: { gasUsed: string }[] }
   const after = await balances()
-  const gasUsed = settled.transactions.reduce((sum, { gasUsed }) => sum + BigInt(gasUsed), 0n)
-  const conserved = total(before) === total(after) && total(after) === MINTED
+  const gasUsed = settled.transactions.reduce((sum, { gasUsed }) => sum + Number(gasUsed), 0)
+  const conserved = total(before) === total(after) && total(after) === Number(MINTED)
   for (const name of Object.keys(before)) {
     story.line(`${name.padEnd(9)} ${before[name]} → ${after[name]}`)
   }
