@@ -136,7 +136,7 @@ function failLines(positions: readonly ReplayedPosition[], random: Random) {
   })
 }
 
-/** `count` of the auditors, another selection for each answer. */
+/** `count` of the auditors, starting one further with each answer: over many, all get their turn. */
 function auditorsOf(answer: number, auditors: readonly Model[], count: number): Model[] {
   const step = Math.max(1, Math.floor(auditors.length / count))
   return Array.from(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { TOY_END, TOY_INFO } from '../engine/toy-model.ts'
+import { TOY_END, TOY_INFO } from '../engine/toy-model.fixture.ts'
 import type { EndReason } from '../errors.ts'
 import { systemRandom } from '../platform.ts'
 import type { Frame, FrameKind, FrameOf, ReceiptBody } from '../wire/frames.ts'

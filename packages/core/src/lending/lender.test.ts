@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { from0x } from '../bytes.ts'
 import { signVoucher } from '../clearing/voucher.ts'
-import { TOY_INFO } from '../engine/toy-model.ts'
+import { TOY_INFO } from '../engine/toy-model.fixture.ts'
 import { type EndReason, LendingError } from '../errors.ts'
 import { systemRandom } from '../platform.ts'
 import type { Frame, FrameKind, FrameOf } from '../wire/frames.ts'
@@ -61,7 +61,7 @@ async function expectEnd(
   expect(lent.error).toMatchObject({ name: 'LendingError', reason })
   const said = frames.filter((frame) => frame.kind === 'refuse').map((frame) => frame.reason)
   if (init.isSaid ?? true) expect(said).toEqual([reason])
-  if (init.isRefused !== undefined) expect(lent.isRefused).toBe(init.isRefused)
+  if (init.isRefused !== undefined) expect(lent.reqId === null).toBe(init.isRefused)
   const { answers } = await fixture.payeeChannel()
   for (const meter of Object.values(answers)) expect(meter.state).not.toBe('streaming')
   expect(fixture.places()).toBe(0)

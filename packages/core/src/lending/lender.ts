@@ -22,7 +22,6 @@ export async function lendAnswer(
   const { clock, log } = components
   const result: LentAnswer = {
     reqId: null,
-    isRefused: false,
     error: null,
     promptTokens: 0,
     tokens: 0,
@@ -49,7 +48,6 @@ export async function lendAnswer(
   } catch (cause) {
     const error = asLendingError(cause)
     result.error = error
-    result.isRefused = result.reqId === null
     log('lend.ended', { reason: error.reason, message: error.message })
     if (!(await endsWithin(refuse(duplex, error), LAST_WORDS_MS, clock))) duplex.abort(error)
   } finally {

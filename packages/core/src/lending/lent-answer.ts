@@ -41,9 +41,8 @@ export interface LendInit {
 
 /** How serving one answer ended. */
 export interface LentAnswer {
+  /** null: it ended before the borrower showed its half of the seed. */
   reqId: Uint8Array | null
-  /** Refused before the borrower showed its half of the seed. */
-  isRefused: boolean
   error: LendingError | null
   promptTokens: number
   tokens: number

@@ -149,12 +149,10 @@ async function tell(scene: Scene): Promise<Omit<DemoResult, 'seconds'>> {
   )
 
   story.step(`Catch: ${cheating.length} lenders that cheat`)
-  const before0 = Date.now()
   const cheats: CheatResult[] = []
   for (const [kind, served] of cheating) {
     cheats.push(await catchCheat(borrower, kind, served, scene))
   }
-  story.line(`(${((Date.now() - before0) / 1_000).toFixed(0)} s)`)
 
   story.step('Clear: the lender’s keeper settles on the chain')
   const cleared = await clear(borrower, [borrowerActor, lenderActor], lenderActor, scene)
