@@ -19,6 +19,8 @@ const TABLES = fileURLToPath(
 )
 const MAX_TOKENS = 256
 const TEMPERATURE = 1
+/** Dice over each text: more of them than texts, because reading is what takes time. */
+const THROWS = 4
 
 /** Calibrates audits for both bundled models: `--write` renews the committed tables. */
 export const calibrateBench: Bench = {
@@ -88,12 +90,12 @@ async function calibrateModel(
       { honest, cheats, random: systemRandom },
       {
         prompts,
-        auditorsPerAnswer: 3,
+        throws: THROWS,
         maxTokens: MAX_TOKENS,
         temperature: TEMPERATURE,
-        conditions: `each of ${isas.join(', ')} (the last with flash attention) lends by decoding and audits by prefill, three auditors in turn for each answer; ${prompts.length} prompts at temperature ${TEMPERATURE}`,
-        onAnswer: (done, all) => {
-          if (done % 20 === 0 || done === all) say(`${name}: ${done} of ${all} answers`)
+        conditions: `each of ${isas.join(', ')} (the last with flash attention) lends by decoding and audits by prefill, in every pair; ${prompts.length} texts, ${THROWS} throws of dice on each, temperature ${TEMPERATURE}`,
+        onText: (done, all) => {
+          if (done % 50 === 0 || done === all) say(`${name}: ${done} of ${all} texts read`)
         },
       },
     )

@@ -1,20 +1,30 @@
 import type { Model } from '../engine/engine.ts'
-import { generate } from '../engine/generate.ts'
 import type { Random } from '../platform.ts'
 import { type CalibrationTable, CELLS, cellOf } from './calibration.ts'
-import { type ReplayedPosition, replay } from './replay.ts'
+import {
+  auditReading,
+  type Dice,
+  type Reading,
+  readByDecoding,
+  readByPrefill,
+  type Text,
+  throwDice,
+  writeText,
+} from './readings.ts'
+import type { ReplayedPosition } from './replay.ts'
 import { HARD_MARGIN } from './statistics.ts'
 
 export interface CalibrateInit {
-  /** Prompts, as ids; each is asked of every lender. */
+  /** Prompts, as ids; the model and each cheat answer all of them. */
   prompts: readonly (readonly number[])[]
   maxTokens: number
   temperature: number
   conditions: string
-  /** Honest models that replay each answer, taken in turn so that every pair occurs. @default all */
-  auditorsPerAnswer?: number | undefined
+  /** How often dice are thrown over each text. @default 1 */
+  throws?: number | undefined
   signal?: AbortSignal | undefined
-  onAnswer?: ((done: number, all: number) => void) | undefined
+  /** Called after each text that was read by one model. */
+  onText?: ((done: number, all: number) => void) | undefined
 }
 
 export interface CalibrateParts {
@@ -28,57 +38,79 @@ export interface CalibrateParts {
 /** The cheat that every table knows: tokens by dice of the lender's own. */
 export const SEED_IGNORED = 'seed-ignored'
 
-interface Answer {
-  kind: string
-  promptIds: readonly number[]
-  ids: number[]
-  /** Seed that the auditor believes in. */
-  seed: Uint8Array
-}
-
 /**
- * Measures how margins fall for honest lenders and for each cheat, replayed by the honest models.
- * `honest[0]` decides what the table is for.
+ * Measures how margins fall for honest lenders and for each cheat, as the honest models see them:
+ * every pair of lender (reading token by token) and auditor (reading all at once).
+ * `honest[0]` writes the text of honest lenders and decides what the table is for.
  */
 export async function calibrate(
   parts: CalibrateParts,
   init: CalibrateInit,
 ): Promise<CalibrationTable> {
   const { honest, cheats, random } = parts
+  const { temperature, throws = 1 } = init
   const [first] = honest
   if (first === undefined) throw new RangeError('a calibration needs an honest model')
-  const all = (honest.length + Object.keys(cheats).length) * init.prompts.length
+  const kinds = Object.keys(cheats).length
+  const all = init.prompts.length * (2 * honest.length + kinds * (1 + honest.length))
   let done = 0
-  const ask = async (model: Model, kind: string): Promise<Answer[]> => {
-    const answers: Answer[] = []
-    for (const promptIds of init.prompts) {
-      const seed = random(32)
-      const ids = await generateIds(model, promptIds, seed, init)
-      answers.push({ kind, promptIds, ids, seed })
-      init.onAnswer?.(++done, all)
+  const read = async <T, R>(inputs: readonly T[], how: (input: T) => Promise<R>) => {
+    const results: R[] = []
+    for (const input of inputs) {
+      results.push(await how(input))
+      init.onText?.(++done, all)
     }
-    return answers
+    return results
+  }
+  const write = (model: Model): Promise<Text[]> =>
+    read(init.prompts, (promptIds) => writeText(model, { ...init, promptIds, seed: random(32) }))
+  const audit = async (texts: readonly Text[]): Promise<Reading[][]> => {
+    const readings: Reading[][] = []
+    for (const model of honest) {
+      readings.push(await read(texts, (text) => readByPrefill(model, text, init)))
+    }
+    return readings
   }
   const counts = new Map<string, number[]>()
-  const honestMargins: ReplayedPosition[][] = []
-  const judge = async (answers: readonly Answer[]) => {
-    for (const [i, answer] of answers.entries()) {
-      for (const auditor of auditorsOf(i, honest, init.auditorsPerAnswer ?? honest.length)) {
-        const positions = await replay(auditor, { ...answer, ...init })
-        const cells = counts.get(answer.kind) ?? new Array<number>(CELLS).fill(0)
-        for (const cell of positions.map(cellOf)) cells[cell] = (cells[cell] ?? 0) + 1
-        counts.set(answer.kind, cells)
-        if (answer.kind === 'honest') honestMargins.push(positions)
+  const honestMargins: number[] = []
+  const count = (kind: string, positions: readonly ReplayedPosition[]) => {
+    const cells = counts.get(kind) ?? new Array<number>(CELLS).fill(0)
+    for (const cell of positions.map(cellOf)) cells[cell] = (cells[cell] ?? 0) + 1
+    counts.set(kind, cells)
+  }
+
+  const texts = await write(first)
+  const lenders = [texts.map((text) => text.reading)]
+  for (const model of honest.slice(1)) {
+    lenders.push(await read(texts, (text) => readByDecoding(model, text, init)))
+  }
+  const auditors = await audit(texts)
+  for (const [i] of texts.entries()) {
+    for (let n = 0; n < throws; n++) {
+      const [agreed, own] = [throwDice(random), throwDice(random)]
+      for (const [lender, auditor] of pairs(lenders, auditors, i)) {
+        const judge = (dice: Dice) =>
+          auditReading({ lender, auditor }, { lender: dice, auditor: agreed }, temperature)
+        const positions = judge(agreed)
+        count('honest', positions)
+        honestMargins.push(...positions.map(({ margin }) => margin))
+        count(SEED_IGNORED, judge(own))
       }
     }
   }
-  for (const lender of honest) {
-    const answers = await ask(lender, 'honest')
-    await judge(answers)
-    // Judged under a seed that they were not made with, the same answers are the first cheat.
-    await judge(answers.map((answer) => ({ ...answer, kind: SEED_IGNORED, seed: random(32) })))
+  for (const [kind, model] of Object.entries(cheats)) {
+    const served = await write(model)
+    const views = await audit(served)
+    for (const [i, { reading }] of served.entries()) {
+      for (let n = 0; n < throws; n++) {
+        const dice = throwDice(random)
+        for (const [lender, auditor] of pairs([served.map(() => reading)], views, i)) {
+          const both = { lender: dice, auditor: dice }
+          count(kind, auditReading({ lender, auditor }, both, temperature))
+        }
+      }
+    }
   }
-  for (const [kind, model] of Object.entries(cheats)) await judge(await ask(model, kind))
   const { honest: honestCells = [], ...others } = Object.fromEntries(counts)
   return {
     modelId: first.info.modelId,
@@ -88,22 +120,19 @@ export async function calibrate(
     conditions: init.conditions,
     honest: honestCells,
     cheats: others,
-    failLines: failLines(honestMargins.flat(), random),
+    failLines: failLines(honestMargins, random),
   }
 }
 
-async function generateIds(
-  model: Model,
-  promptIds: readonly number[],
-  seed: Uint8Array,
-  { temperature, maxTokens, signal }: CalibrateInit,
-): Promise<number[]> {
-  await using sequence = await model.openSequence({ signal })
-  const { endIds } = model.info
-  const ids: number[] = []
-  const tokens = generate(sequence, { promptIds, seed, temperature, maxTokens, endIds, signal })
-  for await (const { id } of tokens) ids.push(id)
-  return ids
+/** Every lender with every auditor, on text `i`. */
+function* pairs(
+  lenders: readonly (readonly Reading[])[],
+  auditors: readonly (readonly Reading[])[],
+  i: number,
+): Generator<[lender: Reading, auditor: Reading]> {
+  for (const lender of lenders) {
+    for (const auditor of auditors) yield [lender[i] as Reading, auditor[i] as Reading]
+  }
 }
 
 /** Lines that no calibration goes below: the highest honest ones measured on other models. */
@@ -113,8 +142,7 @@ const DRAWS = 10_000
 const SAFETY = 1.5
 
 /** The worst of 10,000 honest answers put together from measured positions, for each length. */
-function failLines(positions: readonly ReplayedPosition[], random: Random) {
-  const margins = positions.map(({ margin }) => margin)
+function failLines(margins: readonly number[], random: Random) {
   if (margins.length === 0) return []
   return Object.entries(LEAST_LINES).map(([length, leastLine]) => {
     const tokens = Number(length)
@@ -134,13 +162,4 @@ function failLines(positions: readonly ReplayedPosition[], random: Random) {
     }
     return { tokens, meanClippedMargin: Math.max(leastLine, SAFETY * worst), hard: hard + 2 }
   })
-}
-
-/** `count` of the auditors, starting one further with each answer: over many, all get their turn. */
-function auditorsOf(answer: number, auditors: readonly Model[], count: number): Model[] {
-  const step = Math.max(1, Math.floor(auditors.length / count))
-  return Array.from(
-    { length: Math.min(count, auditors.length) },
-    (_, k) => auditors[(answer + k * step) % auditors.length] as Model,
-  )
 }

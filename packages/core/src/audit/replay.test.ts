@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { TopLogits } from '../engine/engine.ts'
-import { gumbel, sampleToken, score, stepKey, TOP_K } from '../sampling/gumbel.ts'
+import { sampleToken, score, stepNoise, TOP_K } from '../sampling/gumbel.ts'
 import { createTestModel, createTestRandom, speak } from './model.fixture.ts'
 import { judgeToken, type ReplayedPosition, replay } from './replay.ts'
 import { summarise } from './statistics.ts'
 
 const SEED = new Uint8Array(32).fill(5)
-const KEY = stepKey(SEED, 0)
+const NOISE = stepNoise(SEED, 0)
 
 function topOf(logits: readonly number[]): TopLogits {
   return { ids: Uint32Array.from(logits.keys()), logits: Float32Array.from(logits) }
@@ -16,7 +16,7 @@ function topOf(logits: readonly number[]): TopLogits {
 function ranking(top: TopLogits, temperature: number, size = TOP_K) {
   return [...top.ids]
     .slice(0, size)
-    .map((id, i) => ({ id, value: score(top.logits[i] as number, id, temperature, KEY) }))
+    .map((id, i) => ({ id, value: score(top.logits[i] as number, id, temperature, NOISE) }))
     .sort((a, b) => b.value - a.value)
 }
 
@@ -25,7 +25,7 @@ describe('judgeToken', () => {
     const top = topOf([3, 2.5, 2, 1, 0.5])
     for (const temperature of [0.5, 1, 2]) {
       const [first, second] = ranking(top, temperature)
-      const judged = judgeToken(top, sampleToken(top, SEED, 0, temperature), KEY, temperature)
+      const judged = judgeToken(top, sampleToken(top, SEED, 0, temperature), NOISE, temperature)
       expect(judged.margin).toBe(0)
       expect(judged.isOut).toBe(false)
       expect(judged.gap).toBeCloseTo(temperature * (first!.value - second!.value), 6)
@@ -35,22 +35,22 @@ describe('judgeToken', () => {
   it('behaviour: another candidate is as far off as its score, in logits', () => {
     const top = topOf([3, 2.5, 2, 1, 0.5])
     const [first, , third] = ranking(top, 0.5)
-    const judged = judgeToken(top, third!.id, KEY, 0.5)
+    const judged = judgeToken(top, third!.id, NOISE, 0.5)
     expect(judged.margin).toBeCloseTo(0.5 * (first!.value - third!.value), 6)
   })
 
   it('behaviour: a near tie has a small margin and a small gap', () => {
-    const keyed = [0, 1].map((id) => gumbel(KEY, id)) as [number, number]
+    const keyed = [0, 1].map((id) => NOISE(id)) as [number, number]
     // The second's noise, less a hair: the first wins by that hair.
     const top = topOf([0, 0]) // Logits are set so that both scores are nearly the same.
     top.logits[0] = keyed[1] - keyed[0] + 0.003
-    const judged = judgeToken(top, 1, KEY, 1)
+    const judged = judgeToken(top, 1, NOISE, 1)
     expect(judged.margin).toBeCloseTo(0.003, 5)
     expect(judged.gap).toBeCloseTo(0.003, 5)
   })
 
   it('behaviour: a token that is no candidate is out', () => {
-    const judged = judgeToken(topOf([1, 0]), 7, KEY, 1)
+    const judged = judgeToken(topOf([1, 0]), 7, NOISE, 1)
     expect(judged).toMatchObject({ isOut: true, margin: Infinity, lpMilli: -32_768 })
   })
 
@@ -64,28 +64,28 @@ describe('judgeToken', () => {
     ]
     const top = topOf(edge)
     // Within half a logit below the edge it may have been an honest candidate elsewhere ...
-    expect(judgeToken(top, 45, KEY, 1).isOut).toBe(false)
+    expect(judgeToken(top, 45, NOISE, 1).isOut).toBe(false)
     // ... beyond that it was not.
-    expect(judgeToken(top, 60, KEY, 1).isOut).toBe(true)
+    expect(judgeToken(top, 60, NOISE, 1).isOut).toBe(true)
     // And what is at the edge competes with nobody: an honest device may not have seen it.
     const clear = ranking(top, 1, 30)[0]!
     const best = ranking(top, 1, 64)[0]!
-    expect(judgeToken(top, clear.id, KEY, 1).margin).toBe(0)
+    expect(judgeToken(top, clear.id, NOISE, 1).margin).toBe(0)
     expect(clear.value).toBeLessThanOrEqual(best.value)
   })
 
   it('behaviour: a vocabulary smaller than the candidate list has no edge', () => {
     const top = topOf(Array.from({ length: 20 }, (_, i) => -i * 0.01))
     const [first, second] = ranking(top, 1)
-    const judged = judgeToken(top, second!.id, KEY, 1)
+    const judged = judgeToken(top, second!.id, NOISE, 1)
     expect(judged.margin).toBeCloseTo(first!.value - second!.value, 6)
   })
 
   it('behaviour: at temperature 0 only the logits count', () => {
     const top = topOf([3, 2.75, 1])
-    expect(judgeToken(top, 0, KEY, 0)).toMatchObject({ margin: 0, gap: 0.25 })
-    expect(judgeToken(top, 1, KEY, 0)).toMatchObject({ margin: 0.25, gap: 0.25 })
-    expect(judgeToken(top, 1, stepKey(SEED, 9), 0).margin).toBe(0.25)
+    expect(judgeToken(top, 0, NOISE, 0)).toMatchObject({ margin: 0, gap: 0.25 })
+    expect(judgeToken(top, 1, NOISE, 0)).toMatchObject({ margin: 0.25, gap: 0.25 })
+    expect(judgeToken(top, 1, stepNoise(SEED, 9), 0).margin).toBe(0.25)
   })
 })
 

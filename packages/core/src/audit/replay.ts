@@ -1,6 +1,6 @@
 import type { Model, TopLogits } from '../engine/engine.ts'
 import { type Evidence, evidenceSeed } from '../lending/evidence.ts'
-import { logProbMilli, score, stepKey, TOP_K } from '../sampling/gumbel.ts'
+import { logProbMilli, type Noise, score, stepNoise, TOP_K } from '../sampling/gumbel.ts'
 
 /**
  * Slack at the edge of the candidates, in logits: honest devices may disagree about which token is
@@ -40,7 +40,7 @@ export async function replay(model: Model, init: ReplayInit): Promise<ReplayedPo
   // The last token's own successor is not part of the answer.
   const input = [...promptIds, ...ids.slice(0, -1)]
   const tops = await sequence.prefill(input, { logitsFrom: promptIds.length - 1, signal })
-  return tops.map((top, t) => judgeToken(top, ids[t] as number, stepKey(seed, t), temperature))
+  return tops.map((top, t) => judgeToken(top, ids[t] as number, stepNoise(seed, t), temperature))
 }
 
 /** Replays what a lender has signed. */
@@ -63,7 +63,7 @@ export function replayEvidence(
 export function judgeToken(
   top: TopLogits,
   claimed: number,
-  key: Uint8Array,
+  noise: Noise,
   temperature: number,
 ): ReplayedPosition {
   const size = Math.min(TOP_K, top.ids.length)
@@ -76,7 +76,7 @@ export function judgeToken(
   let second = -Infinity
   for (const [i, id] of top.ids.entries()) {
     const logit = top.logits[i] as number
-    const value = score(logit, id, temperature, key)
+    const value = score(logit, id, temperature, noise)
     if (id === claimed) [claimedScore, claimedLogit] = [value, logit]
     const isCompetitor = hasEdge ? logit >= edge + EDGE_SLACK : true
     if (!isCompetitor && i > 0) continue

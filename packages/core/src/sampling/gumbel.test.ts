@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { TopLogits } from '../engine/engine.ts'
-import { gumbel, logProbMilli, sampleToken, score, stepKey } from './gumbel.ts'
+import { gumbel, logProbMilli, sampleToken, score, stepKey, stepNoise } from './gumbel.ts'
 
 /** The sampler once more, from its description alone (trust model, "gumbel-sha256/1"). */
 function reference(
@@ -145,9 +145,9 @@ describe('sampleToken', () => {
 
 describe('score', () => {
   it('default: is the logit over the temperature plus the noise', () => {
-    const key = stepKey(SEED, 3)
-    expect(score(2, 7, 0.5, key)).toBe(4 + gumbel(key, 7))
-    expect(score(2, 7, 0, key)).toBe(2)
+    const noise = stepNoise(SEED, 3)
+    expect(score(2, 7, 0.5, noise)).toBe(4 + gumbel(stepKey(SEED, 3), 7))
+    expect(score(2, 7, 0, noise)).toBe(2)
   })
 
   it('behaviour: the noise is finite and has the mean of a Gumbel', () => {

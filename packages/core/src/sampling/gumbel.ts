@@ -25,9 +25,18 @@ export function gumbel(key: Uint8Array, id: number): number {
   return -Math.log(-Math.log((top + 0.5) / 2 ** 53))
 }
 
+/** Noise of each candidate at one position of an answer. */
+export type Noise = (id: number) => number
+
+/** The noise at position `t` of the answer that `seed` belongs to. */
+export function stepNoise(seed: Uint8Array, t: number): Noise {
+  const key = stepKey(seed, t)
+  return (id) => gumbel(key, id)
+}
+
 /** Score of a candidate: logit / T + G, or the logit alone at T = 0. */
-export function score(logit: number, id: number, temperature: number, key: Uint8Array): number {
-  return temperature === 0 ? logit : logit / temperature + gumbel(key, id)
+export function score(logit: number, id: number, temperature: number, noise: Noise): number {
+  return temperature === 0 ? logit : logit / temperature + noise(id)
 }
 
 /**
@@ -42,12 +51,16 @@ export function sampleToken(
   t: number,
   temperature: number,
 ): number {
-  const key = stepKey(seed, t)
+  return chooseToken(top, stepNoise(seed, t), temperature)
+}
+
+/** The candidate with the best score; equal ones go to the lowest id. */
+export function chooseToken(top: TopLogits, noise: Noise, temperature: number): number {
   let best = -Infinity
   let chosen = -1
   for (let i = 0; i < Math.min(TOP_K, top.ids.length); i++) {
     const id = top.ids[i] as number
-    const value = score(top.logits[i] as number, id, temperature, key)
+    const value = score(top.logits[i] as number, id, temperature, noise)
     if (value > best || (value === best && id < chosen)) {
       best = value
       chosen = id
