@@ -30,7 +30,16 @@ export interface Bench {
 }
 
 /** The machine, for the conditions of every figure. */
-export function machine(): Record<string, unknown> {
+export interface Machine {
+  cpu: string
+  cores: number
+  memoryGiB: number
+  /** Platform and architecture. */
+  system: string
+  node: string
+}
+
+export function machine(): Machine {
   const [cpu] = cpus()
   return {
     cpu: cpu?.model ?? 'unknown',

@@ -8,9 +8,9 @@ import { promptIdsOf } from '../packages/core/src/device/text.ts'
 import type { Model } from '../packages/core/src/engine/engine.ts'
 import { systemRandom } from '../packages/core/src/platform.ts'
 import { listCpuVariants } from '../packages/node/src/engine/cpu-variants.ts'
-import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { quantise } from '../packages/node/src/engine/quantise.ts'
 import { BUNDLED } from '../packages/node/src/models/acorn.ts'
+import { createLoader, type LoadedModel } from './audit/devices.ts'
 import { type Bench, type BenchContext, goal, machine } from './bench.ts'
 import { PLAIN_PROMPTS, STORY_PROMPTS } from './prompts.ts'
 
@@ -65,43 +65,32 @@ async function calibrateModel(
   const path = BUNDLED[name] ?? name
   const coarse = join(folder, `${name}-q2_k.gguf`)
   await quantise(path, coarse, 'Q2_K')
-  const variants = await listCpuVariants()
-  const loaded: AsyncDisposable[] = []
-  const load = async (file: string, init: Parameters<typeof createLlamaEngine>[0]) => {
-    const engine = createLlamaEngine({ gpu: false, ...init })
-    loaded.push(engine)
-    return engine.load(file, { sequences: 1 })
+  await using loader = createLoader()
+  const honest = await loader.loadVariants(path)
+  const cheats: Record<string, Model> = { q2_k: await loader.load(coarse) }
+  if (name === 'acorn') {
+    cheats['smaller-model'] = await loader.load(BUNDLED['acorn-small'] ?? '')
   }
-  try {
-    const honest: Model[] = []
-    for (const { name: cpuVariant } of variants) honest.push(await load(path, { cpuVariant }))
-    if (honest.length === 0) honest.push(await load(path, {}))
-    honest.push(await load(path, { flashAttn: true }))
-    const cheats: Record<string, Model> = { q2_k: await load(coarse, {}) }
-    if (name === 'acorn') cheats['smaller-model'] = await load(BUNDLED['acorn-small'] ?? '', {})
-    const [first] = honest as [Model]
-    const prompts = await Promise.all(
-      [...STORY_PROMPTS, ...PLAIN_PROMPTS].map((content) =>
-        promptIdsOf(first, [{ role: 'user', content }]),
-      ),
-    )
-    const isas = honest.map(({ info }) => info.profile.isa)
-    return await calibrate(
-      { honest, cheats, random: systemRandom },
-      {
-        prompts,
-        throws: THROWS,
-        maxTokens: MAX_TOKENS,
-        temperature: TEMPERATURE,
-        conditions: `each of ${isas.join(', ')} (the last with flash attention) lends by decoding and audits by prefill, in every pair; ${prompts.length} texts, ${THROWS} throws of dice on each, temperature ${TEMPERATURE}`,
-        onText: (done, all) => {
-          if (done % 50 === 0 || done === all) say(`${name}: ${done} of ${all} texts read`)
-        },
+  const [{ model: first }] = honest as [LoadedModel]
+  const prompts = await Promise.all(
+    [...STORY_PROMPTS, ...PLAIN_PROMPTS].map((content) =>
+      promptIdsOf(first, [{ role: 'user', content }]),
+    ),
+  )
+  const names = honest.map((variant) => variant.name)
+  return await calibrate(
+    { honest: honest.map(({ model }) => model), cheats, random: systemRandom },
+    {
+      prompts,
+      throws: THROWS,
+      maxTokens: MAX_TOKENS,
+      temperature: TEMPERATURE,
+      conditions: `each of ${names.join('; ')} lends by decoding and audits by prefill, in every pair; ${prompts.length} texts, ${THROWS} throws of dice on each, temperature ${TEMPERATURE}`,
+      onText: (done, all) => {
+        if (done % 50 === 0 || done === all) say(`${name}: ${done} of ${all} texts read`)
       },
-    )
-  } finally {
-    for (const resource of loaded) await resource[Symbol.asyncDispose]()
-  }
+    },
+  )
 }
 
 /** Mean log-likelihood ratio that one token of a cheat adds, in nats. */

@@ -1,8 +1,9 @@
 import { plain } from '../packages/node/src/cli/output.ts'
+import { auditBench } from './audit.ts'
 import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
 
-const BENCHES: Record<string, Bench> = { calibrate: calibrateBench }
+const BENCHES: Record<string, Bench> = { audit: auditBench, calibrate: calibrateBench }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */
 async function main([name = '', ...args]: string[]): Promise<number> {

@@ -29,3 +29,11 @@ export const PLAIN_PROMPTS: readonly string[] = [
   'What is 47 plus 38?',
   'How many minutes are 3 hours?',
 ]
+
+/** Other questions of the same kind: tables made from the ones above are tried on these. */
+export const UNSEEN_PROMPTS: readonly string[] = [5, 9].flatMap((shift) =>
+  THINGS.slice(0, shift === 5 ? 16 : 8).map(
+    ([who], i) =>
+      `Tell me a story about a ${who} and a ${THINGS[(i + shift) % THINGS.length]?.[1]}.`,
+  ),
+)

@@ -59,11 +59,17 @@ export function createTestModel(init: TestModelInit): Model {
 
   function openSequence(): Promise<Sequence> {
     const taken: number[] = []
+    let isClosed = false
+    const check = async () => {
+      await null
+      if (isClosed) throw new Error('the sequence is closed')
+    }
     return Promise.resolve({
       get length() {
         return taken.length
       },
       prefill: async (ids, { logitsFrom = ids.length - 1 } = {}) => {
+        await check()
         const before = taken.length
         taken.push(...ids)
         return ids.slice(logitsFrom).map((_, i) => {
@@ -71,10 +77,13 @@ export function createTestModel(init: TestModelInit): Model {
         })
       },
       step: async (id) => {
+        await check()
         taken.push(id)
         return logitsAfter(taken)
       },
-      [Symbol.asyncDispose]: async () => {},
+      [Symbol.asyncDispose]: async () => {
+        isClosed = true
+      },
     })
   }
 

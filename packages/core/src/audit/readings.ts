@@ -61,7 +61,7 @@ export async function readByPrefill(
 ): Promise<Reading> {
   await using sequence = await model.openSequence({ signal })
   const input = [...promptIds, ...ids.slice(0, -1)]
-  return sequence.prefill(input, { logitsFrom: promptIds.length - 1, signal })
+  return await sequence.prefill(input, { logitsFrom: promptIds.length - 1, signal })
 }
 
 /** The agreed dice of one answer: noise by position. Remembers what it threw. */

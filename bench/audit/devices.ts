@@ -1,0 +1,46 @@
+import type { Model } from '../../packages/core/src/engine/engine.ts'
+import { listCpuVariants } from '../../packages/node/src/engine/cpu-variants.ts'
+import {
+  createLlamaEngine,
+  type LlamaEngineInit,
+} from '../../packages/node/src/engine/llama-engine.ts'
+
+/** One model under one way of computing it. */
+export interface LoadedModel {
+  /** Such as `haswell` or `haswell, flash attention`. */
+  name: string
+  model: Model
+}
+
+/** Loads models and ends them all together. */
+export interface Loader extends AsyncDisposable {
+  load(path: string, init?: LlamaEngineInit & { sequences?: number }): Promise<Model>
+  /** The model at `path` under every CPU variant that runs here, the best first, then with flash attention. */
+  loadVariants(path: string): Promise<LoadedModel[]>
+}
+
+export function createLoader(): Loader {
+  const engines: AsyncDisposable[] = []
+  const load: Loader['load'] = async (path, { sequences = 1, ...init } = {}) => {
+    const engine = createLlamaEngine({ gpu: false, ...init })
+    engines.push(engine)
+    return engine.load(path, { sequences })
+  }
+  return {
+    load,
+    loadVariants: async (path) => {
+      const variants = await listCpuVariants()
+      const loaded: LoadedModel[] = []
+      for (const { name } of variants) {
+        loaded.push({ name, model: await load(path, { cpuVariant: name }) })
+      }
+      if (loaded.length === 0) loaded.push({ name: 'cpu', model: await load(path) })
+      const [best] = loaded as [LoadedModel]
+      const flash = await load(path, { flashAttn: true })
+      return [...loaded, { name: `${best.name}, flash attention`, model: flash }]
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const engine of engines) await engine[Symbol.asyncDispose]()
+    },
+  }
+}
