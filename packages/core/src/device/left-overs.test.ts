@@ -14,6 +14,7 @@ import {
 import { createMemoryStorage } from '../storage.memory.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
 import { endBorrowedLeftOvers, endLentLeftOvers, startsOf } from './left-overs.ts'
+import { createLentBook } from './lent-book.ts'
 import type { Parts } from './parts.ts'
 
 const LIFE_MS = DEADLINES.handshakeMs + DEADLINES.totalMs + 5_001
@@ -60,6 +61,8 @@ async function createWreck(left: Partial<AnswerMeter> = {}) {
   return {
     fixture,
     tables,
+    parts,
+    lentTables: { ...tables, channels: fixture.earning },
     kept,
     recover: () =>
       endBorrowedLeftOvers(parts, async (to, voucher) => {
@@ -181,6 +184,20 @@ describe('left-overs of a lender', () => {
     const rows = createMemoryStorage().table<{ startedAtMs: number }>('lent')
     await rows.update('a', () => ({ startedAtMs: 7 }))
     const answers = { a: {}, b: {} } as unknown as ChannelRecord['answers']
-    expect(await startsOf({ answers }, rows)).toEqual(new Map([['a', 7]]))
+    const starts = await startsOf({ answers }, rows)
+    expect([...starts]).toEqual([
+      ['a', 7],
+      ['b', undefined],
+    ])
+  })
+
+  it('behaviour: an answer that begins while the others are looked at is left alone', async () => {
+    const wreck = await createWreck()
+    const { [wreck.fixture.id]: young } = (await wreck.fixture.payeeChannel()).answers
+    const book = createLentBook({ ...wreck.parts, tables: wreck.lentTables })
+    const before = { ...(await wreck.fixture.payeeChannel()), answers: {} }
+    await book.requireCredit(before, HOLD_BACK_MS)
+    const { answers } = await wreck.fixture.payeeChannel()
+    expect(answers).toEqual({ [wreck.fixture.id]: young })
   })
 })

@@ -20,11 +20,12 @@ function isLeftOver(startedAtMs: number | undefined, nowMs: number, deadlines: D
 /**
  * The lender's side, on one channel: answers left streaming are held, so that a voucher for them may
  * still come; hold-backs whose deadline passed are unpaid. What nothing is known to be owed for ends.
- * @param startedAtMs when each answer began, by request id in hex; absent when that is not known
+ * @param startedAtMs when each answer that is looked at began, by request id in hex; undefined when
+ * that is not known. Those that are not in it have begun since, and are left alone.
  */
 export function endLentLeftOvers(
   record: ChannelRecord,
-  startedAtMs: ReadonlyMap<string, number>,
+  startedAtMs: ReadonlyMap<string, number | undefined>,
   { nowMs, holdBackMs, deadlines }: { nowMs: number; holdBackMs: number; deadlines: Deadlines },
 ): ChannelRecord {
   let next = record
@@ -32,8 +33,9 @@ export function endLentLeftOvers(
     const isLate = meter.state === 'held' && (meter.holdBackUntilMs ?? 0) < nowMs
     if (isLate && meter.paidTokens >= meter.signedTokens) next = foldAnswer(next, reqId)
     else if (isLate) next = closeUnpaid(next, reqId, 'unpaid')
-    else if (meter.state === 'streaming' && isLeftOver(startedAtMs.get(reqId), nowMs, deadlines)) {
-      next = holdAnswer(next, reqId, nowMs + holdBackMs)
+    else if (meter.state === 'streaming' && startedAtMs.has(reqId)) {
+      const isDead = isLeftOver(startedAtMs.get(reqId), nowMs, deadlines)
+      if (isDead) next = holdAnswer(next, reqId, nowMs + holdBackMs)
     }
   }
   return next
@@ -91,15 +93,12 @@ async function endOne(
 /** How the record of an answer says that it has not ended. */
 export const RUNNING = 'running'
 
-/** When each answer of a channel began, as far as the records say. */
+/** When each answer of a channel began; undefined where no record says it. */
 export async function startsOf(
   { answers }: Pick<ChannelRecord, 'answers'>,
   table: { get(key: string): Promise<{ startedAtMs: number } | undefined> },
-): Promise<Map<string, number>> {
-  const found = new Map<string, number>()
-  for (const reqId of Object.keys(answers)) {
-    const row = await table.get(reqId)
-    if (row !== undefined) found.set(reqId, row.startedAtMs)
-  }
+): Promise<Map<string, number | undefined>> {
+  const found = new Map<string, number | undefined>()
+  for (const reqId of Object.keys(answers)) found.set(reqId, (await table.get(reqId))?.startedAtMs)
   return found
 }
