@@ -17,6 +17,7 @@ import {
 } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import { ChainError, ClearingError } from '../errors.ts'
+import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
 import type { Chain, Mined } from './chain.ts'
 import {
@@ -65,11 +66,15 @@ export function createViemChain(
   const writer = createWalletClient({ chain, transport, account })
   const contract = { address: house.address, abi: clearingHouseAbi } as const
 
+  // Two that are sent at once would take the same nonce, and the node would refuse one.
+  const inTurn = createInTurn()
+
   /** Simulates, sends and waits: what the contract would refuse costs no gas. */
   async function send(prepare: () => Promise<{ request: unknown }>): Promise<TransactionReceipt> {
     return guard(async () => {
       const { request } = await prepare()
-      const hash = await writer.writeContract(request as Parameters<typeof writer.writeContract>[0])
+      const call = request as Parameters<typeof writer.writeContract>[0]
+      const hash = await inTurn(() => writer.writeContract(call))
       const receipt = await reader.waitForTransactionReceipt({ hash })
       if (receipt.status !== 'success') {
         throw new ClearingError({ what: 'the transaction reverted', why: hash })

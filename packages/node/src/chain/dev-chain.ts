@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { clearingHouseAbi, clearingHouseBytecode } from '@freehold/contracts/clearing-house'
 import { devTokenAbi, devTokenBytecode } from '@freehold/contracts/dev-token'
 import { ChainError } from '@freehold/core/errors'
+import { createInTurn } from '@freehold/core/in-turn'
 import {
   type Address,
   createTestClient,
@@ -69,12 +70,14 @@ export async function startDevChain(): Promise<DevChain> {
         args: [token],
       }),
     )
+    const inTurn = createInTurn()
     return {
       settings: { rpc, chainId: foundry.id, house, token },
       mint: async (account, amount) => {
         const args = [account, amount] as const
         const call = { address: token, abi: devTokenAbi, functionName: 'mint', args } as const
-        await client.waitForTransactionReceipt({ hash: await client.writeContract(call) })
+        const hash = await inTurn(() => client.writeContract(call))
+        await client.waitForTransactionReceipt({ hash })
       },
       fund: (address, coins) => client.setBalance({ address, value: parseEther(coins) }),
       advance: async (seconds) => {

@@ -1,9 +1,9 @@
 import { toHex } from '@freehold/core/bytes'
-import type { Device } from '@freehold/core/device/device'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LlamaModel } from '../engine/llama-engine.ts'
 import {
   befriend,
+  channels,
   createTown,
   DEPOSIT,
   type Inhabitant,
@@ -31,14 +31,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await town[Symbol.asyncDispose]()
 })
-
-/** What the only channel between two devices says on either side. */
-async function channels(one: Device, other: Device) {
-  const rows = async (device: Device) => (await device.tables.channels.list()).map(([, row]) => row)
-  const [payer] = (await rows(one)).filter(({ role }) => role === 'payer')
-  const payee = (await rows(other)).find(({ id }) => id === payer?.id)
-  return { payer: payer!, payee: payee! }
-}
 
 describe('borrowing', () => {
   it('default: borrows, pays, audits and settles, conserved to the unit', async () => {
@@ -68,20 +60,6 @@ describe('borrowing', () => {
     expect((await lender.device.tables.lent.list()).map(([, row]) => row.end)).not.toContain(
       'running',
     )
-  })
-
-  it('behaviour: four answers at once over one channel cost what each costs', async () => {
-    const { payer: start } = await channels(borrower.device, lender.device)
-    const all = await Promise.all(
-      [10, 17, 24, 31].map((maxTokens) => borrower.device.complete(question({ maxTokens }))),
-    )
-    for (const { error } of all) expect(error).toBeNull()
-    await Promise.all(all.map(({ settled }) => settled))
-    const raw = all.reduce((sum, { record }) => sum + rawPrice(record!), 0n)
-    const { payer, payee } = await channels(borrower.device, lender.device)
-    expect(payer.paidRaw - start.paidRaw).toBe(raw)
-    expect([payer.cumulative, payee.cumulative]).toEqual([roundUp(payer.paidRaw), payer.cumulative])
-    expect([payer.answers, payee.answers]).toEqual([{}, {}])
   })
 
   it('behaviour: over WebSockets too', async () => {

@@ -107,6 +107,12 @@ describe('relayed opening', () => {
     expect((await lender.device.tables.channels.list()).length).toBe(known)
   })
 
+  it('behaviour: openings asked for at once are all submitted', async () => {
+    const four = await Promise.all([0, 1, 2, 3].map(() => stranger()))
+    const replies = await Promise.all(four.map(({ ask }) => ask()))
+    expect(replies.map(({ result }) => result)).toEqual(['ok', 'ok', 'ok', 'ok'])
+  })
+
   it('behaviour: a spent authorisation is refused and costs no gas', async () => {
     const { ask, chain, config, identity } = await stranger()
     await town.chain.fund(identity.wallet.address, '1')

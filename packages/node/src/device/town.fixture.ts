@@ -62,9 +62,10 @@ export async function createTown(): Promise<Town> {
   const folder = await mkdtemp(join(tmpdir(), 'freehold-town-'))
   const chain = await startDevChain()
   const inhabitants: Inhabitant[] = []
+  let homes = 0
 
   const inhabitant: Town['inhabitant'] = async (init = {}) => {
-    const home = init.home ?? join(folder, String(inhabitants.length))
+    const home = init.home ?? join(folder, String(homes++))
     const phrase = init.phrase ?? createPhrase(systemRandom)
     const open = () =>
       openDevice({
@@ -134,6 +135,17 @@ export async function befriend(
   const known = await borrower.peers.ask(lending.addresses()[0] ?? '')
   const { record } = await borrower.channels.open(known, deposit)
   return { known, channel: record }
+}
+
+/** What the only channel that `one` pays `other` on says on either side. */
+export async function channels(one: Device, other: Device) {
+  const rows = async (device: Device) => (await device.tables.channels.list()).map(([, row]) => row)
+  const payees = new Map((await rows(other)).map((row) => [row.id, row]))
+  for (const payer of await rows(one)) {
+    const payee = payees.get(payer.id)
+    if (payer.role === 'payer' && payee !== undefined) return { payer, payee }
+  }
+  throw new Error('there is no channel between these two')
 }
 
 export const question = (changes: Partial<CompletionInit> = {}): CompletionInit => ({
