@@ -33,11 +33,13 @@ export interface LentModel {
  */
 export function createAdmission(
   init: AdmissionInit,
-  { tables, clock, shelf }: Pick<Parts, 'tables' | 'clock' | 'shelf'>,
+  { tables, clock, shelf, deadlines }: Pick<Parts, 'tables' | 'clock' | 'shelf' | 'deadlines'>,
   { book, desk, models }: { book: LentBook; desk: OfferDesk; models: readonly LentModel[] },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
   const { parallel, maxQueue, contextTokens, maxUnsettled } = init
-  const places = createPlaces({ inAll: parallel + maxQueue, perDevice: parallel })
+  // A borrower hears within its handshake's deadline whether there is a place.
+  const waitMs = deadlines.handshakeMs / 2
+  const places = createPlaces({ running: parallel, waiting: maxQueue, waitMs }, { clock })
 
   /** The model in memory; loaded anew when the process that held it died. */
   async function loadedModel({ name, offered }: LentModel): Promise<Model> {
@@ -101,7 +103,7 @@ export function createAdmission(
       throw new LendingError('model', { what: 'this model is not lent here' })
     }
     const borrower = toHex(peer)
-    const release = places.take(borrower)
+    const release = await places.take(borrower)
     try {
       const granted = await admitPayment(payment, open, borrower)
       return { model: await loadedModel(found), offered: found.offered, payment: granted, release }

@@ -18,6 +18,7 @@ import { endBorrowedLeftOvers, RUNNING } from './left-overs.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 import type { AnswerRecord } from './records.ts'
+import { createTurns, type Turn } from './turns.ts'
 
 export interface BorrowQuestion {
   modelId: string
@@ -64,6 +65,7 @@ export function createBorrowService(
   const { tables, identity, clock, random, log, mesh, deadlines, egress } = parts
   const { peers, audits, channels } = services
   const running = new Set<Promise<unknown>>()
+  const turns = createTurns()
 
   async function candidates({
     modelId,
@@ -89,7 +91,25 @@ export function createBorrowService(
     await endBorrowedLeftOvers(parts, (to, voucher) => channels.keepUndelivered(to, voucher))
     const [known] = await candidates(question)
     if (known === undefined) throw await explainNobody(question)
-    return borrowFrom(known, question)
+    const { signal } = question
+    const lender = toHex(known.lender)
+    const turn = await turns.take(lender, { signal })
+    let chosen: KnownOffer | undefined = known
+    try {
+      return await turn.run(
+        async () => {
+          // An offer may have run out while this request waited in line.
+          const current = chosen ?? (await candidates({ ...question, lender }))[0]
+          chosen = undefined
+          if (current === undefined) throw await explainNobody(question)
+          return borrowFrom(current, question, turn)
+        },
+        { signal },
+      )
+    } catch (error) {
+      turn.end()
+      throw error
+    }
   }
 
   /** Says why nobody may be asked, by what is in the way. */
@@ -121,7 +141,11 @@ export function createBorrowService(
     return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
   }
 
-  async function borrowFrom(known: KnownOffer, question: BorrowQuestion): Promise<BorrowResult> {
+  async function borrowFrom(
+    known: KnownOffer,
+    question: BorrowQuestion,
+    turn: Turn,
+  ): Promise<BorrowResult> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
     const model = offeredModel(known, question.modelId) as OfferedModel
@@ -137,15 +161,14 @@ export function createBorrowService(
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
-    // On disk before the first byte leaves.
-    await egress.append({
+    const departure = {
       digest: toHex(sha256(content)),
       sizeBytes: content.length,
       to: toHex(known.lender),
       scope,
       why: question.why,
       priceUnits: String(units(rawCost(prices, promptIds.length, 0, maxTokens))),
-    })
+    }
     const { signal } = question
     const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
     if (!equal(peer, known.lender)) {
@@ -194,6 +217,9 @@ export function createBorrowService(
           maxTokens,
           stopIds,
         },
+        beforeRequest: async () => {
+          await egress.append(departure)
+        },
         vocabSize: question.vocabSize,
         endIds: question.endIds,
         profile: model.profile,
@@ -235,7 +261,7 @@ export function createBorrowService(
     }
     await tables.answers.update(id, () => record)
     await noteAnswer(record, borrowed)
-    const settled = settleAnswer(record, borrowed, payment?.holdBackMs ?? null)
+    const settled = settleAnswer(record, borrowed, payment?.holdBackMs ?? null).finally(turn.end)
     track(settled)
     return { record, ids: evidence?.ids ?? [], borrowed, settled }
   }

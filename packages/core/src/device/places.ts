@@ -1,32 +1,81 @@
 import { LendingError } from '../errors.ts'
+import type { Clock } from '../platform.ts'
 
-/** Places at the engine: how many answers may run or wait, in all and for one device. */
-export interface Places {
-  /** @returns what gives the place back; calling it twice does no harm @throws LendingError `busy` */
-  take(device: string): () => void
+export interface PlacesInit {
+  /** Answers that run at once. */
+  running: number
+  /** Requests that may wait for a place, and how long each. */
+  waiting: number
+  waitMs: number
 }
 
-/** Nobody can take all places alone: the rest waits for others. */
-export function createPlaces(limits: { inAll: number; perDevice: number }): Places {
+/** Places at the engine. Who finds none waits in line, before its prompt has left its device. */
+export interface Places {
+  /**
+   * @returns what gives the place back; calling it twice does no harm
+   * @throws LendingError `busy` when the line is full, or no place came free in time
+   */
+  take(device: string): Promise<() => void>
+}
+
+interface Waiting {
+  device: string
+  accept(): void
+}
+
+/** Nobody can take the whole line, and a free place goes to the device that has the fewest. */
+export function createPlaces(
+  { running, waiting, waitMs }: PlacesInit,
+  { clock }: { clock: Clock },
+): Places {
   const taken = new Map<string, number>()
+  const line = new Set<Waiting>()
+  const ownLine = Math.ceil(waiting / 2)
   let inAll = 0
+
+  const placesOf = (device: string) => taken.get(device) ?? 0
+
+  function enter(device: string): () => void {
+    inAll++
+    taken.set(device, placesOf(device) + 1)
+    let isTaken = true
+    return () => {
+      if (!isTaken) return
+      isTaken = false
+      // Whoever had this place counts as having it still; among equals it is the one that came first.
+      const [next] = [...line].sort((a, b) => placesOf(a.device) - placesOf(b.device))
+      inAll--
+      const left = placesOf(device) - 1
+      if (left === 0) taken.delete(device)
+      else taken.set(device, left)
+      next?.accept()
+    }
+  }
+
   return {
-    take: (device) => {
-      const own = taken.get(device) ?? 0
-      if (inAll >= limits.inAll || own >= limits.perDevice) {
-        throw new LendingError('busy', { what: 'too many answers at once' })
+    take: async (device) => {
+      if (inAll < running) return enter(device)
+      const own = [...line].filter((other) => other.device === device).length
+      if (line.size >= waiting || own >= ownLine) throw busy()
+      const { promise, resolve, reject } = Promise.withResolvers<() => void>()
+      const place: Waiting = {
+        device,
+        accept: () => {
+          line.delete(place)
+          stop()
+          resolve(enter(device))
+        },
       }
-      inAll++
-      taken.set(device, own + 1)
-      let isTaken = true
-      return () => {
-        if (!isTaken) return
-        isTaken = false
-        inAll--
-        const left = (taken.get(device) ?? 1) - 1
-        if (left === 0) taken.delete(device)
-        else taken.set(device, left)
-      }
+      const stop = clock.after(waitMs, () => {
+        line.delete(place)
+        reject(busy())
+      })
+      line.add(place)
+      return promise
     },
   }
+}
+
+function busy(): LendingError {
+  return new LendingError('busy', { what: 'too many answers at once' })
 }

@@ -12,6 +12,8 @@ export interface BorrowInit {
   lender: Uint8Array
   open: Terms['open']
   request: Omit<Terms['request'], 'b' | 'voucher'>
+  /** Called when the lender is ready, before the first byte of content leaves. */
+  beforeRequest?: (() => Promise<void>) | undefined
   vocabSize: number
   endIds: readonly number[]
   /** What the lender's offer says of its numbers; a receipt under another profile is refused. */

@@ -15,6 +15,7 @@ export async function borrowAnswer(
     const ready = await inbox.next(init.deadlines.handshakeMs, 'ready', init.signal)
     if (ready.kind === 'refuse') throw refusedBy(ready)
     if (ready.kind !== 'ready') unexpected(ready, 'waiting for ready')
+    await init.beforeRequest?.()
     const payer = (await init.payment?.openPayer()) ?? null
     const request = { ...init.request, b: components.random(32), voucher: null }
     const terms: Terms = { open: init.open, commit: ready.commit, request }

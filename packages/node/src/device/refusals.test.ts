@@ -257,11 +257,11 @@ describe('payment', () => {
     expect((await borrower.device.complete(question())).error).toBeNull()
   })
 
-  it('behaviour: nobody may fill all places alone', async () => {
+  it('behaviour: who finds no place hears so before its prompt leaves, and is served later', async () => {
     const never = Promise.withResolvers<void>()
-    const { borrower } = await couple({
+    const { borrower, lender } = await couple({
       parallel: 2,
-      maxQueue: 1,
+      maxQueue: 0,
       device: { engine: toyEngine({ beforeStep: (n) => (n > 40 ? never.promise : undefined) }) },
     })
     const stop = new AbortController()
@@ -272,14 +272,20 @@ describe('payment', () => {
       ),
     )
     await Promise.all(begun.map(({ promise }) => promise))
-    await expect(borrower.device.complete(question())).rejects.toMatchObject({ reason: 'busy' })
+    const other = await town.inhabitant(toy())
+    await befriend(other.device, lender.lending)
+    await expect(other.device.complete(question())).rejects.toMatchObject({ reason: 'busy' })
+    expect(await other.device.egress.entries()).toEqual([])
+    // The first borrower's own third request waits for one of its two.
+    const third = borrower.device.complete(question({ maxTokens: 8 }))
     stop.abort()
     for (const completion of await Promise.all(running)) {
       expect(completion.error).toMatchObject({ reason: 'cancelled' })
       await completion.settled
     }
+    expect((await third).error).toBeNull()
     never.resolve()
-    expect((await borrower.device.complete(question())).error).toBeNull()
+    expect((await other.device.complete(question())).error).toBeNull()
   })
 
   it('behaviour: another device at a known address gets no prompt', async () => {

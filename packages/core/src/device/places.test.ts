@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import type { Clock } from '../platform.ts'
+import { createPlaces } from './places.ts'
+
+const WAIT_MS = 100
+
+/** A clock whose timers ring when a test says so. */
+function createTimers() {
+  const due = new Set<() => void>()
+  const clock: Clock = {
+    now: () => 0,
+    after: (_, fn) => {
+      due.add(fn)
+      return () => due.delete(fn)
+    },
+  }
+  const ring = () => {
+    for (const fn of [...due]) fn()
+  }
+  return { clock, due, ring }
+}
+
+function setUp(running: number, waiting: number) {
+  const timers = createTimers()
+  const places = createPlaces({ running, waiting, waitMs: WAIT_MS }, timers)
+  const order: string[] = []
+  const ask = async (device: string) => {
+    const release = await places.take(device)
+    order.push(device)
+    return release
+  }
+  return { ...timers, ask, order }
+}
+
+describe('createPlaces', () => {
+  it('default: who finds a place runs, the next waits until one is free', async () => {
+    const { ask, order, due } = setUp(2, 2)
+    const release = await ask('a')
+    await ask('a')
+    const third = ask('b')
+    expect(order).toEqual(['a', 'a'])
+    release()
+    await third
+    expect(order).toEqual(['a', 'a', 'b'])
+    expect(due.size).toBe(0)
+  })
+
+  it('behaviour: a place that is given back twice is free once', async () => {
+    const { ask, order } = setUp(1, 4)
+    const release = await ask('a')
+    const next = [ask('b'), ask('c')]
+    release()
+    release()
+    await next[0]
+    expect(order).toEqual(['a', 'b'])
+  })
+
+  it('behaviour: a free place goes to the device that has the fewest', async () => {
+    const { ask, order } = setUp(3, 4)
+    const [first, second] = [await ask('a'), await ask('a')]
+    await ask('b')
+    const waiting = [ask('a'), ask('b'), ask('c')]
+    first()
+    await waiting[2]
+    second()
+    await waiting[0]
+    expect(order).toEqual(['a', 'a', 'b', 'c', 'a'])
+  })
+
+  it('behaviour: nobody can take more than half of the line', async () => {
+    const { ask, order } = setUp(1, 4)
+    const release = await ask('a')
+    void ask('a')
+    void ask('a')
+    await expect(ask('a')).rejects.toMatchObject({ reason: 'busy' })
+    const other = ask('b')
+    release()
+    await other
+    expect(order).toEqual(['a', 'b'])
+  })
+
+  it('behaviour: a full line turns away at once, a slow one in time', async () => {
+    const { ask, order, ring } = setUp(1, 2)
+    const release = await ask('a')
+    const waiting = Promise.allSettled([ask('b'), ask('c')])
+    await expect(ask('d')).rejects.toMatchObject({ reason: 'busy' })
+    ring()
+    expect((await waiting).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    release()
+    await ask('d')
+    expect(order).toEqual(['a', 'd'])
+  })
+})
