@@ -26,32 +26,65 @@ export function otherModelEngine(engine: Engine, served: string): Engine {
 
 /** Chooses tokens by its own dice, so that the agreed seed has no say. @param random 0 to 1 */
 export function ownDiceEngine(engine: Engine, random: () => number): Engine {
-  const force = (top: TopLogits): TopLogits => {
-    const weights = [...top.logits].map((logit) => Math.exp(logit - (top.logits[0] ?? 0)))
-    let left = random() * weights.reduce((sum, weight) => sum + weight, 0)
-    let chosen = 0
-    for (const [i, weight] of weights.entries()) {
-      chosen = i
-      left -= weight
-      if (left <= 0) break
-    }
-    return {
-      ids: Uint32Array.of(top.ids[chosen] as number),
-      logits: Float32Array.of(top.logits[chosen] as number),
-    }
+  return meddlingEngine(engine, () => (top) => ownChoice(top, random))
+}
+
+/** One token as the only candidate, drawn from what the model says. */
+export function ownChoice(top: TopLogits, random: () => number): TopLogits {
+  const weights = [...top.logits].map((logit) => Math.exp(logit - (top.logits[0] ?? 0)))
+  let left = random() * weights.reduce((sum, weight) => sum + weight, 0)
+  let chosen = 0
+  for (const [i, weight] of weights.entries()) {
+    chosen = i
+    left -= weight
+    if (left <= 0) break
   }
   return {
+    ids: Uint32Array.of(top.ids[chosen] as number),
+    logits: Float32Array.of(top.logits[chosen] as number),
+  }
+}
+
+/** Changes the logits of one sequence, position by position. */
+export type Meddler = (top: TopLogits) => TopLogits | Promise<TopLogits>
+
+/** Puts a meddler between the engine and each of its sequences. @param begin called with the prompt */
+export function meddlingEngine(
+  engine: Engine,
+  begin: (promptIds: readonly number[]) => Meddler,
+): Engine {
+  return {
     load: async (source, init) =>
-      wrap(await engine.load(source, init), (sequence) => ({
-        get length() {
-          return sequence.length
-        },
-        prefill: async (ids, options) => (await sequence.prefill(ids, options)).map(force),
-        step: async (id, options) => force(await sequence.step(id, options)),
-        [Symbol.asyncDispose]: () => sequence[Symbol.asyncDispose](),
-      })),
+      wrap(await engine.load(source, init), (sequence) => {
+        let meddle: Meddler = (top) => top
+        return {
+          get length() {
+            return sequence.length
+          },
+          prefill: async (ids, options) => {
+            meddle = begin(ids)
+            const tops = await sequence.prefill(ids, options)
+            return untilAborted(Promise.all(tops.map(meddle)), options?.signal)
+          },
+          step: async (id, options) => {
+            const top = await sequence.step(id, options)
+            return untilAborted(Promise.resolve(meddle(top)), options?.signal)
+          },
+          [Symbol.asyncDispose]: () => sequence[Symbol.asyncDispose](),
+        }
+      }),
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   }
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  signal?.throwIfAborted()
+  const stopped = Promise.withResolvers<never>()
+  const abort = () => stopped.reject(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  return Promise.race([work, stopped.promise]).finally(() =>
+    signal?.removeEventListener('abort', abort),
+  )
 }
 
 function wrap(model: Model, change: (sequence: Sequence) => Sequence): Model {
