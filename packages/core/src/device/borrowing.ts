@@ -47,6 +47,9 @@ export interface BorrowResult {
   settled: Promise<AuditReport | null>
 }
 
+/** How long before a hold-back's deadline it is paid at the latest. */
+const HAND_OVER_MS = 5_000
+
 /** Borrowing answers from lenders that scope, standing and money allow. */
 export interface BorrowService {
   /** Lenders for a model, cheapest first, each payable now. */
@@ -289,7 +292,7 @@ export function createBorrowService(
     const isDrawn = await audits.draw(record)
     await tables.answers.update(record.id, (old) => ({ ...existing(old, record.id), isDrawn }))
     // The hold-back is paid in time even when the audit is not done.
-    const late = holdBackMs === null ? undefined : AbortSignal.timeout(holdBackMs)
+    const late = holdBackMs === null ? undefined : AbortSignal.timeout(auditMs(holdBackMs))
     let report: AuditReport | null = null
     if (isDrawn) {
       try {
@@ -326,6 +329,11 @@ export function createBorrowService(
       await Promise.all(running)
     },
   }
+}
+
+/** Longest time for an audit: the lender began to count earlier, and the voucher has a way to go. */
+function auditMs(holdBackMs: number): number {
+  return holdBackMs - Math.min(HAND_OVER_MS, holdBackMs / 4)
 }
 
 function units(raw: bigint): bigint {

@@ -19,6 +19,7 @@ import {
   rawPrice,
   roundUp,
   type Town,
+  termsOn,
   toyEngine,
 } from './town.fixture.ts'
 
@@ -117,6 +118,25 @@ describe('answers at once', () => {
     const all = await borrowAll(device, Array(24).fill(9))
     await expectWhole(all)
     await expectCleared(device, lender.device, rawOf(all))
+  })
+
+  it('behaviour: audits that take too long leave every hold-back paid in time', async () => {
+    const paidInTime: boolean[] = []
+    const lender = await town.lender({
+      payment: termsOn(town.chain.settings, { holdBackMs: 3_000 }),
+      device: toy(),
+      onAnswer: ({ isUnpaid }) => paidInTime.push(!isUnpaid),
+    })
+    const never = Promise.withResolvers<never>()
+    // A borrower only audits, and its engine never gets there.
+    const { device } = await town.inhabitant({
+      engine: toyEngine({ beforeStep: () => never.promise }),
+    })
+    await befriend(device, lender.lending)
+    const all = await borrowAll(device)
+    for (const { error } of all) expect(error).toBeNull()
+    await expectCleared(device, lender.device, rawOf(all))
+    expect(paidInTime).toEqual(EIGHT.map(() => true))
   })
 })
 
