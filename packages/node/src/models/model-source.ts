@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ModelSource } from '@freehold/core/device/parts'
 import { ModelError } from '@freehold/core/errors'
@@ -9,16 +9,35 @@ import { BUNDLED } from './acorn.ts'
 
 /** Finds models by the name of a bundled one, or by the path of a GGUF file. */
 export function createModelSource(): ModelSource {
+  const known = new Map<string, { state: string; manifest: Promise<Manifest> }>()
+
+  /** A file is read again when it has changed: every answer asks, and reading takes seconds. */
+  async function manifestOf(source: string): Promise<Manifest> {
+    const state = await stateOf(source)
+    const old = known.get(source)
+    if (old?.state === state) return old.manifest
+    const manifest = readManifest(source)
+    known.set(source, { state, manifest })
+    manifest.catch(() => known.delete(source))
+    return manifest
+  }
+
   return {
     resolve: async (name) => {
       const source = BUNDLED[name.toLowerCase()] ?? (isPath(name) ? resolve(name) : undefined)
-      if (source !== undefined) return { source, manifest: await readManifest(source) }
+      if (source !== undefined) return { source, manifest: await manifestOf(source) }
       throw new ModelError({
         what: `there is no model "${name}" here`,
         next: `Bundled are ${Object.keys(BUNDLED).join(' and ')}; or give the path of a GGUF file`,
       })
     },
   }
+}
+
+/** Changes whenever the file does; empty when it is not there, which reading it says better. */
+async function stateOf(path: string): Promise<string> {
+  const found = await stat(path, { bigint: true }).catch(() => undefined)
+  return found ? [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join() : ''
 }
 
 /** Whether what was typed can only mean a file. */

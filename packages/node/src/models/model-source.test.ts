@@ -1,0 +1,49 @@
+import { copyFile, mkdtemp, rename, rm, utimes } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BUNDLED } from './acorn.ts'
+import { createModelSource } from './model-source.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'freehold-source-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('createModelSource', () => {
+  it('default: a file is read once, however often it is asked for', async () => {
+    const models = createModelSource()
+    const [one, other] = await Promise.all([models.resolve('acorn'), models.resolve('Acorn')])
+    expect(other.manifest).toBe(one.manifest)
+    expect((await models.resolve('acorn')).manifest).toBe(one.manifest)
+  })
+
+  it('behaviour: a file that has changed is another model, even one as old', async () => {
+    const path = join(folder, 'model.gguf')
+    const [first, second] = [BUNDLED['acorn']!, BUNDLED['acorn-small']!]
+    const at = new Date(1e12)
+    const put = async (from: string) => {
+      await copyFile(from, `${path}.part`)
+      await utimes(`${path}.part`, at, at)
+      await rename(`${path}.part`, path)
+    }
+    const models = createModelSource()
+    await put(first)
+    const before = await models.resolve(path)
+    await put(second)
+    const after = await models.resolve(path)
+    expect(after.manifest.files[0]!.sha256).not.toEqual(before.manifest.files[0]!.sha256)
+    expect(after.manifest).toEqual((await models.resolve('acorn-small')).manifest)
+  })
+
+  it('behaviour: a file that is not there is said, and found once it is', async () => {
+    const path = join(folder, 'late.gguf')
+    const models = createModelSource()
+    await expect(models.resolve(path)).rejects.toMatchObject({ name: 'ModelError' })
+    await copyFile(BUNDLED['acorn-small']!, path)
+    expect((await models.resolve(path)).manifest.files).toHaveLength(1)
+  })
+})
