@@ -8,20 +8,29 @@ export const TOP_K = 40
 
 const STEP_TAG = utf8('g1|')
 
+/** The key of one position as a hash that has taken it in: each candidate goes on from there. */
+export type StepKey = ReturnType<typeof sha256.create>
+
 /** Key of position `t` of an answer: HMAC-SHA256(seed, "g1|" ‖ u32le(t)). */
-export function stepKey(seed: Uint8Array, t: number): Uint8Array {
-  return hmac(sha256, seed, concat(STEP_TAG, u32le(t)))
+export function stepKey(seed: Uint8Array, t: number): StepKey {
+  return sha256.create().update(hmac(sha256, seed, concat(STEP_TAG, u32le(t))))
 }
+
+// Forty hashes for each token: making their parts anew would cost three times the hashing.
+const scratch = sha256.create()
+const idBytes = new DataView(new ArrayBuffer(4))
+const digest = new DataView(new ArrayBuffer(32))
+const [idInput, digestOutput] = [new Uint8Array(idBytes.buffer), new Uint8Array(digest.buffer)]
 
 /**
  * Gumbel noise of one token: u = (top 53 bits of SHA-256(key ‖ u32le(id)) + 0.5) / 2^53,
  * G = -ln(-ln u).
  */
-export function gumbel(key: Uint8Array, id: number): number {
-  const digest = sha256(concat(key, u32le(id)))
-  const view = new DataView(digest.buffer, digest.byteOffset, 8)
+export function gumbel(key: StepKey, id: number): number {
+  idBytes.setUint32(0, id, true)
+  key._cloneInto(scratch).update(idInput).digestInto(digestOutput)
   // 53 bits: the high 32, then the top 21 of the next 32.
-  const top = view.getUint32(0) * 2 ** 21 + (view.getUint32(4) >>> 11)
+  const top = digest.getUint32(0) * 2 ** 21 + (digest.getUint32(4) >>> 11)
   return -Math.log(-Math.log((top + 0.5) / 2 ** 53))
 }
 
