@@ -118,6 +118,27 @@ describe('lender', () => {
     expect(await met.lending).toMatchObject({ error: null, isUnpaid: false, tokens: 20 })
   })
 
+  it('behaviour: tokens that come at once share a frame; one that is waited for leaves alone', async () => {
+    const held = Promise.withResolvers<void>()
+    // The prompt has three tokens: the first of the answer is read while the second is held back.
+    const met = meet({
+      maxTokens: 12,
+      beforeStep: (length) => (length === 3 ? held.promise : undefined),
+    })
+    await greet(met)
+    await met.hand.say(request(met.fixture))
+    const first = await met.hand.hear('tokens')
+    expect(first.ids).toHaveLength(1)
+    held.resolve()
+    const sizes: number[] = []
+    for (let left = 11; left > 0; left -= sizes.at(-1) ?? left) {
+      sizes.push((await met.hand.hear('tokens')).ids.length)
+    }
+    expect(sizes.length).toBeLessThan(11)
+    const { body } = await met.hand.hear('receipt')
+    expect(body).toMatchObject({ count: 12, finish: 'length' })
+  })
+
   describe('frames out of order', () => {
     it.each(except('open'))('behaviour: %s instead of open ends the stream', async (kind) => {
       const met = meet()

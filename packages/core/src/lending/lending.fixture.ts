@@ -57,6 +57,9 @@ export interface HandClock extends Clock {
   waits(): number
 }
 
+/** Waits that pass by themselves: they only let other things go first. */
+const SHORT_MS = 10
+
 export function createHandClock(): HandClock {
   let now = 1_700_000_000_000
   const timers = new Set<{ ms: number; at: number; fn: () => void }>()
@@ -64,6 +67,10 @@ export function createHandClock(): HandClock {
   return {
     now: () => now,
     after: (ms, fn) => {
+      if (ms <= SHORT_MS) {
+        const soon = setImmediate(fn)
+        return () => clearImmediate(soon)
+      }
       const timer = { ms, at: now + ms, fn }
       timers.add(timer)
       for (const watcher of watchers) if (watcher.ms === ms) watcher.resolve()

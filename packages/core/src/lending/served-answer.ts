@@ -17,6 +17,12 @@ import {
 import { endsWithin, type FrameDuplex, type Inbox, unexpected } from './duplex.ts'
 import type { Admission, LendComponents, LendInit, LentAnswer } from './lent-answer.ts'
 
+/**
+ * Tokens that come sooner than this after the last frame share the next one. Nobody reads faster, and
+ * a frame costs both devices more than a small model's token does.
+ */
+const GATHER_MS = 8
+
 /** How long a free answer's stream stays open for the borrower's verdict. */
 const FREE_FAREWELL_MS = 60_000
 const PROGRESS_MS = 500
@@ -45,6 +51,10 @@ export class ServedAnswer {
   readonly #lps: number[] = []
   #payee: AnswerPayee | null = null
   #running: Uint8Array
+  /** Computed, and not yet hashed and sent. */
+  #fresh: GeneratedToken[] = []
+  #flushedMs = 0
+  #flushTimer: (() => void) | null = null
   #count = 0
   #signedCount = 0
   /** Tokens under a signature that has left: what the borrower can owe. */
@@ -105,6 +115,7 @@ export class ServedAnswer {
     } finally {
       admission.release()
       this.#cancelTimer?.()
+      this.#flushTimer?.()
       result.tokens = this.#count
       await this.#book()
     }
@@ -145,24 +156,47 @@ export class ServedAnswer {
     return 'length'
   }
 
-  #emit({ t, id, top }: GeneratedToken): void {
-    const lp = logProbMilli(top, id)
-    const lpCommit = lpCommitment(this.#lpSalt, t, lp)
-    this.#lps.push(lp)
-    this.#running = nextRunningHash(this.#running, id, lpCommit)
-    this.#count = t + 1
-    const start = t === 0 ? { n: this.#parts.n, cachedTokens: 0 } : null
-    this.#send({ kind: 'tokens', start, ids: [id], lpCommits: [lpCommit] })
+  /** Takes a token in. The engine computes the next one meanwhile, so the rest is left for later. */
+  #emit(token: GeneratedToken): void {
+    const { clock } = this.#components
+    this.#fresh.push(token)
+    this.#count = token.t + 1
     // At the window's edge the borrower needs a signature before it can pay.
     const { windowTokens } = this.#parts.admission.payment ?? { windowTokens: Infinity }
     const isAtEdge = this.#count - this.#paidTokens >= windowTokens
-    if (isAtEdge || this.#count - this.#signedCount >= MAX_CHUNK_TOKENS) this.#signNow()
-    else this.#cancelTimer ??= this.#components.clock.after(MAX_CHUNK_MS, () => this.#signNow())
+    if (isAtEdge || this.#count - this.#signedCount >= MAX_CHUNK_TOKENS) {
+      this.#signNow()
+      return
+    }
+    this.#cancelTimer ??= clock.after(MAX_CHUNK_MS, () => this.#signNow())
+    const waitMs = Math.max(0, this.#flushedMs + GATHER_MS - clock.now())
+    this.#flushTimer ??= clock.after(waitMs, () => this.#flush())
+  }
+
+  /** Hashes and sends the tokens that are there. */
+  #flush(): void {
+    this.#flushTimer?.()
+    this.#flushTimer = null
+    const fresh = this.#fresh
+    const [first] = fresh
+    if (first === undefined) return
+    this.#fresh = []
+    this.#flushedMs = this.#components.clock.now()
+    const lpCommits = fresh.map(({ t, id, top }) => {
+      const lp = logProbMilli(top, id)
+      const lpCommit = lpCommitment(this.#lpSalt, t, lp)
+      this.#lps.push(lp)
+      this.#running = nextRunningHash(this.#running, id, lpCommit)
+      return lpCommit
+    })
+    const start = first.t === 0 ? { n: this.#parts.n, cachedTokens: 0 } : null
+    this.#send({ kind: 'tokens', start, ids: fresh.map(({ id }) => id), lpCommits })
   }
 
   #signNow(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = null
+    this.#flush()
     if (this.#signedCount === this.#count) return
     this.#signedCount = this.#count
     const [count, runningHash] = [this.#count, this.#running]
