@@ -81,7 +81,7 @@ function take(record: ChannelRecord, step: Step): ChannelRecord {
   const { answer } = step
   switch (step.do) {
     case 'start':
-      return startAnswer(record, answer, step)
+      return startAnswer(record, answer, { ...step, startedAtMs: 0 })
     case 'cached':
       return noteCached(record, answer, step.tokens)
     case 'sign':

@@ -19,6 +19,8 @@ export interface Standing {
   /** Answers that we lent to the other, and how many of its hold-backs never came. */
   lent: number
   unpaidHoldBacks: number
+  /** What we gave up of late because it may have been lost, in 1/1e6 token units; fades with time. */
+  forgiven: { raw: bigint; atMs: number }
 }
 
 export const NEW_STANDING: Standing = {
@@ -32,6 +34,7 @@ export const NEW_STANDING: Standing = {
   refusedBecause: null,
   lent: 0,
   unpaidHoldBacks: 0,
+  forgiven: { raw: 0n, atMs: 0 },
 }
 
 /** Every answer is audited until so many have been seen. */

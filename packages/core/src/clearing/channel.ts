@@ -1,4 +1,5 @@
 import type { Address, Hex } from 'viem'
+import type { VoucherFrame } from '../wire/frames.ts'
 import type { Prices } from '../wire/offer.ts'
 import type { ChannelConfig, House } from './typed-data.ts'
 
@@ -19,8 +20,16 @@ export interface AnswerMeter {
   paidTokens: number
   isPromptPaid: boolean
   state: 'streaming' | 'held' | 'withheld' | 'unpaid'
+  /** When it began, ms since 1970: whoever finds it streaming can tell whether it still may. */
+  startedAtMs: number
   /** Latest time for the hold-back, ms since 1970; null while streaming. */
   holdBackUntilMs: number | null
+}
+
+/** What both sides book of an answer before its first token. */
+export interface NewAnswer
+  extends Pick<AnswerMeter, 'prices' | 'promptTokens' | 'maxTokens' | 'startedAtMs'> {
+  reqId: Uint8Array
 }
 
 /** One device's view of a channel, as payer or as payee. */
@@ -47,6 +56,11 @@ export interface ChannelRecord {
   paidRaw: bigint
   /** Answers that are not finished, by request id in hex. */
   answers: Record<string, AnswerMeter>
+  /**
+   * Payer only: answers that are paid and whose last voucher the payee may not have yet, by request
+   * id in hex. In the row of the money, so that no crash can part the two.
+   */
+  undelivered: Record<string, Pick<VoucherFrame, 'tokens' | 'runningHash'>>
 }
 
 /** A channel that has just been opened or introduced. */
@@ -64,6 +78,7 @@ export function createChannelRecord(
     relayFee: 0n,
     paidRaw: 0n,
     answers: {},
+    undelivered: {},
     ...known,
   }
 }

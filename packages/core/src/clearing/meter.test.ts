@@ -27,6 +27,7 @@ function started(init: Partial<ChannelRecord> = {}, reqId = 'a', maxTokens = 100
     prices: PRICES,
     promptTokens: 10,
     maxTokens,
+    startedAtMs: 0,
   })
 }
 
@@ -61,7 +62,12 @@ describe('due', () => {
         for (const [i, { prices, promptTokens, signed, cached }] of answers.entries()) {
           const fromCache = Math.min(cached, promptTokens)
           const reqId = `${i}`
-          record = startAnswer(record, reqId, { prices, promptTokens, maxTokens: 100 })
+          record = startAnswer(record, reqId, {
+            prices,
+            promptTokens,
+            maxTokens: 100,
+            startedAtMs: 0,
+          })
           record = noteCached(record, reqId, fromCache)
           // In two payments, of which the second is for all.
           record = payAnswer(noteSigned(record, reqId, signed), reqId, Math.floor(signed / 3))
@@ -80,7 +86,12 @@ describe('due', () => {
     let record = testRecord('payer')
     const tiny: Prices = { prompt: 0, cached: 0, output: 1 }
     for (let i = 0; i < 1_000; i++) {
-      record = startAnswer(record, `${i}`, { prices: tiny, promptTokens: 1, maxTokens: 1 })
+      record = startAnswer(record, `${i}`, {
+        prices: tiny,
+        promptTokens: 1,
+        maxTokens: 1,
+        startedAtMs: 0,
+      })
       record = payAnswer(noteSigned(record, `${i}`, 1), `${i}`, 1)
       record = foldAnswer(holdAnswer(record, `${i}`, 0), `${i}`)
     }
@@ -98,7 +109,12 @@ describe('due', () => {
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         let record = ['0', '1', '2'].reduce(
           (before, reqId) =>
-            startAnswer(before, reqId, { prices: PRICES, promptTokens: 10, maxTokens: 100 }),
+            startAnswer(before, reqId, {
+              prices: PRICES,
+              promptTokens: 10,
+              maxTokens: 100,
+              startedAtMs: 0,
+            }),
           testRecord('payee'),
         )
         const reserved = reservedAmount(record)
@@ -133,7 +149,7 @@ describe('startAnswer', () => {
 
   it('behaviour: parallel answers reserve side by side', () => {
     const first = started({ deposit: 82n })
-    const init = { prices: PRICES, promptTokens: 10, maxTokens: 100 }
+    const init = { prices: PRICES, promptTokens: 10, maxTokens: 100, startedAtMs: 0 }
     const both = startAnswer(first, 'b', init)
     expect(reservedAmount(both)).toBe(82n)
     expect(() => startAnswer(both, 'c', { ...init, maxTokens: 1 })).toThrow(/cover/)
@@ -145,20 +161,20 @@ describe('startAnswer', () => {
   })
 
   it('behaviour: a request id is used once', () => {
-    const init = { prices: PRICES, promptTokens: 1, maxTokens: 1 }
+    const init = { prices: PRICES, promptTokens: 1, maxTokens: 1, startedAtMs: 0 }
     expect(() => startAnswer(started(), 'a', init)).toThrow(/in use/)
   })
 
   it('behaviour: refuses an offer whose cached tokens cost more than others', () => {
     const dear = { prompt: 1, cached: 2, output: 0 }
-    const init = { prices: dear, promptTokens: 1, maxTokens: 1 }
+    const init = { prices: dear, promptTokens: 1, maxTokens: 1, startedAtMs: 0 }
     expect(() => startAnswer(testRecord('payer'), 'a', init)).toThrow(/cached/)
   })
 
   it('behaviour: what a lender says of its cache never costs more than was reserved', () => {
     fc.assert(
       fc.property(answer, ({ prices, promptTokens, cached, signed }) => {
-        const init = { prices, promptTokens, maxTokens: signed }
+        const init = { prices, promptTokens, maxTokens: signed, startedAtMs: 0 }
         const record = startAnswer(testRecord('payer', { deposit: 10n ** 30n }), 'a', init)
         const fromCache = Math.min(cached, promptTokens)
         const noted = noteSigned(noteCached(record, 'a', fromCache), 'a', signed)

@@ -86,7 +86,7 @@ function withMeter(
 export function startAnswer(
   record: ChannelRecord,
   reqId: string,
-  init: Pick<AnswerMeter, 'prices' | 'promptTokens' | 'maxTokens'>,
+  init: Pick<AnswerMeter, 'prices' | 'promptTokens' | 'maxTokens' | 'startedAtMs'>,
 ): ChannelRecord {
   if (record.answers[reqId] !== undefined) {
     throw new ClearingError({ what: 'this request id is in use on the channel', why: reqId })
@@ -162,4 +162,32 @@ export function foldAnswer(record: ChannelRecord, reqId: string): ChannelRecord 
   const { [reqId]: _, ...answers } = record.answers
   const paidRaw = record.paidRaw + meterRaw(meter, meter.paidTokens, meter.isPromptPaid)
   return { ...record, paidRaw, answers }
+}
+
+/** Books that the payee may not have the last voucher of a paid answer. */
+export function noteUndelivered(
+  record: ChannelRecord,
+  reqId: string,
+  voucher: ChannelRecord['undelivered'][string],
+): ChannelRecord {
+  return { ...record, undelivered: { ...record.undelivered, [reqId]: voucher } }
+}
+
+/** Books that the payee has it, or will never take it. */
+export function noteDelivered(record: ChannelRecord, reqId: string): ChannelRecord {
+  const { [reqId]: _, ...undelivered } = record.undelivered
+  return { ...record, undelivered }
+}
+
+/** What is signed and not paid of an answer, in millionths of a token unit. */
+export function unpaidRaw(meter: AnswerMeter): bigint {
+  const isOwed = meter.signedTokens > 0 || meter.isPromptPaid
+  const paid = meterRaw(meter, meter.paidTokens, meter.isPromptPaid)
+  return meterRaw(meter, meter.signedTokens, isOwed) - paid
+}
+
+/** Ends an answer with what is paid of it. */
+export function forgiveAnswer(record: ChannelRecord, reqId: string): ChannelRecord {
+  const { paidTokens } = meterOf(record, reqId)
+  return foldAnswer(withMeter(record, reqId, { signedTokens: paidTokens }), reqId)
 }

@@ -2,8 +2,7 @@ import { to0x, toHex } from '../bytes.ts'
 import { ClearingError } from '../errors.ts'
 import { existing, type Table } from '../storage.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
-import type { Prices } from '../wire/offer.ts'
-import type { ChannelRecord } from './channel.ts'
+import type { ChannelRecord, NewAnswer } from './channel.ts'
 import {
   closeUnpaid,
   dueAmount,
@@ -41,13 +40,10 @@ export interface AnswerPayee {
 export async function openAnswerPayee(
   channels: Table<ChannelRecord>,
   id: string,
-  answer: { reqId: Uint8Array; prices: Prices; promptTokens: number; maxTokens: number },
+  { reqId: id16, ...answer }: NewAnswer,
 ): Promise<AnswerPayee> {
-  const { prices, promptTokens, maxTokens } = answer
-  const reqId = toHex(answer.reqId)
-  await channels.update(id, (old) =>
-    startAnswer(existing(old, id), reqId, { prices, promptTokens, maxTokens }),
-  )
+  const reqId = toHex(id16)
+  await channels.update(id, (old) => startAnswer(existing(old, id), reqId, answer))
   const change = async (fn: (record: ChannelRecord) => ChannelRecord): Promise<ChannelRecord> =>
     existing(await channels.update(id, (old) => fn(existing(old, id))), id)
 
@@ -74,6 +70,23 @@ export async function openAnswerPayee(
       await change((old) => (old.answers[reqId] ? closeUnpaid(old, reqId, state) : old))
     },
   }
+}
+
+/**
+ * Takes a voucher for an answer that this side has given up: only its amount counts any more.
+ * @throws ClearingError when it does not hold or is no higher than what is there
+ */
+export async function acceptAmount(
+  channels: Table<ChannelRecord>,
+  id: string,
+  { cumulative, sig }: Pick<VoucherFrame, 'cumulative' | 'sig'>,
+): Promise<void> {
+  await checkVoucher(existing(await channels.get(id), id), cumulative, sig)
+  await channels.update(id, (old) => {
+    const record = existing(old, id)
+    if (cumulative > record.cumulative) return { ...record, cumulative, signature: to0x(sig) }
+    throw new ClearingError({ what: 'the voucher is not taken', why: 'it was taken before' })
+  })
 }
 
 /**

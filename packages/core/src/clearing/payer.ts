@@ -3,15 +3,16 @@ import { from0x, fromHex, to0x, toHex } from '../bytes.ts'
 import { ClearingError } from '../errors.ts'
 import { existing, type Table } from '../storage.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
-import type { Prices } from '../wire/offer.ts'
-import type { ChannelRecord } from './channel.ts'
+import type { ChannelRecord, NewAnswer } from './channel.ts'
 import {
   closeUnpaid,
   foldAnswer,
   holdAnswer,
   meterOf,
   noteCached,
+  noteDelivered,
   noteSigned,
+  noteUndelivered,
   paidAmount,
   payAnswer,
   startAnswer,
@@ -29,8 +30,10 @@ export interface AnswerPayer {
    * @returns whether anything is held back
    */
   hold(signedTokens: number, untilMs: number): Promise<boolean>
-  /** Pays what was held back. */
+  /** Pays what was held back; the voucher counts as undelivered until `delivered`. */
   release(runningHash: Uint8Array): Promise<VoucherFrame>
+  /** The payee has the last voucher on its disk: it need not be handed over again. */
+  delivered(): Promise<void>
   /** Keeps what was held back, because the verdict failed. */
   withhold(): Promise<void>
 }
@@ -40,16 +43,15 @@ export async function openAnswerPayer(
   channels: Table<ChannelRecord>,
   signer: PrivateKeyAccount,
   id: string,
-  answer: { reqId: Uint8Array; prices: Prices; promptTokens: number; maxTokens: number },
+  { reqId: id16, ...answer }: NewAnswer,
 ): Promise<AnswerPayer> {
-  const { prices, promptTokens, maxTokens } = answer
-  const reqId = toHex(answer.reqId)
+  const reqId = toHex(id16)
   await channels.update(id, (old) => {
     const record = existing(old, id)
     if (record.role !== 'payer' || record.status !== 'open') {
       throw new ClearingError({ what: 'this channel pays nothing', why: `it is ${record.status}` })
     }
-    return startAnswer(record, reqId, { prices, promptTokens, maxTokens })
+    return startAnswer(record, reqId, answer)
   })
   return answerPayer(channels, signer, id, reqId)
 }
@@ -76,7 +78,9 @@ export function answerPayer(
       }
       let { cumulative } = next
       if (amount > cumulative) cumulative = amount
-      return isLast ? foldAnswer({ ...next, cumulative }, reqId) : { ...next, cumulative }
+      const paid = { ...next, cumulative }
+      if (!isLast) return paid
+      return noteUndelivered(foldAnswer(paid, reqId), reqId, { tokens: paidTokens, runningHash })
     })
     const sig = await signVoucher(signer, record, record.cumulative)
     await change((old) =>
@@ -102,6 +106,9 @@ export function answerPayer(
     release: async (runningHash) => {
       const record = existing(await channels.get(id), id)
       return pay(meterOf(record, reqId).signedTokens, runningHash, true)
+    },
+    delivered: async () => {
+      await change((old) => noteDelivered(old, reqId))
     },
     withhold: async () => {
       await change((old) => closeUnpaid(old, reqId, 'withheld'))

@@ -37,6 +37,7 @@ async function createPair(init: Partial<ChannelRecord> = {}, answers = 1) {
     prices: PRICES,
     promptTokens: 5,
     maxTokens: 100,
+    startedAtMs: 0,
   })
   const numbers = Array.from({ length: answers }, (_, n) => n)
   const payer = await Promise.all(numbers.map((n) => openAnswerPayer(payers, SIGNER, id, terms(n))))
@@ -311,7 +312,7 @@ describe('several answers on one channel', () => {
             const isRunning = from?.state === 'streaming' && to?.state === 'streaming'
             attempt(() => {
               if (kind === 'start' && !from && !to) {
-                const terms = { prices, promptTokens: n, maxTokens: 30 }
+                const terms = { prices, promptTokens: n, maxTokens: 30, startedAtMs: 0 }
                 const next = startAnswer(payer, reqId, terms)
                 payee = startAnswer(payee, reqId, terms)
                 payer = next

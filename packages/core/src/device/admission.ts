@@ -19,6 +19,8 @@ export interface AdmissionInit {
   contextTokens: number
   /** Most unsettled token units on one channel. */
   maxUnsettled: bigint
+  /** How many exposures are forgiven to one borrower before it gets no more credit. */
+  forgivenExposures: number
 }
 
 /** A model that is lent, and the name that it is loaded by. */
@@ -36,7 +38,7 @@ export function createAdmission(
   { tables, clock, shelf, deadlines }: Pick<Parts, 'tables' | 'clock' | 'shelf' | 'deadlines'>,
   { book, desk, models }: { book: LentBook; desk: OfferDesk; models: readonly LentModel[] },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
-  const { parallel, maxQueue, contextTokens, maxUnsettled } = init
+  const { parallel, maxQueue, contextTokens, maxUnsettled, forgivenExposures } = init
   // A borrower hears within its handshake's deadline whether there is a place.
   const waitMs = deadlines.handshakeMs / 2
   const places = createPlaces({ running: parallel, waiting: maxQueue, waitMs }, { clock })
@@ -61,7 +63,7 @@ export function createAdmission(
     }
     const id = to0x(channelId)
     const channel = requirePayable(await tables.channels.get(id), borrower, payment)
-    await book.requireCredit(channel, payment.holdBackMs)
+    await book.requireCredit(channel, { payment, exposures: forgivenExposures })
     const { windowTokens, holdBackMs, prices } = payment
     const isKnown = await book.hasHistory(borrower)
     return {
@@ -72,7 +74,8 @@ export function createAdmission(
       openPayee: async (reqId, promptTokens, maxTokens) => {
         const startedAtMs = clock.now()
         await book.begin(reqId, { borrower, modelId: toHex(modelId), startedAtMs, promptTokens })
-        return openAnswerPayee(tables.channels, id, { reqId, prices, promptTokens, maxTokens })
+        const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
+        return openAnswerPayee(tables.channels, id, answer)
       },
     }
   }

@@ -69,6 +69,8 @@ export function createBorrowService(
   const { peers, audits, channels } = services
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
+  /** Answers whose own stream may still carry their last voucher. */
+  const leaving = new Set<string>()
 
   async function candidates({
     modelId,
@@ -91,21 +93,31 @@ export function createBorrowService(
   }
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
-    await endBorrowedLeftOvers(parts, (to, voucher) => channels.keepUndelivered(to, voucher))
+    await endBorrowedLeftOvers(parts)
     const [known] = await candidates(question)
     if (known === undefined) throw await explainNobody(question)
     const { signal } = question
     const lender = toHex(known.lender)
+    const again = async () => (await candidates({ ...question, lender }))[0]
     const turn = await turns.take(lender, { signal })
     let chosen: KnownOffer | undefined = known
     try {
       return await turn.run(
         async () => {
           // An offer may have run out while this request waited in line.
-          const current = chosen ?? (await candidates({ ...question, lender }))[0]
+          const current = chosen ?? (await again())
           chosen = undefined
           if (current === undefined) throw await explainNobody(question)
-          return borrowFrom(current, question, turn)
+          try {
+            return await borrowFrom(current, question, turn)
+          } catch (error) {
+            if (!(error instanceof LendingError) || error.reason !== 'expired-offer') throw error
+            // A lender that was started anew knows nothing of its earlier offers: nothing was sent yet.
+            await peers.ask(current.address, { signal })
+            const renewed = await again()
+            if (renewed === undefined) throw error
+            return await borrowFrom(renewed, question, turn)
+          }
         },
         { signal },
       )
@@ -158,7 +170,9 @@ export function createBorrowService(
     if (payment !== null && channel === null) {
       throw new ClearingError({ what: 'this lender cannot be paid now' })
     }
-    await channels.deliver(known).catch((error) => log('borrow.deliver', { error: String(error) }))
+    await channels
+      .deliver(known, leaving)
+      .catch((error) => log('borrow.deliver', { error: String(error) }))
     const reqId = random(16)
     const id = toHex(reqId)
     const { promptIds, maxTokens, stopIds, scope } = question
@@ -232,18 +246,22 @@ export function createBorrowService(
             : {
                 windowTokens: payment.windowTokens,
                 holdBackMs: payment.holdBackMs,
-                openPayer: async () => {
-                  // On disk before the channel is: who finds it unfinished can tell how old it is.
-                  await tables.answers.update(id, () => begun)
-                  const promptTokens = promptIds.length
-                  const answer = { reqId, prices, promptTokens, maxTokens }
+                openPayer: () => {
+                  const { promptTokens, startedAtMs } = begun
+                  const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
                   return openAnswerPayer(tables.channels, signer, channel.id, answer)
                 },
               },
         onSigned:
           channel === null
             ? undefined
-            : async ({ count }) => {
+            : async (evidence) => {
+                const { count } = evidence.signed
+                const priceUnits = units(rawCost(prices, promptIds.length, 0, count))
+                // What is paid for can be shown: the evidence is on disk before the debt is.
+                await tables.answers.update(id, () => ({
+                  ...{ ...begun, evidence, tokens: count, priceUnits },
+                }))
                 await tables.channels.update(channel.id, (old) => old && noteSigned(old, id, count))
               },
         deadlines,
@@ -304,14 +322,18 @@ export function createBorrowService(
     // Another answer may have convicted the lender meanwhile: it is not paid any more.
     const isConvicted = Boolean((await tables.standing.get(record.lender))?.refusedBecause)
     const verdict: Verdict = isConvicted ? 'fail' : (report?.pooled ?? 'pending')
-    const undelivered = await borrowed.conclude(verdict)
-    if (undelivered) await channels.keepUndelivered(fromHex(record.lender), undelivered)
-    if (record.payment === 'free') return report
+    if (record.payment === 'free') {
+      await borrowed.conclude(verdict)
+      return report
+    }
     const payment = verdict === 'fail' ? 'withheld' : 'paid'
+    // The record first: should this process die, the channel still says what is left to do.
     const paid = await tables.answers.update(record.id, (old) => ({
       ...existing(old, record.id),
       payment,
     }))
+    leaving.add(record.id)
+    await borrowed.conclude(verdict).finally(() => leaving.delete(record.id))
     return report && { ...report, record: existing(paid, record.id) }
   }
 

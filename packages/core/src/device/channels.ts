@@ -1,12 +1,12 @@
 import type { Hex } from 'viem'
-import { getAddress } from 'viem'
+import { getAddress, isAddressEqual } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
-import { equal, from0x, to0x, toHex } from '../bytes.ts'
+import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { seeChannel } from '../clearing/keeper.ts'
-import { foldAnswer, meterOf, paidAmount, rawCost } from '../clearing/meter.ts'
-import { acceptVoucher } from '../clearing/payee.ts'
+import { noteDelivered, paidAmount, rawCost } from '../clearing/meter.ts'
+import { acceptAmount, acceptVoucher } from '../clearing/payee.ts'
 import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
@@ -24,7 +24,6 @@ import {
   encodeChannelRequest,
 } from '../wire/channel-messages.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
-import { MAX_CHUNK_TOKENS } from '../wire/limits.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
@@ -50,10 +49,15 @@ export interface ChannelService {
   open(known: KnownOffer, amount: bigint): Promise<OpenedChannel>
   /** The channel that can pay a lender now, if there is one. */
   payable(known: KnownOffer): Promise<ChannelRecord | null>
-  /** Remembers a voucher that could not be delivered. */
-  keepUndelivered(lender: Uint8Array, voucher: VoucherFrame): Promise<void>
-  /** Hands over what is due to a lender from earlier answers. @returns how many it took */
-  deliver(known: Pick<KnownOffer, 'lender' | 'address'>): Promise<number>
+  /**
+   * Hands over what is due to a lender from earlier answers.
+   * @param except request ids in hex of answers whose own streams may still do it
+   * @returns how many it took
+   */
+  deliver(
+    known: Pick<KnownOffer, 'lender' | 'address'>,
+    except?: ReadonlySet<string>,
+  ): Promise<number>
   /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
   leave(id: Hex): Promise<ChannelRecord['status']>
   /** The payee's side of the protocol. */
@@ -112,19 +116,21 @@ export function createChannelService(parts: Parts): ChannelService {
     if (!payment.relaysOpening) {
       throw new ClearingError({ what: 'this lender does not submit openings' })
     }
-    const count = (await tables.channels.list()).filter(([, { role }]) => role === 'payer').length
-    const config: ChannelConfig = {
+    const { house, token } = chain
+    const peer = toHex(known.lender)
+    const own = (await tables.channels.list())
+      .map(([, record]) => record)
+      .filter(({ role }) => role === 'payer')
+    const config: ChannelConfig = (await halfOpen(own, { peer, payment, amount })) ?? {
       payer: identity.wallet.address,
       signer: identity.voucherSigner.address,
       payee: getAddress(to0x(payment.payee)),
       delay: payment.leastExitDelaySeconds,
       flags: 0,
-      salt: identity.channelSalt(count),
+      salt: identity.channelSalt(own.length),
     }
     const leave = await chain.authorizeOpen(config, amount)
     const id = channelIdOf(chain.house, config)
-    const { house, token } = chain
-    const peer = toHex(known.lender)
     await tables.channels.update(
       id,
       // The fee is booked before it is asked for: should the reply be lost, no voucher is too low.
@@ -150,16 +156,44 @@ export function createChannelService(parts: Parts): ChannelService {
     return { record, transaction: reply.transaction && to0x(reply.transaction) }
   }
 
-  async function deliver({ lender, address }: Pick<KnownOffer, 'lender' | 'address'>) {
+  /**
+   * An opening that a dead process, or a dead lender, left half-way: its deposit may be on the chain
+   * although the lender knows nothing of it. It is gone on with, so that no second one is paid.
+   */
+  async function halfOpen(
+    own: readonly ChannelRecord[],
+    wanted: { peer: string; payment: OfferedPayment; amount: bigint },
+  ): Promise<ChannelConfig | undefined> {
+    const payee = to0x(wanted.payment.payee)
+    for (const { id, peer, config, answers, cumulative } of own) {
+      if (peer !== wanted.peer || cumulative > 0n || Object.keys(answers).length > 0) continue
+      if (!isAddressEqual(config.payee, payee)) continue
+      if (config.delay < wanted.payment.leastExitDelaySeconds) continue
+      const { status, deposit } = await look(id)
+      if (status === 'opening' || (status === 'open' && deposit >= wanted.amount)) return config
+    }
+    return undefined
+  }
+
+  async function deliver(
+    { lender, address }: Pick<KnownOffer, 'lender' | 'address'>,
+    except: ReadonlySet<string> = new Set(),
+  ) {
     const { identity } = needs()
-    const key = toHex(lender)
-    const waiting = (await tables.undelivered.get(key))?.vouchers ?? []
+    const peer = toHex(lender)
+    const own = (await tables.channels.list())
+      .map(([, record]) => record)
+      .filter((record) => record.role === 'payer' && record.peer === peer)
+    const waiting = own.flatMap(({ id, undelivered }) =>
+      Object.entries(undelivered).map(([reqId, work]) => ({ id, reqId, work })),
+    )
     let taken = 0
-    for (const { channelId, ...work } of waiting) {
-      const record = existing(await tables.channels.get(to0x(channelId)), 'channel')
+    for (const { id, reqId, work } of waiting) {
+      if (except.has(reqId)) continue
+      const record = existing(await tables.channels.get(id), id)
       const { cumulative } = record
       const sig = await signVoucher(identity.voucherSigner, record, cumulative)
-      const voucher = { channelId, cumulative, sig, ...work }
+      const voucher = { channelId: from0x(id), reqId: fromHex(reqId), cumulative, sig, ...work }
       try {
         await say(address, lender, { config: null, leave: null, voucher })
       } catch (error) {
@@ -167,9 +201,7 @@ export function createChannelService(parts: Parts): ChannelService {
         log('channels.undeliverable', { error: error.message })
       }
       taken++
-      await tables.undelivered.update(key, (old) => ({
-        vouchers: (old?.vouchers ?? []).filter(({ reqId }) => !equal(reqId, work.reqId)),
-      }))
+      await tables.channels.update(id, (old) => old && noteDelivered(old, reqId))
     }
     return taken
   }
@@ -200,11 +232,8 @@ export function createChannelService(parts: Parts): ChannelService {
       throw new ClearingError({ what: 'no such channel with you' })
     }
     const reqId = toHex(voucher.reqId)
-    meterOf(record, reqId)
+    if (record.answers[reqId] === undefined) return acceptAmount(tables.channels, id, voucher)
     await acceptVoucher(tables.channels, id, voucher)
-    // Where the connection broke, the last signatures may never have arrived.
-    if ((await tables.lent.get(reqId))?.end !== 'lost') return
-    await tables.channels.update(id, (old) => old && forgive(old, reqId, 2 * MAX_CHUNK_TOKENS))
   }
 
   /** Takes up a channel that names us as payee, submitting its opening if it is not open yet. */
@@ -263,11 +292,6 @@ export function createChannelService(parts: Parts): ChannelService {
       usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
       return usable[0] ?? null
     },
-    keepUndelivered: async (lender, { channelId, reqId, tokens, runningHash }) => {
-      await tables.undelivered.update(toHex(lender), (old) => ({
-        vouchers: [...(old?.vouchers ?? []), { channelId, reqId, tokens, runningHash }],
-      }))
-    },
     deliver,
     leave: async (id) => {
       const { chain } = needs()
@@ -295,15 +319,6 @@ function leastDeposit({ relayFee, prices, windowTokens }: OfferedPayment): bigin
   const windows = rawCost(prices, 0, 0, 16 * windowTokens) / 1_000_000n
   const least = 10n * BigInt(relayFee) + windows
   return least > 0n ? least : 1n
-}
-
-/** Ends an answer of which at most `tokens` are unpaid. */
-function forgive(record: ChannelRecord, reqId: string, tokens: number): ChannelRecord {
-  const meter = record.answers[reqId]
-  if (meter === undefined || meter.state === 'streaming') return record
-  if (meter.signedTokens - meter.paidTokens > tokens) return record
-  const paid = { ...meter, signedTokens: meter.paidTokens }
-  return foldAnswer({ ...record, answers: { ...record.answers, [reqId]: paid } }, reqId)
 }
 
 function paidLeft(record: ChannelRecord): bigint {

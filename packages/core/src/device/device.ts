@@ -53,7 +53,6 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lent: storage.table('lent'),
     standing: storage.table('standing'),
     peers: storage.table('peers'),
-    undelivered: storage.table('undelivered'),
     egress: storage.table('egress'),
   }
   const parts: Parts = {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { toHex } from '../bytes.ts'
+import { from0x, fromHex, toHex } from '../bytes.ts'
 import type { AnswerMeter, ChannelRecord } from '../clearing/channel.ts'
 import { acceptVoucher } from '../clearing/payee.ts'
+import { signVoucher } from '../clearing/voucher.ts'
 import {
   borrower,
   CHANNEL,
@@ -13,8 +14,7 @@ import {
 } from '../lending/lending.fixture.ts'
 import { createMemoryStorage } from '../storage.memory.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
-import { endBorrowedLeftOvers, endLentLeftOvers, startsOf } from './left-overs.ts'
-import { createLentBook } from './lent-book.ts'
+import { endBorrowedLeftOvers, endLentLeftOvers } from './left-overs.ts'
 import type { Parts } from './parts.ts'
 
 const LIFE_MS = DEADLINES.handshakeMs + DEADLINES.totalMs + 5_001
@@ -26,7 +26,7 @@ async function createWreck(left: Partial<AnswerMeter> = {}) {
   const meter: AnswerMeter = {
     ...{ prices: { prompt: 200_000, cached: 20_000, output: 1_000_000 }, promptTokens: 3 },
     ...{ cachedTokens: 0, maxTokens: 40, signedTokens: 0, paidTokens: 0, isPromptPaid: false },
-    ...{ state: 'streaming', holdBackUntilMs: null, ...left },
+    ...{ state: 'streaming', holdBackUntilMs: null, startedAtMs, ...left },
   }
   // Waits until the fixture's own writes are done.
   const [near] = createHand()
@@ -45,12 +45,11 @@ async function createWreck(left: Partial<AnswerMeter> = {}) {
     id: fixture.id,
     startedAtMs,
     end: 'running',
-    tokens: 0,
+    tokens: left.signedTokens ?? 0,
     payment: 'open',
     evidence: null,
   }
   await tables.answers.update(fixture.id, () => row as never)
-  const kept: VoucherFrame[] = []
   const parts = {
     tables,
     clock: fixture.clock,
@@ -61,19 +60,20 @@ async function createWreck(left: Partial<AnswerMeter> = {}) {
   return {
     fixture,
     tables,
-    parts,
-    lentTables: { ...tables, channels: fixture.earning },
-    kept,
-    recover: () =>
-      endBorrowedLeftOvers(parts, async (to, voucher) => {
-        expect(toHex(to)).toBe(toHex(lender.device))
-        kept.push(voucher)
-      }),
+    recover: () => endBorrowedLeftOvers(parts),
+    kept: async (): Promise<VoucherFrame[]> => {
+      const record = await fixture.payerChannel()
+      const { cumulative } = record
+      const sig = await signVoucher(borrower.voucherSigner, record, cumulative)
+      const channelId = from0x(CHANNEL)
+      return Object.entries(record.undelivered).map(([reqId, work]) => ({
+        ...{ channelId, cumulative, sig, reqId: fromHex(reqId), ...work },
+      }))
+    },
     lent: async () => {
-      const rows = new Map([[fixture.id, startedAtMs]])
       const { clock } = fixture
       const init = { nowMs: clock.now(), holdBackMs: HOLD_BACK_MS, deadlines: DEADLINES }
-      await fixture.earning.update(CHANNEL, (old) => old && endLentLeftOvers(old, rows, init))
+      await fixture.earning.update(CHANNEL, (old) => old && endLentLeftOvers(old, init))
       return fixture.payeeChannel()
     },
   }
@@ -85,7 +85,7 @@ describe('left-overs of a borrower', () => {
     wreck.fixture.clock.pass(LIFE_MS)
     await wreck.recover()
     await wreck.recover()
-    expect(wreck.kept).toMatchObject([{ tokens: 20, cumulative: 21n }])
+    expect(await wreck.kept()).toMatchObject([{ tokens: 20, cumulative: 21n }])
     const { answers, cumulative } = await wreck.fixture.payerChannel()
     expect([answers, cumulative]).toEqual([{}, 21n])
     expect(await wreck.tables.answers.get(wreck.fixture.id)).toMatchObject({
@@ -93,9 +93,10 @@ describe('left-overs of a borrower', () => {
       payment: 'paid',
       tokens: 20,
     })
-    await acceptVoucher(wreck.fixture.earning, CHANNEL, wreck.kept[0]!)
+    const kept = await wreck.kept()
+    await acceptVoucher(wreck.fixture.earning, CHANNEL, kept[0]!)
     expect((await wreck.fixture.payeeChannel()).cumulative).toBe(21n)
-    const again = acceptVoucher(wreck.fixture.earning, CHANNEL, wreck.kept[0]!)
+    const again = acceptVoucher(wreck.fixture.earning, CHANNEL, kept[0]!)
     await expect(again).rejects.toThrow()
   })
 
@@ -103,7 +104,7 @@ describe('left-overs of a borrower', () => {
     const wreck = await createWreck({ signedTokens: 20 })
     wreck.fixture.clock.pass(LIFE_MS - 1)
     await wreck.recover()
-    expect(wreck.kept).toEqual([])
+    expect(await wreck.kept()).toEqual([])
     const { answers } = await wreck.fixture.payerChannel()
     expect(answers[wreck.fixture.id]).toMatchObject({ state: 'streaming' })
   })
@@ -112,7 +113,7 @@ describe('left-overs of a borrower', () => {
     const wreck = await createWreck()
     wreck.fixture.clock.pass(LIFE_MS)
     await wreck.recover()
-    expect(wreck.kept).toEqual([])
+    expect(await wreck.kept()).toEqual([])
     const { answers, cumulative } = await wreck.fixture.payerChannel()
     expect([answers, cumulative]).toEqual([{}, 0n])
   })
@@ -126,10 +127,10 @@ describe('left-overs of a borrower', () => {
     })
     wreck.fixture.clock.pass(5_000)
     await wreck.recover()
-    expect(wreck.kept).toEqual([])
+    expect(await wreck.kept()).toEqual([])
     wreck.fixture.clock.pass(1)
     await wreck.recover()
-    expect(wreck.kept).toMatchObject([{ tokens: 6, cumulative: 7n }])
+    expect(await wreck.kept()).toMatchObject([{ tokens: 6, cumulative: 7n }])
   })
 
   it('behaviour: a convicted lender gets nothing more', async () => {
@@ -140,7 +141,7 @@ describe('left-overs of a borrower', () => {
     )
     wreck.fixture.clock.pass(LIFE_MS)
     await wreck.recover()
-    expect(wreck.kept).toEqual([])
+    expect(await wreck.kept()).toEqual([])
     const { answers } = await wreck.fixture.payerChannel()
     expect(answers[wreck.fixture.id]).toMatchObject({ state: 'withheld' })
   })
@@ -156,7 +157,8 @@ describe('left-overs of a lender', () => {
       return { ...old!, answers: { [wreck.fixture.id]: { ...meter, signedTokens: 24 } } }
     })
     await wreck.recover()
-    await acceptVoucher(wreck.fixture.earning, CHANNEL, wreck.kept[0]!)
+    const kept = await wreck.kept()
+    await acceptVoucher(wreck.fixture.earning, CHANNEL, kept[0]!)
     const { answers, cumulative } = await wreck.fixture.payeeChannel()
     expect([answers, cumulative]).toEqual([{}, 25n])
   })
@@ -178,26 +180,5 @@ describe('left-overs of a lender', () => {
     const wreck = await createWreck()
     wreck.fixture.clock.pass(LIFE_MS - 1)
     expect((await wreck.lent()).answers[wreck.fixture.id]).toMatchObject({ state: 'streaming' })
-  })
-
-  it('behaviour: how old an answer is comes from its record', async () => {
-    const rows = createMemoryStorage().table<{ startedAtMs: number }>('lent')
-    await rows.update('a', () => ({ startedAtMs: 7 }))
-    const answers = { a: {}, b: {} } as unknown as ChannelRecord['answers']
-    const starts = await startsOf({ answers }, rows)
-    expect([...starts]).toEqual([
-      ['a', 7],
-      ['b', undefined],
-    ])
-  })
-
-  it('behaviour: an answer that begins while the others are looked at is left alone', async () => {
-    const wreck = await createWreck()
-    const { [wreck.fixture.id]: young } = (await wreck.fixture.payeeChannel()).answers
-    const book = createLentBook({ ...wreck.parts, tables: wreck.lentTables })
-    const before = { ...(await wreck.fixture.payeeChannel()), answers: {} }
-    await book.requireCredit(before, HOLD_BACK_MS)
-    const { answers } = await wreck.fixture.payeeChannel()
-    expect(answers).toEqual({ [wreck.fixture.id]: young })
   })
 })

@@ -7,6 +7,8 @@ import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
 import { createAdmission } from './admission.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
+import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
+import { LEFT_OVER_GRACE_MS } from './left-overs.ts'
 import { createLentBook } from './lent-book.ts'
 import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
@@ -28,6 +30,8 @@ export interface LendInit {
   offerLifeMs?: number | undefined
   /** Most unsettled token units on one channel. */
   maxUnsettled?: bigint | undefined
+  /** How many exposures (a window and a prompt) are forgiven to one borrower, fading over a day. @default 4 */
+  forgivenExposures?: number | undefined
   /** Called when an answer has ended. */
   onAnswer?: ((answer: LentRecord) => void) | undefined
 }
@@ -49,6 +53,7 @@ const DEFAULTS = {
   offerLifeMs: 5 * 60_000,
   contextTokens: 2_048,
   maxUnsettled: 1_000_000_000n,
+  forgivenExposures: FORGIVEN_EXPOSURES,
 }
 const MAX_REQUEST_BYTES = 4_096
 
@@ -82,6 +87,12 @@ export function createLendingService(
     const book = createLentBook(parts)
     const admit = createAdmission(limits, parts, { book, desk, models })
     const stop = new AbortController()
+    const { handshakeMs, totalMs } = deadlines
+    // Once now, and once when whatever an earlier process left running must be dead.
+    await book.endLeftOvers()
+    const cancelSweep = clock.after(handshakeMs + totalMs + LEFT_OVER_GRACE_MS + 1, () => {
+      book.endLeftOvers().catch((error) => log('lend.left-overs', { error: String(error) }))
+    })
 
     await mesh.handle(OFFER_PROTOCOL, async (stream) => {
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
@@ -117,6 +128,7 @@ export function createLendingService(
       addresses,
       offer: () => desk.current(),
       [Symbol.asyncDispose]: async () => {
+        cancelSweep()
         stop.abort(new LendingError('cancelled', { what: 'the lender stops' }))
       },
     }
@@ -132,5 +144,6 @@ function withDefaults(init: LendInit) {
     offerLifeMs: init.offerLifeMs ?? DEFAULTS.offerLifeMs,
     contextTokens: init.contextTokens ?? DEFAULTS.contextTokens,
     maxUnsettled: init.maxUnsettled ?? DEFAULTS.maxUnsettled,
+    forgivenExposures: init.forgivenExposures ?? DEFAULTS.forgivenExposures,
   }
 }

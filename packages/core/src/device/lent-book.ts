@@ -3,7 +3,9 @@ import { toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { LendingError } from '../errors.ts'
 import type { LentAnswer } from '../lending/lent-answer.ts'
-import { endLentLeftOvers, RUNNING, startsOf } from './left-overs.ts'
+import type { OfferedPayment } from '../wire/offer.ts'
+import { forgiveUnpaid } from './forgiveness.ts'
+import { endLentLeftOvers, isLeftOver, RUNNING } from './left-overs.ts'
 import type { Parts } from './parts.ts'
 import type { LentRecord } from './records.ts'
 
@@ -20,11 +22,16 @@ export interface LentBook {
   begin(reqId: Uint8Array, answer: Begun & { promptTokens: number }): Promise<void>
   /** Books an answer that has ended; null when it never began. */
   end(answer: LentAnswer, begun: Begun): Promise<LentRecord | null>
+  /** Ends the records that a dead process left running; what they owe is in their channels. */
+  endLeftOvers(): Promise<void>
   /**
-   * Books hold-backs whose deadline passed.
-   * @throws LendingError `standing` while the borrower owes any: it gets no more credit
+   * Books hold-backs whose deadline passed, and forgives what may be.
+   * @throws LendingError `standing` while the borrower owes more: it gets no more credit
    */
-  requireCredit(channel: ChannelRecord, holdBackMs: number): Promise<void>
+  requireCredit(
+    channel: ChannelRecord,
+    init: { payment: OfferedPayment; exposures: number },
+  ): Promise<void>
   /** Whether this borrower was lent to before, and owes nothing. */
   hasHistory(borrower: string): Promise<boolean>
 }
@@ -44,6 +51,12 @@ export function createLentBook({
         return { ...answer, id, tokens: 0, end: RUNNING, isUnpaid: false, verdict: null }
       })
     },
+    endLeftOvers: async () => {
+      for (const [id, { end, startedAtMs }] of await tables.lent.list()) {
+        if (end !== RUNNING || !isLeftOver(startedAtMs, clock.now(), deadlines)) continue
+        await tables.lent.update(id, (old) => old && { ...old, end: 'lost' })
+      }
+    },
     end: async (answer, begun) => {
       if (answer.reqId === null) return null
       const id = toHex(answer.reqId)
@@ -57,19 +70,25 @@ export function createLentBook({
       })
       return record
     },
-    requireCredit: async (channel, holdBackMs) => {
-      const starts = await startsOf(channel, tables.lent)
-      const record = await tables.channels.update(
-        channel.id,
-        (old) =>
-          old && endLentLeftOvers(old, starts, { nowMs: clock.now(), holdBackMs, deadlines }),
-      )
+    requireCredit: async (channel, { payment, exposures }) => {
+      const nowMs = clock.now()
+      const { holdBackMs } = payment
+      const standing = { ...NEW_STANDING, ...(await tables.standing.get(channel.peer)) }
+      let { forgiven } = standing
+      const record = await tables.channels.update(channel.id, (old) => {
+        if (old === undefined) return old
+        const ended = endLentLeftOvers(old, { nowMs, holdBackMs, deadlines })
+        const after = forgiveUnpaid(ended, standing, { payment, exposures, nowMs })
+        forgiven = after.forgiven
+        return after.record
+      })
       const unpaid = Object.values(record?.answers ?? {}).filter(
         ({ state }) => state === 'unpaid' || state === 'withheld',
       ).length
       await tables.standing.update(channel.peer, (old) => ({
         ...(old ?? NEW_STANDING),
         unpaidHoldBacks: unpaid,
+        forgiven,
       }))
       if (unpaid === 0) return
       throw new LendingError('standing', { what: `${unpaid} hold-backs of yours were never paid` })

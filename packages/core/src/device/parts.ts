@@ -11,7 +11,7 @@ import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
-import type { AnswerRecord, LentRecord, PeerRecord, UndeliveredVouchers } from './records.ts'
+import type { AnswerRecord, LentRecord, PeerRecord } from './records.ts'
 
 /** Finds models on this platform; names are aliases, the id is the SHA-256 of the bytes. */
 export interface ModelSource {
@@ -40,7 +40,6 @@ export interface Tables {
   lent: Table<LentRecord>
   standing: Table<Standing>
   peers: Table<PeerRecord>
-  undelivered: Table<UndeliveredVouchers>
   egress: Table<EgressEntry>
 }
 

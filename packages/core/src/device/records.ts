@@ -54,8 +54,3 @@ export interface PeerRecord {
   offer: Uint8Array | null
   seenAtMs: number
 }
-
-/** A voucher that its answer's stream could not carry any more, by device key in hex. */
-export interface UndeliveredVouchers {
-  vouchers: { channelId: Uint8Array; reqId: Uint8Array; tokens: number; runningHash: Uint8Array }[]
-}

@@ -25,8 +25,8 @@ export interface BorrowInit {
   signal?: AbortSignal | undefined
   /** Called with tokens as they arrive. */
   onTokens?: ((ids: readonly number[]) => void) | undefined
-  /** Puts a signed state on disk: from then on it is owed, even if this process dies. */
-  onSigned?: ((state: SignedState) => Promise<void>) | undefined
+  /** Puts what is signed on disk: from then on it is owed, and can be shown, even if this process dies. */
+  onSigned?: ((evidence: Evidence & { signed: SignedState }) => Promise<void>) | undefined
 }
 
 export interface BorrowComponents {
@@ -52,7 +52,7 @@ export interface Borrowed {
   isRefusedLate: boolean
   /**
    * Tells the lender the verdict and pays what was held back, or keeps it when the verdict is fail.
-   * @returns a voucher that could not be delivered, to be handed over later
+   * @returns a voucher that could not be delivered; on disk it is kept for a later hand-over
    */
   conclude(verdict: Verdict): Promise<VoucherFrame | null>
 }

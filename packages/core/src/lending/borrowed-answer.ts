@@ -210,9 +210,15 @@ export class BorrowedAnswer {
     if (!(await verifyEd25519(sig, hash, this.#init.lender))) this.#violation('a wrong signature')
     this.#evidence.signed = { count, runningHash, sig }
     this.#unsigned.splice(0, count - before)
+    const signed = { count, runningHash, sig }
     const { onSigned } = this.#init
-    if (onSigned) this.#queue(() => onSigned({ count, runningHash, sig }))
-    this.#payAsYouGo({ count, runningHash, sig })
+    if (onSigned) {
+      // As it is now: tokens go on coming in while this is written.
+      const { ids, lpCommits } = this.#evidence
+      const words = { ids: ids.slice(0, count), lpCommits: lpCommits.slice(0, count) }
+      this.#queue(() => onSigned({ ...this.#evidence, ...words, signed, receipt: null }))
+    }
+    this.#payAsYouGo(signed)
   }
 
   /**
@@ -321,6 +327,7 @@ export class BorrowedAnswer {
     try {
       for (const frame of frames) await duplex.send(frame)
       if (voucher !== null) await this.#untilHeard()
+      await payer?.delivered()
       await duplex.close()
       return null
     } catch {

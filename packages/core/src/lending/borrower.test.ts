@@ -15,7 +15,7 @@ import {
   type Terms,
 } from '../wire/transcript.ts'
 import type { BorrowInit } from './borrow-terms.ts'
-import { checkEvidence } from './evidence.ts'
+import { checkEvidence, type Evidence, type SignedState } from './evidence.ts'
 import {
   createFixture,
   createHand,
@@ -179,7 +179,10 @@ describe('borrower', () => {
 
   it('behaviour: what is signed is put on disk as it comes', async () => {
     const counts: number[] = []
-    const onSigned = async ({ count }: { count: number }) => void counts.push(count)
+    const onSigned = async ({ signed, ids }: Evidence & { signed: SignedState }) => {
+      expect(ids).toHaveLength(signed.count)
+      counts.push(signed.count)
+    }
     const met = await meet({ changes: { onSigned } })
     await met.greet()
     await met.say([1, 2])

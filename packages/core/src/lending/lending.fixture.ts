@@ -170,6 +170,7 @@ export function createFixture(init: FixtureInit = {}) {
                 prices: PRICES,
                 promptTokens: promptIds.length,
                 maxTokens,
+                startedAtMs: clock.now(),
               }),
           },
     deadlines: DEADLINES,
@@ -203,6 +204,7 @@ export function createFixture(init: FixtureInit = {}) {
                 prices: PRICES,
                 promptTokens,
                 maxTokens: most,
+                startedAtMs: clock.now(),
               }),
           },
     release: () => {

@@ -99,6 +99,7 @@ async function borrowByHand(
         openPayer: () =>
           openAnswerPayer(device.tables.channels, identity.voucherSigner, channel.id, {
             ...{ reqId, prices: payment!.prices, promptTokens: promptIds.length, maxTokens },
+            startedAtMs: Date.now(),
           }),
       },
       deadlines: DEFAULT_DEADLINES,
@@ -174,8 +175,8 @@ describe('two processes of one device', () => {
 describe('payment', () => {
   it('behaviour: who keeps a hold-back gets no more, until it is paid', async () => {
     const payment = termsOn(town.chain.settings, { holdBackMs: 300 })
-    const pair = await couple({ payment })
-    const { borrower, lender, known, channel, untilEnded } = pair
+    const pair = await couple({ payment, forgivenExposures: 0 })
+    const { borrower, lender, channel, untilEnded } = pair
     const twin = await town.inhabitant({
       ...toy(),
       phrase: borrower.phrase,
@@ -195,13 +196,13 @@ describe('payment', () => {
       channel.id,
       toHex(reqId),
     )
-    const late = await payer.release(borrowed.evidence!.signed!.runningHash)
-    await device.channels.keepUndelivered(known.lender, late)
+    await payer.release(borrowed.evidence!.signed!.runningHash)
+    expect((await channelsOf(device))[0]!.undelivered).toHaveProperty(toHex(reqId))
     const completion = await device.complete(question())
     expect(completion.error).toBeNull()
     await completion.settled
     expect((await channelsOf(lender.device))[0]!.answers).toEqual({})
-    expect(await device.tables.undelivered.get(toHex(known.lender))).toEqual({ vouchers: [] })
+    expect((await channelsOf(device))[0]!.undelivered).toEqual({})
   })
 
   it('behaviour: a signature that was lost with the connection is not held against anybody', async () => {
@@ -223,8 +224,7 @@ describe('payment', () => {
     expect(borrowed).toMatchObject({ end: 'lost', evidence: { signed: { count: 16 } } })
     expect(await untilEnded()).toMatchObject({ end: 'lost', isUnpaid: true })
     await mesh[Symbol.asyncDispose]()
-    const late = await borrowed.conclude('pending')
-    await borrower.device.channels.keepUndelivered(known.lender, late!)
+    await borrowed.conclude('pending')
     expect(await borrower.device.channels.deliver(known)).toBe(1)
     const [payee] = await channelsOf(lender.device)
     expect(payee).toMatchObject({ answers: {}, cumulative: 17n })

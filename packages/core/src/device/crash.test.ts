@@ -1,0 +1,104 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createWorld, judge, LIFE_MS, type Who, type World } from './crash.fixture.ts'
+
+const WINDOW = 4
+/** Tokens of the answer that is crashed: two windows and a tail. */
+const TOKENS = 9
+
+/** Who is dead comes back; they go on borrowing on the same channel until all deadlines are past. */
+async function recover(world: World): Promise<string[]> {
+  await revive(world)
+  const ends = [await world.borrow(2)]
+  for (let i = 0; i < 2; i++) {
+    world.clock.pass(LIFE_MS)
+    ends.push(await world.borrow(1))
+  }
+  const refused = ends.filter((end) => end !== 'whole')
+  return [...refused.map((end) => `not served again: ${end}`), ...(await judge(world))]
+}
+
+async function revive(world: World): Promise<void> {
+  for (const who of ['lender', 'borrower'] as const) {
+    world.lifeOf(who).spare()
+    if (world.lifeOf(who).isDead()) await world.reboot(who)
+  }
+}
+
+/** Kills `who` after each act in turn, until an answer gets through. @returns what went wrong where */
+async function everyPoint(
+  who: Who,
+  during: (world: World) => Promise<unknown>,
+  init: { isMet: boolean },
+): Promise<{ points: number; problems: string[] }> {
+  const problems: string[] = []
+  for (let points = 0; ; points++) {
+    const world = await createWorld({ windowTokens: WINDOW })
+    if (init.isMet) await world.meet()
+    // The one that lives is there first.
+    await world.reboot(who === 'lender' ? 'borrower' : 'lender')
+    await world.reboot(who, points)
+    await during(world)
+    if (!world.lifeOf(who).isDead()) return { points, problems }
+    if (!init.isMet) {
+      await revive(world)
+      await world.open()
+    }
+    const found = await recover(world)
+    problems.push(...found.map((problem) => `${who} killed after act ${points}: ${problem}`))
+  }
+}
+
+describe('a crash', () => {
+  it.each(['lender', 'borrower'] as const)(
+    'default: of the %s, at every point of a paid answer, costs nobody anything',
+    { timeout: 120_000 },
+    async (who) => {
+      const borrow = (world: World) => world.borrow(TOKENS)
+      const { points, problems } = await everyPoint(who, borrow, { isMet: true })
+      expect(problems).toEqual([])
+      expect(points).toBeGreaterThan(25)
+    },
+  )
+
+  it.each(['lender', 'borrower'] as const)(
+    'behaviour: of the %s, at every point of an opening, leaves one channel that serves',
+    { timeout: 120_000 },
+    async (who) => {
+      const open = (world: World) => world.open()
+      const { points, problems } = await everyPoint(who, open, { isMet: false })
+      expect(problems).toEqual([])
+      expect(points).toBeGreaterThan(5)
+    },
+  )
+
+  it('behaviour: and further ones while they recover change nothing', { timeout: 120_000 }, () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({
+            who: fc.constantFrom('lender' as const, 'borrower' as const),
+            after: fc.nat(45),
+            /** The other one dies with it. */
+            isBoth: fc.boolean(),
+            isLong: fc.boolean(),
+          }),
+          { minLength: 2, maxLength: 4 },
+        ),
+        async (crashes) => {
+          const world = await createWorld({ windowTokens: WINDOW })
+          await world.meet()
+          for (const { who, after, isBoth, isLong } of crashes) {
+            await revive(world)
+            await world.reboot(who, after)
+            await world.borrow(TOKENS)
+            if (isBoth) await world.reboot(who === 'lender' ? 'borrower' : 'lender')
+            if (isLong) world.clock.pass(LIFE_MS)
+          }
+          expect(await recover(world)).toEqual([])
+        },
+      ),
+      { numRuns: 12, endOnFailure: true },
+    ),
+  )
+})
