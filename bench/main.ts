@@ -2,8 +2,13 @@ import { plain } from '../packages/node/src/cli/output.ts'
 import { auditBench } from './audit.ts'
 import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
+import { chainBench } from './chain.ts'
 
-const BENCHES: Record<string, Bench> = { audit: auditBench, calibrate: calibrateBench }
+const BENCHES: Record<string, Bench> = {
+  audit: auditBench,
+  calibrate: calibrateBench,
+  chain: chainBench,
+}
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */
 async function main([name = '', ...args]: string[]): Promise<number> {
