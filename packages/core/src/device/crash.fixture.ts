@@ -87,7 +87,7 @@ export async function createWorld(init: { windowTokens: number }) {
       dieAfter = Number.POSITIVE_INFINITY
     }
     const ownClock: Clock = {
-      now: clock.now,
+      now: () => clock.now(),
       after: (ms, fn) => {
         pulse++
         return clock.after(ms, () => {
@@ -220,7 +220,7 @@ export async function createWorld(init: { windowTokens: number }) {
       // What was refused before it began is an end too.
       return within(
         'borrower',
-        work.catch((error: { reason?: string }) => error.reason ?? String(error)),
+        work.catch((error: { reason?: string }) => error.reason ?? 'failed'),
       )
     },
   }
