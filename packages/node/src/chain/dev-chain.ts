@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
@@ -42,7 +42,11 @@ export async function startDevChain(): Promise<DevChain> {
   const child = spawn(anvilPath(), ['--port', '0', '--host', '127.0.0.1'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
-  const kill = () => child.kill('SIGKILL')
+  const guard = startGuard(child.pid ?? 0)
+  const kill = () => {
+    child.kill('SIGKILL')
+    guard.kill('SIGKILL')
+  }
   process.once('exit', kill)
   try {
     const rpc = await listening(child)
@@ -88,8 +92,8 @@ export async function startDevChain(): Promise<DevChain> {
       resume: () => child.kill('SIGCONT'),
       [Symbol.asyncDispose]: async () => {
         process.off('exit', kill)
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const ended = once(child, 'exit')
+        const isDead = child.exitCode !== null || child.signalCode !== null
+        const ended = isDead ? undefined : once(child, 'exit')
         kill()
         await ended
       },
@@ -98,6 +102,18 @@ export async function startDevChain(): Promise<DevChain> {
     kill()
     throw error
   }
+}
+
+/** Ends a process that knows nothing of us when we do, even by SIGKILL: then a pipe closes. */
+function startGuard(pid: number): ChildProcess {
+  const script =
+    "process.stdin.resume().on('close', () => process.kill(+process.argv[1], 'SIGKILL'))"
+  const guard = spawn(process.execPath, ['-e', script, String(pid)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  guard.on('error', () => {})
+  guard.unref()
+  return guard
 }
 
 /** The URL that anvil says it listens on. */

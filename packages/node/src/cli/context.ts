@@ -70,7 +70,7 @@ export async function askPassphrase(given: string | undefined, question = 'Passp
   return answer
 }
 
-/** Aborts on Ctrl-C and on termination; a second Ctrl-C ends the program at once. */
+/** Aborts on Ctrl-C, on termination and with a program that started this one; a second Ctrl-C ends it at once. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController()
   const stop = () => {
@@ -79,5 +79,9 @@ export function interruptSignal(): AbortSignal {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  if (process.connected) {
+    process.once('disconnect', stop)
+    process.channel?.unref()
+  }
   return controller.signal
 }

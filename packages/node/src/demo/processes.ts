@@ -21,7 +21,8 @@ export interface ProgramInit {
 export function startProgram(args: readonly string[], init: ProgramInit): ChildProcess {
   const { home, passphrase, env = {}, nodeFlags = [], entry = MAIN } = init
   return spawn(process.execPath, ['--no-warnings', ...nodeFlags, entry, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // Nothing is said over the last one: the program ends when it closes, however we end.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_PASSPHRASE: passphrase, ...env },
   })
 }
@@ -45,6 +46,7 @@ export async function runProgram(
 export interface LenderProcess extends AsyncDisposable {
   addresses: string[]
   device: string
+  pid: number
 }
 
 /** Starts a lender and waits until it lends. @throws FreeholdError with what it said when it does not */
@@ -73,6 +75,7 @@ export async function startLender(
   return {
     addresses,
     device,
+    pid: child.pid ?? 0,
     [Symbol.asyncDispose]: async () => {
       process.off('exit', kill)
       child.kill('SIGTERM')

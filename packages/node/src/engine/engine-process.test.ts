@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { ACORN } from './test-models.ts'
 
 const ENGINE = new URL('./llama-engine.ts', import.meta.url).href
+const PROCESS = new URL('./engine-process.ts', import.meta.url).href
 const LOAD = `
   const { createLlamaEngine } = await import(${JSON.stringify(ENGINE)})
   const engine = createLlamaEngine()
@@ -13,6 +14,16 @@ const LOAD = `
   const sequence = await model.openSequence()
   await sequence.step(1)
   console.log(model.pid)
+`
+
+/** Tells the child's pid before the child has begun. */
+const START = `
+  const { startEngineProcess } = await import(${JSON.stringify(PROCESS)})
+  const child = startEngineProcess({})
+  const load = { path: ${JSON.stringify(ACORN)}, sequences: 1, contextTokens: 1024 }
+  const rest = { flashAttn: false, threads: 1, useGpu: false, isVerbose: false }
+  child.call('load', { ...load, ...rest }).result.catch(() => {})
+  console.log(child.pid)
 `
 
 /** Runs a program that loads a model. @returns it, and the pid of its engine */
@@ -52,6 +63,15 @@ describe('engine process', () => {
     expect(await isAlive(pid)).toBe(true)
     program.kill('SIGKILL')
     expect(await endsWithin(pid, 5000)).toBe(true)
+  })
+
+  it('behaviour: ends with a parent that dies while it starts', { timeout: 120_000 }, async () => {
+    for (const afterMs of [0, 100, 400]) {
+      const { program, pid } = await start(START)
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      program.kill('SIGKILL')
+      expect(await endsWithin(pid, 10_000)).toBe(true)
+    }
   })
 
   it('behaviour: does not keep a program alive that forgot to close it', async () => {
