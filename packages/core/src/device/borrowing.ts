@@ -282,7 +282,9 @@ export function createBorrowService(
     }
     await tables.answers.update(id, () => record)
     await noteAnswer(record, borrowed)
-    const settled = settleAnswer(record, borrowed, payment?.holdBackMs ?? null).finally(turn.end)
+    const settled = settleAnswer(record, borrowed, payment?.holdBackMs ?? null).finally(() =>
+      turn.end(),
+    )
     track(settled)
     return { record, ids: evidence?.ids ?? [], borrowed, settled }
   }

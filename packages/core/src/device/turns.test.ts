@@ -14,7 +14,7 @@ function createLender(places: number) {
     asked: () => asked,
     work: async () => {
       asked++
-      await null
+      await Promise.resolve()
       if (running.length >= places) throw busy()
       const end = Promise.withResolvers<void>()
       running.push(end)

@@ -64,7 +64,7 @@ export function meddlingEngine(
           prefill: async (ids, options) => {
             meddle = begin(ids)
             const tops = await sequence.prefill(ids, options)
-            return untilAborted(Promise.all(tops.map(meddle)), options?.signal)
+            return untilAborted(Promise.all(tops.map(async (top) => meddle(top))), options?.signal)
           },
           step: async (id, options) => {
             const top = await sequence.step(id, options)

@@ -23,7 +23,7 @@ describe('createModelSource', () => {
 
   it('behaviour: a file that has changed is another model, even one as old', async () => {
     const path = join(folder, 'model.gguf')
-    const [first, second] = [BUNDLED['acorn']!, BUNDLED['acorn-small']!]
+    const [first, second] = [BUNDLED.acorn!, BUNDLED['acorn-small']!]
     const at = new Date(1e12)
     const put = async (from: string) => {
       await copyFile(from, `${path}.part`)
