@@ -1,9 +1,11 @@
+import { renameToken } from '@freehold/core/engine/broken-models.fixture'
+import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { ggufStrings, HeaderCut, parseGguf } from '@freehold/core/engine/gguf'
 import { ModelError } from '@freehold/core/errors'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { ggufStrings, HeaderCut, parseGguf } from './gguf.ts'
-import { readGguf, requireNewlineToken } from './read-gguf.ts'
-import { ACORN, createBrokenModels, renameToken } from './test-models.ts'
+import { readGguf } from './read-gguf.ts'
+import { ACORN, createBrokenModels } from './test-models.ts'
 
 const u32 = (value: number) => {
   const bytes = Buffer.alloc(4)
@@ -123,9 +125,7 @@ describe('readGguf', async () => {
   })
 
   it('behaviour: a vocabulary without newline is refused', async () => {
-    const path = await broken.make('no-newline', (bytes, header) =>
-      renameToken(bytes, header, 'Ċ', 'ф'),
-    )
+    const path = await broken.make('no-newline', (bytes) => renameToken(bytes, 'Ċ', 'ф'))
     const { header } = await readGguf(path)
     expect(() => requireNewlineToken(header)).toThrow(/no token for the newline/)
   })

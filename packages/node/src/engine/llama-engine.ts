@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { forceCpuVariant } from './cpu-variants.ts'
@@ -8,7 +9,7 @@ import { type EngineProcess, startEngineProcess } from './engine-process.ts'
 import { hashFile } from './hash-file.ts'
 import { describeModel } from './model-info.ts'
 import type { LogLevel } from './protocol.ts'
-import { readGguf, requireNewlineToken } from './read-gguf.ts'
+import { readGguf } from './read-gguf.ts'
 import { createRemoteModel } from './remote-model.ts'
 
 export interface LlamaEngineInit {

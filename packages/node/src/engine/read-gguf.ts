@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { type GgufHeader, HeaderCut, parseGguf } from '@freehold/core/engine/gguf'
 import { ModelError } from '@freehold/core/errors'
-import { type GgufHeader, ggufStrings, HeaderCut, parseGguf } from './gguf.ts'
 
 /** A first read that holds the whole header of most models. */
 const FIRST_READ_BYTES = 4 * 1024 * 1024
@@ -57,24 +57,6 @@ async function readHeader(
       }
     }
   }
-}
-
-/**
- * Refuses a vocabulary that has no token for the newline: native code drops the byte from each text
- * or, with some tokenizers, ends the whole process.
- * @throws ModelError
- */
-export function requireNewlineToken(header: GgufHeader): void {
-  const kind = header.metadata.get('tokenizer.ggml.model')
-  const names = kind === 'gpt2' ? ['Ċ'] : kind === 'llama' ? ['<0x0A>', '\n'] : undefined
-  if (names === undefined) return
-  const tokens = ggufStrings(header, 'tokenizer.ggml.tokens') ?? []
-  if (names.some((name) => tokens.includes(name))) return
-  throw new ModelError({
-    what: 'the model cannot be used',
-    why: 'its vocabulary has no token for the newline byte',
-    next: 'Convert the model again with its whole tokenizer, or choose another.',
-  })
 }
 
 function unreadable(path: string, cause: unknown): ModelError {

@@ -1,8 +1,15 @@
-import type { Model, ModelInfo } from '@freehold/core/engine/engine'
+import {
+  type Model,
+  type ModelInfo,
+  type Sequence,
+  TOP_LOGITS,
+  type TopLogits,
+} from '@freehold/core/engine/engine'
+import { createFedSequence, requireIds } from '@freehold/core/engine/fed-sequence'
+import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
-import { createRemoteSequence, requireIds } from './remote-sequence.ts'
-import { createSlots } from './slots.ts'
+import type { PackedLogits } from './protocol.ts'
 
 /** A model that lives in the child behind `process`, and ends with it. */
 export function createRemoteModel(
@@ -12,6 +19,29 @@ export function createRemoteModel(
 ): Model {
   const slots = createSlots(sequences)
   process.onEnd((reason) => slots.close(reason))
+
+  /** @param sequence its number in the child */
+  const sequenceOf = (sequence: number): Sequence =>
+    createFedSequence({
+      contextTokens: info.contextTokens,
+      vocabSize: info.vocabSize,
+      feed: (ids, logitsFrom, onSlice) => {
+        const params = { sequence, ids: Uint32Array.from(ids), logitsFrom }
+        return process.call('feed', params, ({ done, length, logits }) =>
+          onSlice({
+            done,
+            length,
+            get positions() {
+              return logits === null ? [] : unpack(logits)
+            },
+          }),
+        )
+      },
+      close: async () => {
+        await process.call('close', { sequence }).result.catch(() => {})
+        slots.give(sequence)
+      },
+    })
 
   return {
     info,
@@ -31,17 +61,20 @@ export function createRemoteModel(
         slots.give(sequence)
         throw error
       }
-      return createRemoteSequence({
-        process,
-        sequence,
-        contextTokens: info.contextTokens,
-        vocabSize: info.vocabSize,
-        onClosed: () => slots.give(sequence),
-      })
+      return sequenceOf(sequence)
     },
     async [Symbol.asyncDispose]() {
       slots.close(new EngineError({ what: 'the model was closed' }))
       await process[Symbol.asyncDispose]()
     },
   }
+}
+
+function unpack(packed: PackedLogits): TopLogits[] {
+  const width = packed.ids.length / packed.count
+  if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
+  return Array.from({ length: packed.count }, (_, index) => ({
+    ids: packed.ids.subarray(index * width, (index + 1) * width),
+    logits: packed.logits.subarray(index * width, (index + 1) * width),
+  }))
 }

@@ -1,4 +1,4 @@
-import { ModelError } from '@freehold/core/errors'
+import { ModelError } from '../errors.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { TENSOR_BLOCKS, TYPE_ARRAY, TYPE_STRING, VALUE_BYTES } from './gguf-types.ts'
 
