@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { engineCompliance } from '@freehold/core/engine/engine.compliance'
+import { tensorlessGguf } from '@freehold/core/engine/tensorless-gguf'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { afterAll, describe, expect, it } from 'vitest'
 import { hashFile } from './hash-file.ts'
@@ -22,6 +23,11 @@ const aborting = await broken.make('aborting', (bytes) =>
 engineCompliance('llama.cpp in a child process', {
   createEngine: () => createLlamaEngine(),
   model: ACORN,
+  tensorless: await broken.make('tensorless', (bytes, header) =>
+    Buffer.from(
+      tensorlessGguf(bytes, { sizeBytes: bytes.length, headerBytes: header.dataOffset }).gguf,
+    ),
+  ),
   badModels: {
     'a missing file': `${ACORN}.missing`,
     'a folder': new URL('.', import.meta.url).pathname,

@@ -1,8 +1,8 @@
 import { basename } from 'node:path'
 import type { ModelInfo } from '@freehold/core/engine/engine'
+import type { GgufHeader } from '@freehold/core/engine/gguf'
+import { FILE_TYPES } from '@freehold/core/engine/gguf-types'
 import { ModelError } from '@freehold/core/errors'
-import type { GgufHeader } from './gguf.ts'
-import { FILE_TYPES } from './gguf-types.ts'
 import type { LoadedParts } from './protocol.ts'
 
 /**
@@ -29,7 +29,7 @@ export function describeModel(init: {
     quantisation: typeof fileType === 'number' ? (FILE_TYPES.get(fileType) ?? '') : '',
     sizeBytes: init.sizeBytes,
     vocabSize: tokens.count,
-    contextTokens: parts.contextTokens,
+    contextTokens: parts.contextTokens ?? ownContext(header),
     chatTemplate: text(header, 'tokenizer.chat_template'),
     bosText: parts.bosText,
     eosText: parts.eosText,
@@ -43,6 +43,14 @@ export function describeModel(init: {
       relaxedSimd: false,
     },
   }
+}
+
+/** The context that the file says its model has. */
+function ownContext(header: GgufHeader): number {
+  const key = `${text(header, 'general.architecture')}.context_length`
+  const value = Number(header.metadata.get(key))
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new ModelError({ what: 'the model says no context', next: 'Choose another model.' })
 }
 
 function text(header: GgufHeader, key: string): string {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { type GgufHeader, ggufStrings, HeaderCut, parseGguf } from '@freehold/core/engine/gguf'
 import { ModelError } from '@freehold/core/errors'
-import { type GgufHeader, ggufStrings, HeaderCut, parseGguf } from './gguf.ts'
 
 /** A first read that holds the whole header of most models. */
 const FIRST_READ_BYTES = 4 * 1024 * 1024

@@ -1,16 +1,25 @@
 import type { Model, ModelInfo } from '@freehold/core/engine/engine'
-import { EngineError } from '@freehold/core/errors'
+import { EngineError, ModelError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
 import { createRemoteSequence, requireIds } from './remote-sequence.ts'
 import { createSlots } from './slots.ts'
 
-/** A model that lives in the child behind `process`, and ends with it. */
+const NOTHING_COMPUTES = {
+  what: 'this model cannot answer here',
+  why: 'only its vocabulary is loaded',
+  next: 'Borrow the answer, or get the whole model.',
+}
+
+/**
+ * A model that lives in the child behind `process`, and ends with it.
+ * @param sequences how many can be open at once; null: only its vocabulary is loaded
+ */
 export function createRemoteModel(
   process: EngineProcess,
   info: ModelInfo,
-  sequences: number,
+  sequences: number | null,
 ): Model {
-  const slots = createSlots(sequences)
+  const slots = createSlots(sequences ?? 0)
   process.onEnd((reason) => slots.close(reason))
 
   return {
@@ -24,6 +33,7 @@ export function createRemoteModel(
       return process.call('detokenize', { ids: Uint32Array.from(ids) }).result
     },
     async openSequence(init = {}) {
+      if (sequences === null) throw new ModelError(NOTHING_COMPUTES)
       const sequence = await slots.take(init.signal)
       try {
         await process.call('open', { sequence }).result

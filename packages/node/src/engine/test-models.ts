@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type GgufHeader, parseGguf } from './gguf.ts'
+import { type GgufHeader, parseGguf } from '@freehold/core/engine/gguf'
 
 /** The bundled model. */
 export const ACORN = fileURLToPath(
