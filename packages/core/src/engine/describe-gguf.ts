@@ -6,13 +6,13 @@ import { FILE_TYPES } from './gguf-types.ts'
 /** What a model's own file says of it. */
 export type DescribedGguf = Pick<
   ModelInfo,
-  'name' | 'architecture' | 'quantisation' | 'vocabSize' | 'chatTemplate'
+  'name' | 'architecture' | 'quantisation' | 'vocabSize' | 'contextTokens' | 'chatTemplate'
 >
 
 /**
  * Describes the model in a GGUF, whoever computes it.
  * @param fileName stands in for a name that the file does not give
- * @throws ModelError when the GGUF has no vocabulary
+ * @throws ModelError when the GGUF has no vocabulary or no context
  */
 export function describeGguf(header: GgufHeader, fileName: string): DescribedGguf {
   const tokens = header.metadata.get('tokenizer.ggml.tokens')
@@ -25,8 +25,17 @@ export function describeGguf(header: GgufHeader, fileName: string): DescribedGgu
     architecture: text(header, 'general.architecture'),
     quantisation: typeof fileType === 'number' ? (FILE_TYPES.get(fileType) ?? '') : '',
     vocabSize: tokens.count,
+    contextTokens: ownContext(header),
     chatTemplate: text(header, 'tokenizer.chat_template'),
   }
+}
+
+/** The context that the file says its model has. */
+function ownContext(header: GgufHeader): number {
+  const key = `${text(header, 'general.architecture')}.context_length`
+  const value = Number(header.metadata.get(key))
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new ModelError({ what: 'the model says no context', next: 'Choose another model.' })
 }
 
 /**

@@ -26,6 +26,8 @@ export interface GgufHeader {
   readonly bytes: Uint8Array
   readonly metadata: ReadonlyMap<string, GgufValue>
   readonly tensors: readonly GgufTensor[]
+  /** Where the tensors' entries begin: all before it is metadata. */
+  readonly entriesOffset: number
   /** Where the tensors' data begin. */
   readonly dataOffset: number
 }
@@ -73,6 +75,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   if (typeof alignment !== 'number' || !isPowerOfTwo(alignment) || alignment > MAX_ALIGNMENT) {
     refuse('its alignment is no power of two')
   }
+  const entriesOffset = cursor.at
   const found = new Map<string, GgufTensor>()
   for (let index = 0; index < tensorCount; index++) {
     const tensor = readTensor(cursor)
@@ -94,7 +97,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
     }
     return { ...tensor, offset }
   })
-  return { bytes, metadata, tensors, dataOffset }
+  return { bytes, metadata, tensors, entriesOffset, dataOffset }
 }
 
 /** Reads the strings of the array under `key`; undefined when there is none. */

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { brokenModels, setNumber } from '@freehold/core/engine/broken-models.fixture'
 import { engineCompliance } from '@freehold/core/engine/engine.compliance'
+import { parseGguf } from '@freehold/core/engine/gguf'
+import { tensorlessGguf } from '@freehold/core/engine/tensorless-gguf'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { afterAll, describe, expect, it } from 'vitest'
 import { hashFile } from './hash-file.ts'
@@ -28,6 +30,10 @@ const aborting = await broken.make('aborting', (bytes) =>
 engineCompliance('llama.cpp in a child process', {
   createEngine: () => createLlamaEngine(),
   model: ACORN,
+  tensorless: await broken.make('tensorless', (bytes) => {
+    const { dataOffset } = parseGguf(bytes, bytes.length)
+    return tensorlessGguf(bytes, { sizeBytes: bytes.length, headerBytes: dataOffset }).gguf
+  }),
   badModels: bad,
   crash(model) {
     const { pid } = model as LlamaModel

@@ -82,6 +82,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         flashAttn: init.flashAttn ?? false,
         threads: init.threads ?? Math.max(1, availableParallelism() - 1),
         useGpu: init.gpu !== false && init.cpuVariant === undefined,
+        vocabOnly: loadInit.vocabOnly ?? false,
         isVerbose: init.log !== undefined,
       }
       const [parts, modelId] = await Promise.all([
@@ -90,7 +91,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
       ])
       await requireUnchanged(path, stats)
       const info = describeModel({ modelId, path, header, sizeBytes: stats.size, parts })
-      const model = createRemoteModel(process, info, sequences)
+      const model = createRemoteModel(process, info, loadInit.vocabOnly ? null : sequences)
       return Object.defineProperty(model, 'pid', { get: () => process.pid }) as LlamaModel
     } catch (error) {
       await process[Symbol.asyncDispose]()

@@ -16,11 +16,12 @@ export function describeModel(init: {
   parts: LoadedParts
 }): ModelInfo {
   const { header, parts } = init
+  const described = describeGguf(header, basename(init.path))
   return {
-    ...describeGguf(header, basename(init.path)),
+    ...described,
     modelId: init.modelId,
     sizeBytes: init.sizeBytes,
-    contextTokens: parts.contextTokens,
+    contextTokens: parts.contextTokens ?? described.contextTokens,
     bosText: parts.bosText,
     eosText: parts.eosText,
     endIds: parts.endIds,

@@ -6,18 +6,22 @@ import {
   type TopLogits,
 } from '@freehold/core/engine/engine'
 import { createFedSequence, requireIds } from '@freehold/core/engine/fed-sequence'
+import { requireTensors } from '@freehold/core/engine/require-tensors'
 import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
 import type { PackedLogits } from './protocol.ts'
 
-/** A model that lives in the child behind `process`, and ends with it. */
+/**
+ * A model that lives in the child behind `process`, and ends with it.
+ * @param sequences how many can be open at once; null: only its vocabulary is loaded
+ */
 export function createRemoteModel(
   process: EngineProcess,
   info: ModelInfo,
-  sequences: number,
+  sequences: number | null,
 ): Model {
-  const slots = createSlots(sequences)
+  const slots = createSlots(sequences ?? 0)
   process.onEnd((reason) => slots.close(reason))
 
   /** @param sequence its number in the child */
@@ -54,6 +58,7 @@ export function createRemoteModel(
       return process.call('detokenize', { ids: Uint32Array.from(ids) }).result
     },
     async openSequence(init = {}) {
+      requireTensors(sequences === null)
       const sequence = await slots.take(init.signal)
       try {
         await process.call('open', { sequence }).result

@@ -1,6 +1,5 @@
 import { describeGguf, requireNewlineToken } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
-import type { GgufHeader } from '@freehold/core/engine/gguf'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
 import { Wllama } from '@wllama/wllama/esm/index.js'
@@ -43,7 +42,7 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
     const worker = createWllamaWorker(init)
     open.add(worker)
     worker.onEnd(() => open.delete(worker))
-    const contextTokens = Math.min(counts.contextTokens, trainedContext(header))
+    const contextTokens = Math.min(counts.contextTokens, described.contextTokens)
     const config = {
       n_ctx: Math.ceil(contextTokens / CONTEXT_PAD) * CONTEXT_PAD,
       n_batch: BATCH_TOKENS,
@@ -122,17 +121,6 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
     signal?.removeEventListener('abort', onAbort)
     work.catch(() => {})
   }
-}
-
-/** Tokens of context that the model was made for. @throws ModelError when its file does not say */
-function trainedContext({ metadata }: GgufHeader): number {
-  const length = metadata.get(`${metadata.get('general.architecture')}.context_length`)
-  if (typeof length === 'number' && length > 0) return length
-  throw new ModelError({
-    what: 'the model cannot be used',
-    why: 'its file says that it has no context',
-    next: 'Choose another model.',
-  })
 }
 
 function fileNameOf(url: string): string {
