@@ -25,6 +25,8 @@ export interface GgufHeader {
   /** The bytes that were parsed; they may reach into the tensors. */
   readonly bytes: Uint8Array
   readonly metadata: ReadonlyMap<string, GgufValue>
+  /** Where in `bytes` each metadata entry lies, its key included. */
+  readonly spans: ReadonlyMap<string, readonly [from: number, to: number]>
   readonly tensors: readonly GgufTensor[]
   /** Where the tensors' entries begin: all before it is metadata. */
   readonly entriesOffset: number
@@ -65,10 +67,13 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   const entryCount = bounded(cursor.size(), MAX_ENTRIES, 'metadata entries')
 
   const metadata = new Map<string, GgufValue>()
+  const spans = new Map<string, readonly [number, number]>()
   for (let index = 0; index < entryCount; index++) {
+    const from = cursor.at
     const key = cursor.text(bounded(cursor.size(), MAX_KEY_BYTES, 'bytes of a metadata key'))
     if (metadata.has(key)) refuse(`the metadata key ${key} is there twice`)
     metadata.set(key, readValue(cursor, cursor.u32(), key))
+    spans.set(key, [from, cursor.at])
   }
 
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT
@@ -97,7 +102,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
     }
     return { ...tensor, offset }
   })
-  return { bytes, metadata, tensors, entriesOffset, dataOffset }
+  return { bytes, metadata, spans, tensors, entriesOffset, dataOffset }
 }
 
 /** Reads the strings of the array under `key`; undefined when there is none. */

@@ -16,6 +16,7 @@ const bad = (await (await fetch('/bad-models')).json()) as Record<string, string
 engineCompliance('llama.cpp in WebAssembly', {
   createEngine: () => createWllamaEngine({ wasm: WASM_FILES, threads: 1 }),
   model: '/model.gguf',
+  tensorless: '/tensorless.gguf',
   badModels: bad,
   crash: () => {
     // What native code does not know makes it abort. The model was the last one to be loaded.

@@ -4,6 +4,7 @@ import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
 import { Wllama } from '@wllama/wllama/esm/index.js'
 import { fetchModel } from './fetch-model.ts'
+import { hollowGguf } from './hollow-gguf.ts'
 import { readVocabulary } from './vocabulary.ts'
 import { BATCH_TOKENS, createWllamaModel } from './wllama-model.ts'
 import { createWllamaWorker, type WllamaWorker, type WllamaWorkerInit } from './wllama-worker.ts'
@@ -42,9 +43,13 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
     const worker = createWllamaWorker(init)
     open.add(worker)
     worker.onEnd(() => open.delete(worker))
-    const contextTokens = Math.min(counts.contextTokens, described.contextTokens)
+    const { vocabOnly = false } = loadInit
+    const contextTokens = vocabOnly
+      ? described.contextTokens
+      : Math.min(counts.contextTokens, described.contextTokens)
+    const whole = vocabOnly ? hollowGguf(header, described.vocabSize) : blob
     const config = {
-      n_ctx: Math.ceil(contextTokens / CONTEXT_PAD) * CONTEXT_PAD,
+      n_ctx: vocabOnly ? CONTEXT_PAD : Math.ceil(contextTokens / CONTEXT_PAD) * CONTEXT_PAD,
       n_batch: BATCH_TOKENS,
       flash_attn: false,
       cache_type_k: 'f16',
@@ -52,11 +57,9 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
       ...(init.threads === undefined ? {} : { n_threads: init.threads }),
     } as const
     try {
-      await orAborted(loadInto(worker, blob, config), signal)
+      await orAborted(loadInto(worker, whole, config), signal)
       const vocabulary = readVocabulary(header)
-      const found = await worker.call(async (llama) => ({
-        ...llama.getLoadedContextInfo(),
-      }))
+      const found = await worker.call(async (llama) => llama.getLoadedContextInfo())
       const endIds = new Set(found.list_tokens_eog)
       for (const id of [found.token_eos, found.token_eot]) if (id >= 0) endIds.add(id)
       const info = {
@@ -76,7 +79,8 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
           relaxedSimd: false,
         },
       } as const
-      return createWllamaModel(worker, info, { sequences: counts.sequences, vocabulary })
+      const sequences = vocabOnly ? null : counts.sequences
+      return createWllamaModel(worker, info, { sequences, vocabulary })
     } catch (error) {
       // A worker that still loads ends when it is done: the caller does not wait for that.
       void worker[Symbol.asyncDispose]()

@@ -1,5 +1,6 @@
 import { type Model, type ModelInfo, TOP_LOGITS } from '@freehold/core/engine/engine'
 import { createFedSequence, type FedSlice, requireIds } from '@freehold/core/engine/fed-sequence'
+import { requireTensors } from '@freehold/core/engine/require-tensors'
 import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import { topLogits } from './top-logits.ts'
@@ -16,14 +17,15 @@ const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
  * sequences take turns, call by call: who comes back finds its tokens taken in again, and a batch of
  * several sequences does not exist. Where logits of many positions are wanted, as in an audit, the ids
  * go in one by one.
+ * @param init.sequences how many can be open at once; null: only its vocabulary is loaded
  */
 export function createWllamaModel(
   worker: WllamaWorker,
   info: ModelInfo,
-  init: { sequences: number; vocabulary: Vocabulary },
+  init: { sequences: number | null; vocabulary: Vocabulary },
 ): Model {
-  const { vocabulary } = init
-  const slots = createSlots(init.sequences)
+  const { sequences, vocabulary } = init
+  const slots = createSlots(sequences ?? 0)
   worker.onEnd((reason) => slots.close(reason))
   const wanted = Math.min(TOP_LOGITS, info.vocabSize)
   const takeTurn = createTurns()
@@ -101,6 +103,7 @@ export function createWllamaModel(
       return vocabulary.addsSpace && shown[0] === ids[0] ? text.replace(/^ /, '') : text
     },
     openSequence: async ({ signal } = {}) => {
+      requireTensors(sequences === null)
       const slot = await slots.take(signal)
       const taken: number[] = []
       return createFedSequence({

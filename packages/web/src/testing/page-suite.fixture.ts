@@ -2,7 +2,7 @@
  * Stands in for vitest where a shared suite runs inside a page: the same `expect`, and as much of
  * `describe` and `it` as the suites use. The Node side lists the cases and runs them one by one.
  */
-import { chai, JestChaiExpect } from '@vitest/expect'
+import { chai, JestAsymmetricMatchers, JestChaiExpect } from '@vitest/expect'
 
 type Work = () => unknown
 
@@ -30,9 +30,11 @@ export interface PageSuite {
   run(index: number): Promise<void>
 }
 
-chai.use(JestChaiExpect)
-
 export const expect = (value: unknown) => chai.expect(value)
+// Matchers of parts, such as `expect.any`, are hung on chai's own `expect`.
+chai.use(JestChaiExpect)
+chai.use(JestAsymmetricMatchers)
+Object.assign(expect, chai.expect)
 
 const root = newSuite('', null)
 const cases: Case[] = []
@@ -51,6 +53,8 @@ export function it(name: string, work: Work): void {
   const path = [...suites.map((suite) => suite.name).filter(Boolean), name]
   cases.push({ path, run: () => runCase(suites, work) })
 }
+
+it.runIf = (isWanted: boolean) => (isWanted ? it : () => {})
 
 export const beforeAll = (work: Work) => void current.before.push(work)
 export const afterAll = (work: Work) => void current.after.push(work)
