@@ -2,12 +2,13 @@ import { mkdirSync } from 'node:fs'
 import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import type { Chain } from '@freehold/core/clearing/chain'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
 import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
-import type { ChainSettings, Paths } from '../config.ts'
+import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
@@ -26,9 +27,6 @@ export interface OpenDeviceInit extends DeviceInit {
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
 }
-
-/** How long one question to the chain may take; never on the path of an answer. */
-const RPC_MS = 5_000
 
 /** A device on Node: hands everything that belongs to the platform to core. */
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
@@ -65,16 +63,10 @@ async function openMesh(identity: Identity, listen: readonly string[], log: Log)
 }
 
 async function openChain(
-  identity: Identity,
-  { rpc, chainId, house, token }: ChainSettings,
+  { wallet }: Identity,
+  settings: ChainSettings,
   clock: Clock,
 ): Promise<Chain> {
-  const [{ createViemChain }, { http }] = await Promise.all([
-    import('@freehold/core/clearing/viem-chain'),
-    import('viem'),
-  ])
-  return createViemChain(
-    { house: { chainId, address: house }, token, account: identity.wallet },
-    { transport: http(rpc, { timeout: RPC_MS, retryCount: 1 }), clock },
-  )
+  const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
+  return createRpcChain(settings, { account: wallet, clock })
 }

@@ -15,8 +15,11 @@ const TYPES: Record<string, string> = {
   '.js': 'text/javascript',
   '.wasm': 'application/wasm',
 }
-const HTML =
-  '<!doctype html><meta charset="utf-8"><title>Freehold</title><script type="module" src="/page.js"></script>'
+const HTML = `<!doctype html>
+<meta charset="utf-8">
+<title>Freehold</title>
+<link rel="icon" href="data:,">
+<script type="module" src="/page.js"></script>`
 
 /** A page in headless Chromium, served from loopback. */
 export interface TestPage extends AsyncDisposable {

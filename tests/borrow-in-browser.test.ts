@@ -1,0 +1,143 @@
+/** A page borrows from a device on Node: two platforms, one protocol, one contract. */
+import type { CompletionInit } from '@freehold/core/device/completions'
+import { deriveIdentity } from '@freehold/core/identity/identity'
+import { createPhrase } from '@freehold/core/identity/phrase'
+import { checkEvidence } from '@freehold/core/lending/evidence'
+import { systemRandom } from '@freehold/core/platform'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  createTown,
+  DEPOSIT,
+  question,
+  rawPrice,
+  roundUp,
+  type Town,
+  WEB_SOCKETS,
+} from '../packages/node/src/device/town.fixture.ts'
+import { BUNDLED } from '../packages/node/src/models/acorn.ts'
+import type { DevicePage, PageAnswer } from '../packages/web/src/device/device-page.fixture.ts'
+import { openTestPage, type TestPage } from '../packages/web/src/testing/test-page.fixture.ts'
+
+/** For a machine that does much else at the same time. */
+const TEST_MS = 300_000
+/** Stories are long, but each may end early: asked until one is long enough to say something. */
+const LEAST_TOKENS = 128
+const MOST_QUESTIONS = 8
+
+let town: Town
+let lender: Awaited<ReturnType<Town['lender']>>
+let test: TestPage
+let phrase: string
+
+beforeAll(async () => {
+  town = await createTown()
+  lender = await town.lender({ device: { listen: [WEB_SOCKETS] } })
+  test = await openTestPage({
+    entry: new URL('../packages/web/src/device/open-device.page.ts', import.meta.url),
+    files: { '/acorn.gguf': BUNDLED.acorn ?? '' },
+  })
+  phrase = createPhrase(systemRandom)
+  const { wallet } = await deriveIdentity(phrase, 0)
+  await town.chain.mint(wallet.address, DEPOSIT)
+}, TEST_MS)
+afterAll(async () => {
+  await test?.[Symbol.asyncDispose]()
+  await town?.[Symbol.asyncDispose]()
+}, TEST_MS)
+
+/** Calls one verb of the device in the page. */
+function call<Verb extends keyof DevicePage>(
+  verb: Verb,
+  ...args: Parameters<DevicePage[Verb]>
+): Promise<Awaited<ReturnType<DevicePage[Verb]>>> {
+  return test.page.evaluate(
+    ([name, given]) => {
+      const { testPage } = globalThis as unknown as {
+        testPage: Record<string, (...args: unknown[]) => Promise<unknown>>
+      }
+      return testPage[name as string]?.(...(given as unknown[])) as never
+    },
+    [verb, args] as const,
+  ) as never
+}
+
+const story: CompletionInit = question({ model: 'acorn', maxTokens: 200 })
+
+describe('a device in a page', () => {
+  let answer: PageAnswer
+  let asked = 0n
+
+  it('default: borrows, checks, pays and audits', { timeout: TEST_MS }, async () => {
+    const models = { acorn: '/acorn.gguf' }
+    await call('open', { phrase, models, chain: town.chain.settings })
+    await call('befriend', lender.lending.addresses()[0] ?? '', DEPOSIT)
+    for (let i = 0; i < MOST_QUESTIONS; i++) {
+      answer = await call('borrow', story)
+      expect(answer.error).toBeNull()
+      asked += rawPrice(answer.record!)
+      if (answer.ids.length >= LEAST_TOKENS) break
+    }
+    expect(answer.ids.length).toBeGreaterThanOrEqual(LEAST_TOKENS)
+    expect(answer.shown).toBe(answer.text)
+    expect(answer.egress).toBeNull()
+  })
+
+  it('behaviour: its evidence convinces another device', { timeout: TEST_MS }, async () => {
+    const { evidence, end } = answer.record!
+    expect(end).toBe('receipt')
+    expect(evidence?.receipt?.body.count).toBe(answer.ids.length)
+    expect(await checkEvidence(evidence!)).toBeNull()
+    const ids = [...evidence!.ids]
+    ids[0] = ids[0] === 0 ? 1 : 0
+    expect(await checkEvidence({ ...evidence!, ids })).not.toBeNull()
+  })
+
+  it('behaviour: the lender is paid to the unit, and settles it', {
+    timeout: TEST_MS,
+  }, async () => {
+    const due = roundUp(asked)
+    const row = await lender.device.tables.channels.get(answer.channel!.id)
+    expect(answer.record!.payment).toBe('paid')
+    expect([answer.channel!.cumulative, row!.cumulative]).toEqual([due, due])
+    expect([answer.channel!.answers, row!.answers]).toEqual([{}, {}])
+    const before = await lender.device.balances()
+    expect(await lender.device.keeper!.settle(true)).toMatchObject({ vouchers: 1, amount: due })
+    expect((await lender.device.balances()).ledger - before.ledger).toBe(due)
+  })
+
+  it('behaviour: replays in WebAssembly what another back-end wrote', async () => {
+    const { statistics, verdict, why, llr } = answer.audit!
+    expect((await call('profile', 'acorn')).backend).toBe('wasm')
+    expect(answer.record!.profile.backend).not.toBe('wasm')
+    expect(statistics.positions).toBe(answer.ids.length)
+    expect(statistics.out).toBe(0)
+    expect(statistics.matches).toBeGreaterThan(0.9)
+    expect(statistics.meanClippedMargin).toBeLessThan(0.02)
+    // Nobody measured this pair of back-ends: the numbers are there, and no verdict is made up.
+    expect([verdict, llr]).toEqual(['pending', {}])
+    expect(why).toMatch(/no calibration/)
+  })
+
+  it('behaviour: judges by a table, from what is on its disk', { timeout: TEST_MS }, async () => {
+    const { backend: lenderBackend } = answer.record!.profile
+    const { messages } = story
+    const table = await call('calibrate', { model: 'acorn', messages, prompts: 2, lenderBackend })
+    const models = { acorn: '/acorn.gguf' }
+    const again = { phrase, models, chain: town.chain.settings, calibration: [table] }
+    await call('open', again)
+    const audit = await call('audit', 'acorn', answer.record!.id)
+    expect(audit.statistics.positions).toBe(answer.ids.length)
+    expect(audit.verdict).not.toBe('fail')
+    expect(audit.why).toMatch(/^log-likelihood of/)
+    for (const ratio of Object.values(audit.llr)) expect(ratio).toBeLessThan(0)
+  })
+
+  it('behaviour: asks nobody but this machine, and complains of nothing', () => {
+    const hosts = test.requests
+      .filter((url) => !/^(blob|data):/.test(url))
+      .map((url) => new URL(url).hostname)
+    expect(new Set(hosts)).toEqual(new Set(['127.0.0.1']))
+    expect(test.requests.some((url) => url.startsWith('ws://'))).toBe(true)
+    expect(test.complaints).toEqual([])
+  })
+})
