@@ -1,10 +1,12 @@
 /** A page borrows from a device on Node: two platforms, one protocol, one contract. */
+import { toHex } from '@freehold/core/bytes'
 import type { CompletionInit } from '@freehold/core/device/completions'
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { checkEvidence } from '@freehold/core/lending/evidence'
 import { systemRandom } from '@freehold/core/platform'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ownDiceEngine } from '../packages/node/src/demo/cheats.ts'
 import {
   createTown,
   DEPOSIT,
@@ -14,6 +16,7 @@ import {
   type Town,
   WEB_SOCKETS,
 } from '../packages/node/src/device/town.fixture.ts'
+import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { BUNDLED } from '../packages/node/src/models/acorn.ts'
 import type { DevicePage, PageAnswer } from '../packages/web/src/device/device-page.fixture.ts'
 import { openTestPage, type TestPage } from '../packages/web/src/testing/test-page.fixture.ts'
@@ -38,7 +41,7 @@ beforeAll(async () => {
   })
   phrase = createPhrase(systemRandom)
   const { wallet } = await deriveIdentity(phrase, 0)
-  await town.chain.mint(wallet.address, DEPOSIT)
+  await town.chain.mint(wallet.address, 2n * DEPOSIT)
 }, TEST_MS)
 afterAll(async () => {
   await test?.[Symbol.asyncDispose]()
@@ -130,6 +133,21 @@ describe('a device in a page', () => {
     expect(audit.verdict).not.toBe('fail')
     expect(audit.why).toMatch(/^log-likelihood of/)
     for (const ratio of Object.values(audit.llr)) expect(ratio).toBeLessThan(0)
+  })
+
+  it('behaviour: a lender that throws its own dice is caught', { timeout: TEST_MS }, async () => {
+    const engine = ownDiceEngine(createLlamaEngine(), Math.random)
+    const cheat = await town.lender({ device: { listen: [WEB_SOCKETS], engine } })
+    await call('befriend', cheat.lending.addresses()[0] ?? '', DEPOSIT)
+    const asking = { ...story, lender: toHex(cheat.device.identity!.device) }
+    for (let i = 0; i < MOST_QUESTIONS; i++) {
+      answer = await call('borrow', asking)
+      if (answer.record!.payment === 'withheld') break
+    }
+    expect(answer.record).toMatchObject({ payment: 'withheld', pooled: 'fail' })
+    const row = await cheat.device.tables.channels.get(answer.channel!.id)
+    expect(answer.channel!.cumulative).toBe(row!.cumulative)
+    await expect(call('borrow', asking)).rejects.toThrow(/nobody lends/)
   })
 
   it('behaviour: asks nobody but this machine, and complains of nothing', () => {

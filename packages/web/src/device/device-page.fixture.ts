@@ -15,7 +15,7 @@ export interface PageAnswer {
   error: string | null
   record: AnswerRecord | null
   audit: AuditReport['audit'] | null
-  /** The first channel of the device, after everything was paid. */
+  /** The answer's channel, after everything was paid. */
   channel: ChannelRecord | null
   /** What is wrong with the egress log. */
   egress: unknown

@@ -29,15 +29,15 @@ const testPage: DevicePage = {
     const { text, ids, error, record } = completion
     const report = await completion.settled
     await opened().borrowing.idle()
-    const [channel] = await opened().tables.channels.list()
+    const { answers, channels } = opened().tables
     return {
       text,
       shown: shown.join(''),
       ids,
       error: error?.message ?? null,
-      record: (record && (await opened().tables.answers.get(record.id))) ?? null,
+      record: (record && (await answers.get(record.id))) ?? null,
       audit: report?.audit ?? null,
-      channel: channel?.[1] ?? null,
+      channel: (record?.channelId && (await channels.get(record.channelId))) || null,
       egress: await opened().egress.verify(),
     }
   },
