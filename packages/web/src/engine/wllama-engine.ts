@@ -3,13 +3,12 @@ import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
 import { Wllama } from '@wllama/wllama/esm/index.js'
+import { version } from '@wllama/wllama/package.json'
 import { fetchModel } from './fetch-model.ts'
 import { hollowGguf } from './hollow-gguf.ts'
 import { readVocabulary } from './vocabulary.ts'
 import { BATCH_TOKENS, createWllamaModel } from './wllama-model.ts'
 import { createWllamaWorker, type WllamaWorker, type WllamaWorkerInit } from './wllama-worker.ts'
-
-export const WLLAMA_VERSION = '2.4.0'
 
 /** llama.cpp rounds the context up to a multiple of this. */
 const CONTEXT_PAD = 256
@@ -71,7 +70,7 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
         eosText: vocabulary.textOf(found.token_eos),
         endIds: [...endIds].sort((a, b) => a - b),
         profile: {
-          engine: `llama.cpp ${Wllama.getLibllamaVersion()} (wllama ${WLLAMA_VERSION})`,
+          engine: `llama.cpp ${Wllama.getLibllamaVersion()} (wllama ${version})`,
           backend: 'wasm',
           isa: 'simd128',
           kvType: 'f16',
