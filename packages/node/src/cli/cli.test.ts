@@ -104,6 +104,12 @@ describe('freehold run', () => {
     ['an unknown command', ['rnu', 'Hello'], 2, /did you mean/i],
     ['no question', ['run', 'acorn'], 2, /no question/],
     ['a peer within the device', ['run', '--via', 'peer', 'Hello'], 1, /may not leave the device/],
+    [
+      'a lender within the device',
+      ['run', '--peer', 'x', 'acorn', 'Hello'],
+      1,
+      /without a network/,
+    ],
     ['more tokens than fit', ['run', '--max-tokens', '16000', 'Hello'], 2, /context/],
   ])('behaviour: %s is said clearly', async (_name, args, status, words) => {
     const { code, stdout, stderr } = await freehold(args)

@@ -39,7 +39,7 @@ export function runCommand(): Command {
         .choices(['auto', 'here', 'peer'])
         .default('auto'),
     )
-    .option('--peer <address...>', 'lenders to ask besides the known ones', [])
+    .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
     .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
     .option('--seed <text>', 'repeats an own answer')
@@ -47,6 +47,11 @@ export function runCommand(): Command {
     .option('--verbose', 'say afterwards how it went')
     .action((model: string, prompt: string[], options: RunOptions) => run(model, prompt, options))
   return withGlobals(command)
+}
+
+/** Takes one value each time: a list would swallow the question behind it. */
+function add(value: string, before: string[]): string[] {
+  return [...before, value]
 }
 
 function number(least: number, most: number) {
