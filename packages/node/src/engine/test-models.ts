@@ -57,3 +57,19 @@ export function renameToken(bytes: Buffer, header: GgufHeader, from: string, to:
   bytes.write(to, at + 8)
   return bytes
 }
+
+/** Adds a text to the metadata that makes the header at least so many bytes longer. */
+export function lengthenHeader(bytes: Buffer, header: GgufHeader, least: number): Buffer {
+  const key = 'freehold.test'
+  const head = 8 + key.length + 4 + 8
+  // A whole number of alignments: everything behind it moves, and nothing has to be padded anew.
+  const size = Math.ceil((head + least) / 1_024) * 1_024
+  const entry = Buffer.alloc(size, '.')
+  entry.writeBigUInt64LE(BigInt(key.length), 0)
+  entry.write(key, 8)
+  entry.writeUInt32LE(8, 8 + key.length)
+  entry.writeBigUInt64LE(BigInt(size - head), 8 + key.length + 4)
+  const before = Buffer.from(bytes.subarray(0, header.entriesOffset))
+  before.writeBigUInt64LE(before.readBigUInt64LE(16) + 1n, 16)
+  return Buffer.concat([before, entry, bytes.subarray(header.entriesOffset)])
+}
