@@ -29,6 +29,8 @@ export interface Paths {
   vault: string
   database: string
   models: string
+  /** Headers of models that are not here. */
+  headers: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -40,6 +42,7 @@ export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env):
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
     models: join(data, 'models'),
+    headers: join(data, 'headers'),
   }
 }
 

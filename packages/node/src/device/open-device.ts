@@ -11,6 +11,7 @@ import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
+import { createBlobFolder } from '../storage/blob-folder.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 
 export interface OpenDeviceInit extends DeviceInit {
@@ -23,6 +24,8 @@ export interface OpenDeviceInit extends DeviceInit {
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
+  /** Models that have names, instead of the bundled ones: for tests. */
+  bundled?: Readonly<Record<string, string>> | undefined
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
@@ -44,7 +47,8 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     identity,
     storage: openSqliteStorage(paths.database),
     engine: init.engine ?? createLlamaEngine(),
-    models: createModelSource(),
+    models: createModelSource(init.bundled),
+    headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,

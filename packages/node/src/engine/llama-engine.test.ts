@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { brokenModels, setNumber } from '@freehold/core/engine/broken-models.fixture'
+import { brokenModels, setNumber } from '@freehold/core/engine/edited-models.fixture'
 import { engineCompliance } from '@freehold/core/engine/engine.compliance'
 import { parseGguf } from '@freehold/core/engine/gguf'
 import { tensorlessGguf } from '@freehold/core/engine/tensorless-gguf'

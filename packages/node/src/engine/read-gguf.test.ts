@@ -1,5 +1,5 @@
-import { renameToken } from '@freehold/core/engine/broken-models.fixture'
 import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { renameToken } from '@freehold/core/engine/edited-models.fixture'
 import { ggufStrings } from '@freehold/core/engine/gguf'
 import { afterAll, describe, expect, it } from 'vitest'
 import { readGguf } from './read-gguf.ts'

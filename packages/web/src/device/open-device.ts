@@ -7,9 +7,11 @@ import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import { createMesh } from '@freehold/core/mesh/mesh'
 import { type Log, systemClock, systemRandom } from '@freehold/core/platform'
 import { webSockets } from '@libp2p/websockets'
+import { fetchSource, type ReadSource } from '../engine/read-source.ts'
 import { WASM_FILES } from '../engine/wasm-files.ts'
 import { createWllamaEngine } from '../engine/wllama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
+import { createBlobTable } from '../storage/blob-table.ts'
 import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
 
 export interface OpenDeviceInit extends DeviceInit {
@@ -40,14 +42,19 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     ? await deriveIdentity(phrase, init.deviceIndex ?? 0)
     : null
   const transports = [webSockets()]
+  const storage = await openIndexedDbStorage(database)
+  const headers = createBlobTable(storage.table('blobs'))
+  const read: ReadSource = async (source, options) =>
+    (headers.isSource(source) ? await headers.open(source) : null) ?? fetchSource(source, options)
   return createDevice(init, {
     clock,
     random: systemRandom,
     log,
     identity,
-    storage: await openIndexedDbStorage(database),
-    engine: init.engine ?? createWllamaEngine({ wasm: WASM_FILES, threads: init.threads }),
+    storage,
+    engine: init.engine ?? createWllamaEngine({ wasm: WASM_FILES, read, threads: init.threads }),
     models: createModelSource(init.models),
+    headers,
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh:
       identity && dials ? await createMesh({ identity, listen: [] }, { transports, log }) : null,

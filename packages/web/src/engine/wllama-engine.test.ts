@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { utf8 } from '@freehold/core/bytes'
-import { brokenModels } from '@freehold/core/engine/broken-models.fixture'
+import { brokenModels } from '@freehold/core/engine/edited-models.fixture'
 import { parseGguf } from '@freehold/core/engine/gguf'
 import { tensorlessGguf } from '@freehold/core/engine/tensorless-gguf'
 import { runPageSuites } from '../testing/run-page-suites.fixture.ts'

@@ -4,8 +4,9 @@ import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
 import { Wllama } from '@wllama/wllama/esm/index.js'
 import { version } from '@wllama/wllama/package.json'
-import { fetchModel } from './fetch-model.ts'
 import { hollowGguf } from './hollow-gguf.ts'
+import { readModel } from './read-model.ts'
+import type { ReadSource } from './read-source.ts'
 import { readVocabulary } from './vocabulary.ts'
 import { BATCH_TOKENS, createWllamaModel } from './wllama-model.ts'
 import { createWllamaWorker, type WllamaWorker, type WllamaWorkerInit } from './wllama-worker.ts'
@@ -14,13 +15,14 @@ import { createWllamaWorker, type WllamaWorker, type WllamaWorkerInit } from './
 const CONTEXT_PAD = 256
 
 export interface WllamaEngineInit extends WllamaWorkerInit {
+  /** Gives a source's bytes. @default fetches it as a URL */
+  read?: ReadSource | undefined
   /** More than one asks for a page that is cross-origin isolated. @default half of the cores */
   threads?: number | undefined
 }
 
 /**
- * The engine of browsers: llama.cpp in WebAssembly, in a worker for each loaded model. A source is a
- * URL. One model computes for one sequence at a time; see `wllama-model.ts` for what that costs.
+ * The engine of browsers: llama.cpp in WebAssembly, in a worker for each loaded model. One model computes for one sequence at a time; see `wllama-model.ts` for what that costs.
  */
 export function createWllamaEngine(init: WllamaEngineInit): Engine {
   const open = new Set<AsyncDisposable>()
@@ -35,7 +37,7 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
     const { signal } = loadInit
     signal?.throwIfAborted()
     const counts = loadCounts(loadInit)
-    const { blob, header, modelId } = await fetchModel(source, { signal })
+    const { blob, header, modelId } = await readModel(source, { read: init.read, signal })
     requireNewlineToken(header)
     const described = describeGguf(header, fileNameOf(source))
     requireOpen()

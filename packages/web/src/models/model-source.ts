@@ -1,45 +1,43 @@
-import type { ModelSource } from '@freehold/core/device/parts'
-import { ModelError } from '@freehold/core/errors'
-import { CHUNK_BYTES, type Manifest } from '@freehold/core/wire/manifest'
+import { concat, fromHex } from '@freehold/core/bytes'
+import type { ModelFile, ModelSource } from '@freehold/core/device/parts'
+import { CHUNK_BYTES } from '@freehold/core/wire/manifest'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { fetchModel } from '../engine/fetch-model.ts'
+import { bytesOf, readModel } from '../engine/read-model.ts'
+import { fetchSource } from '../engine/read-source.ts'
 
 /**
  * Finds models by the names that the page gives them.
  * @param urls where each is: an address, or the `blob:` of a file that a person chose
  */
 export function createModelSource(urls: Readonly<Record<string, string>>): ModelSource {
-  const found = new Map<string, Promise<{ source: string; manifest: Manifest }>>()
+  const found = new Map<string, Promise<ModelFile>>()
   return {
-    resolve: async (name) => {
+    names: `This page has ${Object.keys(urls).join(' and ') || 'none'}`,
+    find: async (name) => {
       const url = urls[name]
-      if (url === undefined) {
-        const next = `This page has ${Object.keys(urls).join(' and ') || 'none'}`
-        throw new ModelError({ what: `there is no model "${name}" here`, next })
-      }
-      const known = found.get(url) ?? readModel(url)
+      if (url === undefined) return null
+      const known = found.get(url) ?? readModelFile(url)
       found.set(url, known)
       known.catch(() => found.delete(url))
       return known
     },
+    read: async (source, from, count) => bytesOf(await fetchSource(source, {}), from, count),
   }
 }
 
-/** Fetches a model once: what an engine loads then is what was hashed here. */
-async function readModel(url: string): Promise<{ source: string; manifest: Manifest }> {
-  const { blob, header } = await fetchModel(url)
-  const whole = sha256.create()
-  const chunks = sha256.create()
+/** Reads a model once: what an engine loads then is what was hashed here. */
+async function readModelFile(url: string): Promise<ModelFile> {
+  const { blob, header, modelId } = await readModel(url)
+  const hashes: Uint8Array[] = []
   for (let at = 0; at < blob.size; at += CHUNK_BYTES) {
-    const piece = new Uint8Array(await blob.slice(at, at + CHUNK_BYTES).arrayBuffer())
-    whole.update(piece)
-    chunks.update(sha256(piece))
+    hashes.push(sha256(await bytesOf(blob, at, CHUNK_BYTES)))
   }
+  const chunkHashes = concat(...hashes)
   const file = {
-    sha256: whole.digest(),
+    sha256: fromHex(modelId),
     sizeBytes: blob.size,
-    chunkRoot: chunks.digest(),
+    chunkRoot: sha256(chunkHashes),
     headerBytes: header.dataOffset,
   }
-  return { source: URL.createObjectURL(blob), manifest: { files: [file] } }
+  return { source: URL.createObjectURL(blob), manifest: { files: [file] }, chunkHashes }
 }

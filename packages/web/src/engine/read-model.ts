@@ -3,12 +3,13 @@ import type { GgufHeader } from '@freehold/core/engine/gguf'
 import { readGgufHeader } from '@freehold/core/engine/read-gguf-header'
 import { ModelError } from '@freehold/core/errors'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { fetchSource, type ReadSource } from './read-source.ts'
 
 /** llama.cpp's files in WebAssembly end at 2 GiB. */
 const MAX_FILE_BYTES = 2 ** 31 - 1
 
 /** A model's bytes, which nobody can change any more, and what was read of them. */
-export interface FetchedModel {
+export interface ReadModel {
   blob: Blob
   header: GgufHeader
   /** SHA-256 of the bytes, 64 lower-case hex digits. */
@@ -16,15 +17,15 @@ export interface FetchedModel {
 }
 
 /**
- * Fetches a model and hashes it as a stream.
- * @param url of this origin, of another that allows it, or a `blob:` of a file that a person chose
- * @throws ModelError when it cannot be fetched or is no sound GGUF
+ * Reads a model and hashes it as a stream.
+ * @throws ModelError when it cannot be had or is no sound GGUF
  */
-export async function fetchModel(
-  url: string,
-  { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<FetchedModel> {
-  const blob = await fetchBlob(url, signal)
+export async function readModel(
+  source: string,
+  init: { read?: ReadSource | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<ReadModel> {
+  const { read = fetchSource, signal } = init
+  const blob = await read(source, { signal })
   if (blob.size > MAX_FILE_BYTES) {
     throw new ModelError({
       what: 'the model is too large for a browser',
@@ -32,26 +33,17 @@ export async function fetchModel(
       next: 'Choose a smaller model here, or run this one on a device with Node.',
     })
   }
-  const read = async (sizeBytes: number) =>
-    new Uint8Array(await blob.slice(0, sizeBytes).arrayBuffer())
-  const header = await readGgufHeader({ sizeBytes: blob.size, read }, { signal })
+  const file = {
+    sizeBytes: blob.size,
+    read: async (sizeBytes: number) => bytesOf(blob, 0, sizeBytes),
+  }
+  const header = await readGgufHeader(file, { signal })
   return { blob, header, modelId: await hashBlob(blob, signal) }
 }
 
-async function fetchBlob(url: string, signal: AbortSignal | undefined): Promise<Blob> {
-  try {
-    const response = await fetch(url, signal ? { signal } : {})
-    if (!response.ok) throw new Error(`the server says ${response.status}`)
-    return await response.blob()
-  } catch (cause) {
-    signal?.throwIfAborted()
-    throw new ModelError({
-      what: `the model at ${url} cannot be fetched`,
-      why: cause instanceof Error ? cause.message : String(cause),
-      next: 'Look whether the address is right and the device online.',
-      cause,
-    })
-  }
+/** Some bytes of a blob, fewer at its end. */
+export async function bytesOf(blob: Blob, from: number, count: number): Promise<Uint8Array> {
+  return new Uint8Array(await blob.slice(from, from + count).arrayBuffer())
 }
 
 async function hashBlob(blob: Blob, signal: AbortSignal | undefined): Promise<string> {

@@ -1,4 +1,4 @@
-import { utf8 } from '../bytes.ts'
+import { concat, utf8 } from '../bytes.ts'
 import { type GgufHeader, parseGguf } from './gguf.ts'
 
 /** Files that are no loadable model, made of one that is, each with what is wrong with it. */
@@ -31,6 +31,25 @@ export function renameToken(model: Uint8Array, from: string, to: string): Uint8A
   entry[0] = name.length
   entry.set(name, 8)
   copy.set(utf8(to), find(copy, entry, vocabularyOf(parseGguf(copy, copy.length))) + 8)
+  return copy
+}
+
+/** A copy whose header is at least so many bytes longer, by a text in its metadata. */
+export function lengthenHeader(model: Uint8Array, least: number): Uint8Array {
+  const { entriesOffset } = parseGguf(model, model.length)
+  const key = utf8('freehold.test')
+  const head = 8 + key.length + 4 + 8
+  // A whole number of alignments: everything behind it moves, and nothing has to be padded anew.
+  const size = Math.ceil((head + least) / 1_024) * 1_024
+  const entry = new Uint8Array(size).fill('.'.charCodeAt(0))
+  const view = new DataView(entry.buffer)
+  view.setBigUint64(0, BigInt(key.length), true)
+  entry.set(key, 8)
+  view.setUint32(8 + key.length, 8, true)
+  view.setBigUint64(8 + key.length + 4, BigInt(size - head), true)
+  const copy = concat(model.subarray(0, entriesOffset), entry, model.subarray(entriesOffset))
+  const counts = new DataView(copy.buffer)
+  counts.setBigUint64(16, counts.getBigUint64(16, true) + 1n, true)
   return copy
 }
 
