@@ -19,8 +19,8 @@ describe('readVocabulary', () => {
     metadata.set('tokenizer.ggml.tokens', list)
     metadata.set('tokenizer.ggml.token_type', { type: 5, count: 2, at: bytes.length })
     const vocabulary = readVocabulary({ ...header, bytes: types, metadata })
-    expect([-1, 0, 1, 2].map(vocabulary.textOf)).toEqual(['', 'x', 'Ċ', ''])
-    expect([0, 1, 2].map(vocabulary.isControl)).toEqual([false, true, false])
+    expect([-1, 0, 1, 2].map((id) => vocabulary.textOf(id))).toEqual(['', 'x', 'Ċ', ''])
+    expect([0, 1, 2].map((id) => vocabulary.isControl(id))).toEqual([false, true, false])
   })
 
   it('behaviour: SentencePiece puts a space before a text unless the file says no', () => {

@@ -19,7 +19,7 @@ describe('createBlobTable', () => {
   it('behaviour: what an engine loads it by is no URL, and opens as long as it is there', async () => {
     const blobs = createBlobTable(createMemoryStorage().table('blobs'))
     const source = blobs.source('aa')
-    expect([source, '/aa', 'blob:aa', 'https://a/b'].map(blobs.isSource)).toEqual([
+    expect([source, '/aa', 'blob:aa', 'https://a/b'].map((one) => blobs.isSource(one))).toEqual([
       true,
       false,
       false,
