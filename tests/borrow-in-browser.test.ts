@@ -153,7 +153,7 @@ describe('a device in a page', () => {
     expect(answer.record).toMatchObject({ payment: 'withheld', pooled: 'fail' })
     const row = await cheat.device.tables.channels.get(answer.channel!.id)
     expect(answer.channel!.cumulative).toBe(row!.cumulative)
-    await expect(call('borrow', asking)).rejects.toThrow(/nobody lends/)
+    await expect(call('borrow', asking)).rejects.toThrow(/failed audits/)
   })
 
   it('behaviour: asks nobody but this machine, and complains of nothing', () => {

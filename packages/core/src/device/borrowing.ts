@@ -89,14 +89,18 @@ export function createBorrowService(
   const { peers, audits, channels } = services
   const running = new Set<Promise<unknown>>()
 
+  /** Offers of everybody, or of the one lender that is meant. */
+  async function meantOffers({ lender, signal }: LenderQuestion): Promise<KnownOffer[]> {
+    const all = await peers.offers({ signal })
+    return lender === undefined ? all : all.filter((known) => toHex(known.lender) === lender)
+  }
+
   /** Who offers a model within the scope and was never convicted; payable or not. */
   async function candidates(question: LenderQuestion): Promise<Candidate[]> {
     const found: Candidate[] = []
-    for (const known of await peers.offers({ signal: question.signal })) {
-      const device = toHex(known.lender)
-      if (question.lender !== undefined && question.lender !== device) continue
+    for (const known of await meantOffers(question)) {
       if (!isWithin(question.scope, known.rung)) continue
-      if ((await tables.standing.get(device))?.refusedBecause) continue
+      if ((await tables.standing.get(toHex(known.lender)))?.refusedBecause) continue
       for (const offered of meantModels(known, question.model)) found.push({ known, offered })
     }
     return requireOneModel(found, question.model)
@@ -123,7 +127,7 @@ export function createBorrowService(
 
   /** Says why nobody may be asked, by what is in the way. */
   async function explainNobody(question: LenderQuestion): Promise<LendingError> {
-    const all = await peers.offers({ signal: question.signal })
+    const all = await meantOffers(question)
     const next = 'See freehold offers'
     const what = `nobody lends ${question.name} to this request`
     if (all.length === 0) {

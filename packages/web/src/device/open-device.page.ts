@@ -49,7 +49,7 @@ const testPage: DevicePage = {
       { honest: [loaded], cheats: {}, random: systemRandom },
       {
         prompts: new Array<number[]>(prompts).fill(ids),
-        maxTokens: 128,
+        maxTokens: 96,
         temperature: 1,
         conditions: 'this page',
       },
