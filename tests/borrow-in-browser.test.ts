@@ -123,6 +123,7 @@ describe('a device in a page', () => {
     expect(statistics.out).toBe(0)
     expect(statistics.matches).toBeGreaterThan(0.9)
     expect(statistics.meanClippedMargin).toBeLessThan(0.02)
+    expect(statistics.lpMeanDelta).toBeLessThan(0.02)
     // Nobody measured this pair of back-ends: the numbers are there, and no verdict is made up.
     expect([verdict, llr]).toEqual(['pending', {}])
     expect(why).toMatch(/no calibration/)

@@ -42,7 +42,8 @@ export interface ModelInfo {
 
 /**
  * The `TOP_LOGITS` highest raw logits of one position (fewer when the vocabulary is smaller),
- * highest first, equal ones by lower id first. Both arrays have the same length.
+ * highest first, equal ones by lower id first. One number may be added to all of a position: only
+ * their differences mean anything. Both arrays have the same length.
  */
 export interface TopLogits {
   readonly ids: Uint32Array
