@@ -114,7 +114,7 @@ async function timeMetering(
   }
   const prices = { prompt: 200_000, cached: 20_000, output: 1_000_000 }
   const reqId = systemRandom(16)
-  const terms = { reqId, prices, promptTokens: 64, maxTokens: 10_000_000 }
+  const terms = { reqId, prices, promptTokens: 64, maxTokens: 10_000_000, startedAtMs: 0 }
   const from = await openAnswerPayer(paying, signer, id, terms)
   const to = await openAnswerPayee(earning, id, terms)
   const runningHash = systemRandom(32)

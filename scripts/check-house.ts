@@ -50,9 +50,15 @@ export async function checkHouse(): Promise<string[]> {
 function judge(file: string, target: string): string | null {
   const [, own = '', , folder = ''] = file.split('/')
   const isTest = /\.(test|compliance)\.ts$/.test(file)
+  if (target.startsWith('.') && !join(dirname(file), target).startsWith(`packages/${own}/`)) {
+    return 'packages know each other by name'
+  }
   if (target.startsWith('@freehold/')) {
     const other = target.split('/')[1] ?? ''
     if (!PACKAGES[own]?.includes(other)) return `${own} may not know ${other}`
+  }
+  if (own === 'web' && target.startsWith('node:') && !/\.(test|fixture)\.ts$/.test(file)) {
+    return 'a page has no Node'
   }
   if (own !== 'core') return null
   if (target.startsWith('node:') && !isTest) return 'core runs in browsers too'

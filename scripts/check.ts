@@ -5,6 +5,7 @@ import { checkHouse } from './check-house.ts'
 const CHECKS: Record<string, readonly string[]> = {
   'format and lint': ['biome', 'ci', '--error-on-warnings'],
   'types of core, without Node’s': ['tsc', '-p', 'packages/core'],
+  'types of web, as a bundler sees them': ['tsc', '-p', 'packages/web'],
   types: ['tsc', '-p', '.'],
   'promises and cycles': ['oxlint', '--type-aware', '--deny-warnings'],
   'unused code and packages': ['knip'],

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { UsageError } from '@freehold/core/errors'
 import type { Address } from 'viem'
 
@@ -28,6 +29,8 @@ export interface Paths {
   vault: string
   database: string
   models: string
+  /** Headers of models that are not here. */
+  headers: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -39,6 +42,7 @@ export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env):
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
     models: join(data, 'models'),
+    headers: join(data, 'headers'),
   }
 }
 
@@ -51,14 +55,6 @@ function dataFolder(env: NodeJS.ProcessEnv): string {
 function configFolder(env: NodeJS.ProcessEnv): string {
   if (process.platform !== 'linux') return dataFolder(env)
   return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'freehold')
-}
-
-/** Which chain a device clears on. A central point: replaceable, and absent by default. */
-export interface ChainSettings {
-  rpc: string
-  chainId: number
-  house: Address
-  token: Address
 }
 
 /** The settings file; everything in it may be absent. */

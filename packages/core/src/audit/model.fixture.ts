@@ -61,7 +61,7 @@ export function createTestModel(init: TestModelInit): Model {
     const taken: number[] = []
     let isClosed = false
     const check = async () => {
-      await null
+      await Promise.resolve()
       if (isClosed) throw new Error('the sequence is closed')
     }
     return Promise.resolve({

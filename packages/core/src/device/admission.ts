@@ -9,7 +9,7 @@ import type { OfferedModel, OfferedPayment } from '../wire/offer.ts'
 import type { Terms } from '../wire/transcript.ts'
 import type { LentBook } from './lent-book.ts'
 import type { OfferDesk } from './offer-desk.ts'
-import type { Parts } from './parts.ts'
+import type { ModelFile, Parts } from './parts.ts'
 import { createPlaces } from './places.ts'
 
 export interface AdmissionInit {
@@ -23,9 +23,10 @@ export interface AdmissionInit {
   forgivenExposures: number
 }
 
-/** A model that is lent, and the name that it is loaded by. */
+/** A model that is lent, the name that it is loaded by, and its file. */
 export interface LentModel {
   name: string
+  file: ModelFile
   offered: OfferedModel
 }
 
@@ -46,7 +47,7 @@ export function createAdmission(
   /** The model in memory; loaded anew when the process that held it died. */
   async function loadedModel({ name, offered }: LentModel): Promise<Model> {
     const loaded = await shelf.byId(toHex(offered.modelId))
-    if (loaded !== undefined) return loaded
+    if (loaded !== undefined) return loaded.model
     const { model } = await shelf.take(name, { contextTokens, sequences: parallel })
     if (model.info.modelId === toHex(offered.modelId)) return model
     throw new LendingError('model', { what: 'the file of this model has changed' })

@@ -58,7 +58,7 @@ export function createAuditService(parts: Parts): AuditService {
       throw new UsageError({ what: `there is no receipt ${id}`, next: 'List them with: ledger' })
     }
     if (record.evidence === null) throw new UsageError({ what: 'this answer has no tokens' })
-    const model = await shelf.byId(record.modelId)
+    const model = (await shelf.byId(record.modelId))?.model
     if (model === undefined) {
       throw new ModelError({ what: `${record.modelName} is not here`, why: 'an audit needs it' })
     }

@@ -1,9 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { NEW_STANDING } from '../audit/standing.ts'
-import { concat, equal, from0x, fromHex, toHex, u32le } from '../bytes.ts'
+import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
 import { noteSigned, rawCost } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
-import { ClearingError, LendingError } from '../errors.ts'
+import { ClearingError, LendingError, UsageError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
 import { borrowAnswer } from '../lending/borrower.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
@@ -15,26 +15,49 @@ import { type OfferedModel, offerHash } from '../wire/offer.ts'
 import type { AuditReport, AuditService } from './audits.ts'
 import type { ChannelService } from './channels.ts'
 import { endBorrowedLeftOvers, RUNNING } from './left-overs.ts'
+import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 import type { AnswerRecord } from './records.ts'
 import { createTurns, type Turn } from './turns.ts'
 
+export interface LenderQuestion {
+  /** Id in hex, or a name that lenders know the model by. */
+  model: string
+  /** What to call it in a sentence. */
+  name: string
+  scope: Exclude<Scope, 'device'>
+  /** Only this lender, by its device key in hex. */
+  lender?: string | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** A lender, and what it offers of the model that is meant. */
+export interface Candidate {
+  known: KnownOffer
+  offered: OfferedModel
+}
+
+/** The lender to borrow from, and all devices that offer the model with the same manifest. */
+export interface Choice extends Candidate {
+  sources: KnownOffer[]
+}
+
 export interface BorrowQuestion {
-  modelId: string
+  /** Whom to ask. */
+  from: Candidate
   modelName: string
-  /** Terms of the model as this device knows it. */
+  /** The model as this device knows it, whole or by its header; the lender must mean the same. */
   vocabSize: number
   endIds: readonly number[]
   templateHash: Uint8Array
+  manifestHash: Uint8Array
   promptIds: number[]
   temperature: number
   maxTokens: number
   stopIds: number[]
   scope: Exclude<Scope, 'device'>
   why: string
-  /** Only this lender, by its device key in hex. */
-  lender?: string | undefined
   signal?: AbortSignal | undefined
   onTokens?: ((ids: readonly number[]) => void) | undefined
 }
@@ -52,10 +75,11 @@ const HAND_OVER_MS = 5_000
 
 /** Borrowing answers from lenders that scope, standing and money allow. */
 export interface BorrowService {
-  /** Lenders for a model, cheapest first, each payable now. */
-  candidates(
-    question: Pick<BorrowQuestion, 'modelId' | 'scope' | 'lender' | 'signal'>,
-  ): Promise<KnownOffer[]>
+  /**
+   * The cheapest lender of a model that scope, standing and money allow.
+   * @throws LendingError saying why there is none, UsageError when a name means several models
+   */
+  choose(question: LenderQuestion): Promise<Choice>
   borrow(question: BorrowQuestion): Promise<BorrowResult>
   /** Resolves when every ended answer is audited and paid. */
   idle(): Promise<void>
@@ -72,70 +96,51 @@ export function createBorrowService(
   /** Answers whose own stream may still carry their last voucher. */
   const leaving = new Set<string>()
 
-  async function candidates({
-    modelId,
-    scope,
-    lender,
-    signal,
-  }: Pick<BorrowQuestion, 'modelId' | 'scope' | 'lender' | 'signal'>) {
-    const found: KnownOffer[] = []
-    for (const known of await peers.offers({ signal })) {
-      const device = toHex(known.lender)
-      if (lender !== undefined && lender !== device) continue
-      if (!isWithin(scope, known.rung) || offeredModel(known, modelId) === undefined) continue
-      const standing = await tables.standing.get(device)
-      if (standing?.refusedBecause) continue
-      const isPayable = known.offer.payment === null || (await channels.payable(known)) !== null
-      if (isPayable) found.push(known)
-    }
-    const price = ({ offer }: KnownOffer) => offer.payment?.prices.output ?? 0
-    return found.sort((a, b) => price(a) - price(b))
+  /** Offers of everybody, or of the one lender that is meant. */
+  async function meantOffers({ lender, signal }: LenderQuestion): Promise<KnownOffer[]> {
+    const all = await peers.offers({ signal })
+    return lender === undefined ? all : all.filter((known) => toHex(known.lender) === lender)
   }
 
-  async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
-    await endBorrowedLeftOvers(parts)
-    const [known] = await candidates(question)
-    if (known === undefined) throw await explainNobody(question)
-    const { signal } = question
-    const lender = toHex(known.lender)
-    const again = async () => (await candidates({ ...question, lender }))[0]
-    const turn = await turns.take(lender, { signal })
-    let chosen: KnownOffer | undefined = known
-    try {
-      return await turn.run(
-        async () => {
-          // An offer may have run out while this request waited in line.
-          const current = chosen ?? (await again())
-          chosen = undefined
-          if (current === undefined) throw await explainNobody(question)
-          try {
-            return await borrowFrom(current, question, turn)
-          } catch (error) {
-            if (!(error instanceof LendingError) || error.reason !== 'expired-offer') throw error
-            // A lender that was started anew knows nothing of its earlier offers: nothing was sent yet.
-            await peers.ask(current.address, { signal })
-            const renewed = await again()
-            if (renewed === undefined) throw error
-            return await borrowFrom(renewed, question, turn)
-          }
-        },
-        { signal },
-      )
-    } catch (error) {
-      turn.end()
-      throw error
+  /** Who offers a model within the scope and was never convicted; payable or not. */
+  async function candidates(question: LenderQuestion): Promise<Candidate[]> {
+    const found: Candidate[] = []
+    for (const known of await meantOffers(question)) {
+      if (!isWithin(question.scope, known.rung)) continue
+      if ((await tables.standing.get(toHex(known.lender)))?.refusedBecause) continue
+      for (const offered of meantModels(known, question.model)) found.push({ known, offered })
     }
+    return requireOneModel(found, question.model)
+  }
+
+  async function choose(question: LenderQuestion): Promise<Choice> {
+    await endBorrowedLeftOvers(parts)
+    const all = await candidates(question)
+    const payable: Candidate[] = []
+    for (const candidate of all) {
+      const { known } = candidate
+      const isFree = known.offer.payment === null
+      if (isFree || (await channels.payable(known)) !== null) payable.push(candidate)
+    }
+    const price = ({ known }: Candidate) => known.offer.payment?.prices.output ?? 0
+    const [chosen] = payable.sort((one, other) => price(one) - price(other))
+    if (chosen === undefined) throw await explainNobody(question)
+    const same = all.filter(({ offered }) =>
+      equal(offered.manifestHash, chosen.offered.manifestHash),
+    )
+    const sources = [chosen, ...same.filter((one) => one.known !== chosen.known)]
+    return { ...chosen, sources: sources.map(({ known }) => known) }
   }
 
   /** Says why nobody may be asked, by what is in the way. */
-  async function explainNobody(question: BorrowQuestion): Promise<LendingError> {
-    const all = await peers.offers({ signal: question.signal })
+  async function explainNobody(question: LenderQuestion): Promise<LendingError> {
+    const all = await meantOffers(question)
     const next = 'See freehold offers'
-    const what = `nobody lends ${question.modelName} to this request`
+    const what = `nobody lends ${question.name} to this request`
     if (all.length === 0) {
       return new LendingError('lost', { what, why: 'no lender is known or reachable', next })
     }
-    const has = all.filter((known) => offeredModel(known, question.modelId))
+    const has = all.filter((known) => meantModels(known, question.model).length > 0)
     if (has.length === 0)
       return new LendingError('model', { what, why: 'none of them has it', next })
     const inScope = has.filter(({ rung }) => isWithin(question.scope, rung))
@@ -156,15 +161,49 @@ export function createBorrowService(
     return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
   }
 
-  async function borrowFrom(
-    known: KnownOffer,
-    question: BorrowQuestion,
-    turn: Turn,
-  ): Promise<BorrowResult> {
+  async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
+    const { from, signal } = question
+    const turn = await turns.take(toHex(from.known.lender), { signal })
+    let current = from
+    const ask = () => borrowFrom({ ...question, from: current }, turn)
+    try {
+      return await turn.run(
+        async () => {
+          // An offer may have run out while this request waited in line.
+          if (current.known.offer.expiresAtMs <= clock.now()) current = await renew(current, signal)
+          try {
+            return await ask()
+          } catch (error) {
+            if (!(error instanceof LendingError) || error.reason !== 'expired-offer') throw error
+            // A lender that was started anew knows nothing of its earlier offers: nothing was sent yet.
+            current = await renew(current, signal)
+            return await ask()
+          }
+        },
+        { signal },
+      )
+    } catch (error) {
+      turn.end()
+      throw error
+    }
+  }
+
+  /** The same model in the lender's present offer. */
+  async function renew(
+    { known, offered }: Candidate,
+    signal: AbortSignal | undefined,
+  ): Promise<Candidate> {
+    const now = await peers.ask(known.address, { signal })
+    const same = now.offer.models.find((model) => equal(model.manifestHash, offered.manifestHash))
+    if (same !== undefined && equal(now.lender, known.lender)) return { known: now, offered: same }
+    throw new LendingError('model', { what: 'the lender does not offer this model any more' })
+  }
+
+  async function borrowFrom(question: BorrowQuestion, turn: Turn): Promise<BorrowResult> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const model = offeredModel(known, question.modelId) as OfferedModel
-    requireSameTemplate(model, question)
+    const { known, offered: model } = question.from
+    requireSameModel(model, question)
     const { payment } = known.offer
     const channel = payment === null ? null : await channels.payable(known)
     if (payment !== null && channel === null) {
@@ -197,7 +236,7 @@ export function createBorrowService(
     const begun: AnswerRecord = {
       id,
       lender: toHex(known.lender),
-      modelId: question.modelId,
+      modelId: toHex(model.modelId),
       modelName: question.modelName,
       profile: model.profile,
       startedAtMs: clock.now(),
@@ -219,7 +258,7 @@ export function createBorrowService(
         lender: known.lender,
         open: {
           offerHash: offerHash(known.offer),
-          modelId: fromHex(question.modelId),
+          modelId: model.modelId,
           reqId,
           channelId: channel && from0x(channel.id),
           scope,
@@ -347,7 +386,7 @@ export function createBorrowService(
   }
 
   return {
-    candidates,
+    choose,
     borrow,
     idle: async () => {
       await Promise.all(running)
@@ -364,11 +403,30 @@ function units(raw: bigint): bigint {
   return (raw + 999_999n) / 1_000_000n
 }
 
-function offeredModel({ offer }: KnownOffer, modelId: string): OfferedModel | undefined {
-  return offer.models.find((model) => toHex(model.modelId) === modelId)
+function meantModels({ offer }: KnownOffer, meant: string): OfferedModel[] {
+  return offer.models.filter((model) => isMeant(model, meant))
 }
 
-function requireSameTemplate(model: OfferedModel, question: BorrowQuestion): void {
-  if (toHex(model.templateHash) === toHex(question.templateHash)) return
-  throw new LendingError('model', { what: 'the lender means another chat template' })
+/** A name is only an alias: who means something else by it may not be borrowed from by mistake. */
+function requireOneModel(found: Candidate[], meant: string): Candidate[] {
+  const ids = (some: Candidate[]) => new Set(some.map(({ offered }) => toHex(offered.modelId)))
+  if (ids(found).size <= 1) return found
+  const own = found.filter(({ known }) => known.rung === 'own')
+  if (ids(own).size === 1) return own
+  throw new UsageError({
+    what: `several models are called ${meant}`,
+    why: [...ids(found)].join(', '),
+    next: 'Name the one that you mean by its id',
+  })
+}
+
+/** @throws LendingError `model` when the lender means something else by the model's id */
+function requireSameModel(offered: OfferedModel, question: BorrowQuestion): void {
+  const fail = (what: string): never => {
+    throw new LendingError('model', { what })
+  }
+  const { templateHash, manifestHash, vocabSize } = question
+  if (!equal(offered.manifestHash, manifestHash)) fail('the lender means another manifest')
+  if (!equal(offered.templateHash, templateHash)) fail('the lender means another chat template')
+  if (offered.vocabSize !== vocabSize) fail('the lender means another vocabulary')
 }

@@ -1,17 +1,19 @@
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
-import { type FreeholdError, UsageError } from '../errors.ts'
+import { type FreeholdError, ModelError, UsageError } from '../errors.ts'
 import { decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
+import { manifestHash } from '../wire/manifest.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowService } from './borrowing.ts'
+import type { BorrowService, Choice } from './borrowing.ts'
+import type { HeaderProgress, HeaderService } from './headers.ts'
 import { templateHash } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { AnswerRecord } from './records.ts'
 import { type ChatMessage, createTextStream, promptIdsOf } from './text.ts'
 
 export interface CompletionInit {
-  /** Name of the model. */
+  /** Name of the model; of one that is not here, its id in hex or the name that lenders offer. */
   model: string
   messages: readonly ChatMessage[]
   /** How far the request may travel. @default 'device' */
@@ -27,6 +29,8 @@ export interface CompletionInit {
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
   signal?: AbortSignal | undefined
+  /** Called while the header of a model that is not here is fetched. */
+  onHeader?: ((progress: HeaderProgress) => void) | undefined
   /** Called with text as it becomes certain. */
   onText?: ((text: string) => void) | undefined
 }
@@ -54,24 +58,43 @@ const MAX_TEMPERATURE = 2
 
 export function createCompletions(
   parts: Parts,
-  { borrowing }: { borrowing: BorrowService },
+  { borrowing, headers }: { borrowing: BorrowService; headers: HeaderService },
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
+
+  /** The model of a lender by its header: enough to tokenise for it and to read its answer. */
+  async function words(choice: Choice | null, init: CompletionInit): Promise<Model> {
+    if (choice === null) throw new ModelError({ what: `${init.model} is not on this device` })
+    const { scope = 'device', signal, onHeader } = init
+    return headers.take(choice.offered, choice.sources, { scope, signal, onProgress: onHeader })
+  }
 
   return async (init) => {
     const { scope = 'device', via = 'auto', temperature = DEFAULT_TEMPERATURE } = init
     if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
       throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
     }
-    const { model } = await shelf.take(init.model, { signal: init.signal })
+    const { signal, lender } = init
+    const isOffline = scope === 'device'
+    const here = isOffline
+      ? await shelf.take(init.model, { signal })
+      : await shelf.find(init.model, { signal })
+    const { name, modelId } = here?.model.info ?? { name: init.model, modelId: init.model }
+    const notHere = here === null ? `${name} is not on this device` : null
+    const route = decideRoute({ scope, via, model: name, notHere })
+    const choice =
+      isOffline || route.where === 'here'
+        ? null
+        : await borrowing.choose({ model: modelId, name, scope, lender, signal })
+    const model = here?.model ?? (await words(choice, init))
     const { info } = model
-    const route = decideRoute({ scope, via, model: info.name, notHere: null })
     const promptIds = await promptIdsOf(model, init.messages)
-    const left = info.contextTokens - promptIds.length
+    const contextTokens = Math.min(info.contextTokens, choice?.offered.contextTokens ?? Infinity)
+    const left = contextTokens - promptIds.length
     if (left < 1 || (init.maxTokens ?? 1) > left) {
       throw new UsageError({
         what: 'prompt and answer do not fit into the context',
-        why: `${promptIds.length} tokens of prompt and ${init.maxTokens ?? 1} of answer, of ${info.contextTokens}`,
+        why: `${promptIds.length} tokens of prompt and ${init.maxTokens ?? 1} of answer, of ${contextTokens}`,
         next: 'Shorten the prompt or ask for fewer tokens',
       })
     }
@@ -80,8 +103,7 @@ export function createCompletions(
     const startedMs = clock.now()
     const base = { route, model: info, promptTokens: promptIds.length }
 
-    if (route.where === 'here') {
-      const { signal } = init
+    if (choice === null) {
       const seed = init.seed ?? random(32)
       const ids: number[] = []
       let finish: Finish | null = null
@@ -102,19 +124,19 @@ export function createCompletions(
     }
 
     const { record, ids, borrowed, settled } = await borrowing.borrow({
-      modelId: info.modelId,
+      from: choice,
       modelName: info.name,
       vocabSize: info.vocabSize,
       endIds: info.endIds,
       templateHash: templateHash(info.chatTemplate),
+      manifestHash: here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
       promptIds,
       temperature,
       maxTokens,
       stopIds: [],
       scope: scope as Exclude<Scope, 'device'>,
       why: route.why,
-      lender: init.lender,
-      signal: init.signal,
+      signal,
       onTokens: text.push,
     })
     settled.catch(() => {})

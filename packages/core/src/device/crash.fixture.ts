@@ -107,10 +107,19 @@ export async function createWorld(init: { windowTokens: number }) {
         storage: mortal(disks[who], act),
         engine: { load: async () => createToyModel(), [Symbol.asyncDispose]: async () => {} },
         models: {
-          resolve: async () => ({
+          names: 'only toy',
+          find: async () => ({
             source: 'toy',
             manifest: { files: [] },
+            chunkHashes: new Uint8Array(),
           }),
+          read: async () => new Uint8Array(),
+        },
+        headers: {
+          get: async () => null,
+          put: async () => {},
+          remove: async () => {},
+          source: (name) => name,
         },
         calibration: [],
         identity,

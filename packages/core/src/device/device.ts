@@ -10,6 +10,7 @@ import { type AuditService, createAuditService } from './audits.ts'
 import { type BorrowService, createBorrowService } from './borrowing.ts'
 import { type ChannelService, createChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
+import { createHeaderService } from './headers.ts'
 import { createLendingService, type LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { DeviceComponents, Parts, Tables } from './parts.ts'
@@ -53,6 +54,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lent: storage.table('lent'),
     standing: storage.table('standing'),
     peers: storage.table('peers'),
+    headers: storage.table('headers'),
     egress: storage.table('egress'),
   }
   const parts: Parts = {
@@ -71,6 +73,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
         )
   const peers = createPeerService(parts)
   const channels = createChannelService(parts)
+  const headers = createHeaderService(parts)
   const audits = createAuditService(parts)
   const borrowing = createBorrowService(parts, { peers, audits, channels })
   const wallet = () => {
@@ -97,11 +100,12 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     audits,
     borrowing,
     model: async (name) => (await parts.shelf.take(name)).model,
-    complete: createCompletions(parts, { borrowing }),
+    complete: createCompletions(parts, { borrowing, headers }),
     [Symbol.asyncDispose]: async () => {
       await borrowing.idle()
       await components.mesh?.[Symbol.asyncDispose]()
       await parts.shelf[Symbol.asyncDispose]()
+      await headers[Symbol.asyncDispose]()
       await components.engine[Symbol.asyncDispose]()
       await storage[Symbol.asyncDispose]()
     },

@@ -35,7 +35,7 @@ describe('forgiveness', () => {
   })
 
   it('behaviour: no more than the bound; what is left stays unpaid', () => {
-    const answers = Object.fromEntries([...'abcdef'].map((id) => [id, unpaid(64)]))
+    const answers = Object.fromEntries(Array.from('abcdef').map((id) => [id, unpaid(64)]))
     const { record, forgiven } = forgive(testRecord('payee', { answers }))
     expect(Object.keys(record.answers)).toEqual(['f'])
     expect(forgiven.raw).toBeLessThanOrEqual(MOST_RAW)

@@ -2,12 +2,19 @@ import { toHex } from '../bytes.ts'
 import { IdentityError, LendingError, UsageError } from '../errors.ts'
 import { lendAnswer } from '../lending/lender.ts'
 import { framesOver, messagesOver } from '../mesh/frames-over-stream.ts'
-import { ANSWER_PROTOCOL, CHANNEL_PROTOCOL, OFFER_PROTOCOL } from '../mesh/protocols.ts'
+import {
+  ANSWER_PROTOCOL,
+  CHANNEL_PROTOCOL,
+  HEADER_PROTOCOL,
+  OFFER_PROTOCOL,
+} from '../mesh/protocols.ts'
+import { MAX_HEADER_REQUEST_BYTES } from '../wire/header-messages.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
 import { createAdmission } from './admission.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
 import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
+import { createHeaderDesk } from './header-desk.ts'
 import { LEFT_OVER_GRACE_MS } from './left-overs.ts'
 import { createLentBook } from './lent-book.ts'
 import { createOfferDesk } from './offer-desk.ts'
@@ -74,8 +81,8 @@ export function createLendingService(
     const { parallel: sequences, contextTokens, offerLifeMs: lifeMs } = limits
     const models = await Promise.all(
       init.models.map(async (name) => {
-        const { model, manifest } = await shelf.take(name, { contextTokens, sequences })
-        return { name, offered: describeModel(model, manifestHash(manifest)) }
+        const { model, file } = await shelf.take(name, { contextTokens, sequences })
+        return { name, file, offered: describeModel(model, manifestHash(file.manifest)) }
       }),
     )
     const addresses = () => mesh.addresses()
@@ -86,6 +93,7 @@ export function createLendingService(
     )
     const book = createLentBook(parts)
     const admit = createAdmission(limits, parts, { book, desk, models })
+    const headers = createHeaderDesk(models, parts)
     const stop = new AbortController()
     const { handshakeMs, totalMs } = deadlines
     // Once now, and once when whatever an earlier process left running must be dead.
@@ -99,6 +107,9 @@ export function createLendingService(
       await messages.write(encodeOffer(await desk.current()))
       await messages.close()
     })
+    await mesh.handle(HEADER_PROTOCOL, (stream, peer) =>
+      headers.serve(messagesOver(stream, MAX_HEADER_REQUEST_BYTES), peer),
+    )
     await mesh.handle(CHANNEL_PROTOCOL, async (stream, peer) => {
       const { payment } = await desk.current()
       await answerChannelStream(messagesOver(stream, MAX_REQUEST_BYTES), (request) =>

@@ -23,6 +23,17 @@ export function templateHash(chatTemplate: string): Uint8Array {
   return taggedHash('template', utf8(chatTemplate))
 }
 
+/** Whether an offered model is the one that a person means: by its id in hex, else by its name. */
+export function isMeant({ modelId, name }: OfferedModel, meant: string): boolean {
+  const wanted = meant.toLowerCase()
+  return isModelId(wanted) ? toHex(modelId) === wanted : name.toLowerCase() === wanted
+}
+
+/** Whether what was typed can only be a model's id. */
+export function isModelId(text: string): boolean {
+  return /^[0-9a-f]{64}$/i.test(text)
+}
+
 /** What a device says of a model that it has loaded. */
 export function describeModel(model: Model, manifest: Uint8Array): OfferedModel {
   const { modelId, name, contextTokens, vocabSize, profile, chatTemplate } = model.info

@@ -11,12 +11,39 @@ import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
-import type { AnswerRecord, LentRecord, PeerRecord } from './records.ts'
+import type { AnswerRecord, HeaderRecord, LentRecord, PeerRecord } from './records.ts'
 
-/** Finds models on this platform; names are aliases, the id is the SHA-256 of the bytes. */
+/** A whole model that is on this platform. */
+export interface ModelFile {
+  /** What an engine loads it by. */
+  source: string
+  manifest: Manifest
+  /** SHA-256 of each 1 MiB piece of its file, one after the other: `chunkRoot` is the hash of this. */
+  chunkHashes: Uint8Array
+}
+
+/** Finds whole models on this platform; names are aliases, the id is the SHA-256 of the bytes. */
 export interface ModelSource {
-  /** @throws ModelError when the name means nothing here */
-  resolve(name: string): Promise<{ source: string; manifest: Manifest }>
+  /** null: the name means nothing here. @throws ModelError when it means a file that is no sound model */
+  find(name: string): Promise<ModelFile | null>
+  /** Which names mean something here, in a sentence for the person. */
+  readonly names: string
+  /** Bytes of a model's file, fewer at its end. */
+  read(source: string, from: number, count: number): Promise<Uint8Array>
+}
+
+/**
+ * Where a platform keeps what core fetched and can fetch again, each under the SHA-256 of its bytes
+ * in hex. Core checks what comes back: a platform need not.
+ */
+export interface BlobStore {
+  /** null: it is not there. */
+  get(sha256: string): Promise<Uint8Array | null>
+  /** Keeps it whole, or not at all. */
+  put(sha256: string, bytes: Uint8Array): Promise<void>
+  remove(sha256: string): Promise<void>
+  /** What an engine loads it by, when it is a model. */
+  source(sha256: string): string
 }
 
 /** Everything that a platform hands to core. Mesh, chain and identity may be absent: then the device is alone. */
@@ -27,6 +54,8 @@ export interface DeviceComponents {
   storage: Storage
   engine: Engine
   models: ModelSource
+  /** Headers of models that are not here. */
+  headers: BlobStore
   calibration: readonly CalibrationTable[]
   identity: Identity | null
   mesh: Mesh | null
@@ -40,6 +69,8 @@ export interface Tables {
   lent: Table<LentRecord>
   standing: Table<Standing>
   peers: Table<PeerRecord>
+  /** By manifest hash, hex. */
+  headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
 }
 

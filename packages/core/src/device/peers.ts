@@ -5,7 +5,7 @@ import { OFFER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Rung } from '../routing/route.ts'
 import { MAX_OFFER_ADDRESSES, MAX_OFFER_BYTES } from '../wire/limits.ts'
 import { decodeOffer, encodeOffer, type Offer } from '../wire/offer.ts'
-import { checkOffer } from './offers.ts'
+import { checkOffer, isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { PeerRecord } from './records.ts'
 
@@ -25,6 +25,8 @@ export interface PeerService {
   ask(address: string, init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer>
   /** All offers in time; out-of-date ones are asked for anew. Unreachable peers are left out. */
   offers(init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer[]>
+  /** Whether somebody in the book offered a model of this name or id, in time or not. Asks nobody. */
+  isOffered(model: string): Promise<boolean>
 }
 
 /** Offers that end within this time are asked for anew. */
@@ -105,5 +107,10 @@ export function createPeerService(parts: Parts): PeerService {
       const found = await Promise.all(records.map((record) => offerOf(record, init)))
       return found.filter((offer) => offer !== null)
     },
+    isOffered: async (model) =>
+      (await tables.peers.list()).some(
+        ([, { offer }]) =>
+          offer !== null && decodeOffer(offer).models.some((offered) => isMeant(offered, model)),
+      ),
   }
 }

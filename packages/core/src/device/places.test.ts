@@ -20,9 +20,9 @@ function createTimers() {
   return { clock, due, ring }
 }
 
-function setUp(running: number, waiting: number) {
+function setUp(running: number, waiting: number, perDevice?: number) {
   const timers = createTimers()
-  const places = createPlaces({ running, waiting, waitMs: WAIT_MS }, timers)
+  const places = createPlaces({ running, waiting, waitMs: WAIT_MS, perDevice }, timers)
   const order: string[] = []
   const ask = async (device: string) => {
     const release = await places.take(device)
@@ -89,5 +89,17 @@ describe('createPlaces', () => {
     release()
     await ask('d')
     expect(order).toEqual(['a', 'd'])
+  })
+
+  it('behaviour: a device that has its share waits, others do not wait for it', async () => {
+    const { ask, order } = setUp(3, 4, 2)
+    const release = await ask('a')
+    await ask('a')
+    const third = ask('a')
+    await ask('b')
+    expect(order).toEqual(['a', 'a', 'b'])
+    release()
+    await third
+    expect(order).toEqual(['a', 'a', 'b', 'a'])
   })
 })

@@ -2,14 +2,16 @@ import { LendingError } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 
 export interface PlacesInit {
-  /** Answers that run at once. */
+  /** Places that can be taken at once, and of these by one device. */
   running: number
+  /** @default all of them */
+  perDevice?: number | undefined
   /** Requests that may wait for a place, and how long each. */
   waiting: number
   waitMs: number
 }
 
-/** Places at the engine. Who finds none waits in line, before its prompt has left its device. */
+/** Places at something scarce. Who finds none waits in line, before its prompt has left its device. */
 export interface Places {
   /**
    * @returns what gives the place back; calling it twice does no harm
@@ -25,7 +27,7 @@ interface Waiting {
 
 /** Nobody can take the whole line, and a free place goes to the device that has the fewest. */
 export function createPlaces(
-  { running, waiting, waitMs }: PlacesInit,
+  { running, perDevice = running, waiting, waitMs }: PlacesInit,
   { clock }: { clock: Clock },
 ): Places {
   const taken = new Map<string, number>()
@@ -43,18 +45,18 @@ export function createPlaces(
       if (!isTaken) return
       isTaken = false
       // Whoever had this place counts as having it still; among equals it is the one that came first.
-      const [next] = [...line].sort((a, b) => placesOf(a.device) - placesOf(b.device))
+      const inOrder = [...line].sort((a, b) => placesOf(a.device) - placesOf(b.device))
       inAll--
       const left = placesOf(device) - 1
       if (left === 0) taken.delete(device)
       else taken.set(device, left)
-      next?.accept()
+      inOrder.find((next) => placesOf(next.device) < perDevice)?.accept()
     }
   }
 
   return {
     take: async (device) => {
-      if (inAll < running) return enter(device)
+      if (inAll < running && placesOf(device) < perDevice) return enter(device)
       const own = [...line].filter((other) => other.device === device).length
       if (line.size >= waiting || own >= ownLine) throw busy()
       const { promise, resolve, reject } = Promise.withResolvers<() => void>()

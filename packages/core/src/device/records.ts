@@ -2,6 +2,7 @@ import type { Audit } from '../audit/audit.ts'
 import type { Profile } from '../engine/engine.ts'
 import type { Evidence } from '../lending/evidence.ts'
 import type { Verdict } from '../wire/frames.ts'
+import type { Manifest } from '../wire/manifest.ts'
 
 /** An answer that this device borrowed: what it may need to prove, pay or audit later. */
 export interface AnswerRecord {
@@ -53,4 +54,13 @@ export interface PeerRecord {
   /** Latest offer, encoded. */
   offer: Uint8Array | null
   seenAtMs: number
+}
+
+/** A header of a model that is not here, as far as it was fetched. */
+export interface HeaderRecord {
+  /** Model id, hex. */
+  modelId: string
+  manifest: Manifest
+  /** SHA-256 of the GGUF without tensors that was made of it, hex; null until it is whole. */
+  gguf: string | null
 }

@@ -8,6 +8,8 @@ export interface EngineComplianceInit {
   model: string
   /** Sources that are no loadable model, each with what is wrong with it. */
   badModels: Readonly<Record<string, string>>
+  /** The same model without its tensors. Left out where an engine loads whole models only. */
+  tensorless?: string | undefined
   /** Kills what computes for `model`, as a native crash would. Left out where nothing can die. */
   crash?: ((model: Model) => void | Promise<void>) | undefined
   /** Mean difference of logits that batching may make. @default 0.1 */
@@ -97,6 +99,25 @@ export function engineCompliance(name: string, init: EngineComplianceInit): void
           expect((error as ModelError).why ?? '').not.toBe('')
         })
       }
+
+      it.runIf(init.tensorless !== undefined)(
+        'behaviour: the vocabulary alone needs no tensors, and computes nothing',
+        async () => {
+          await using words = await engine.load(init.tensorless ?? '', { vocabOnly: true })
+          expect(words.info).toMatchObject({
+            ...model.info,
+            modelId: expect.not.stringMatching(model.info.modelId),
+            sizeBytes: expect.any(Number),
+            contextTokens: expect.any(Number),
+            profile: expect.anything(),
+          })
+          expect(words.info.contextTokens).toBeGreaterThanOrEqual(CONTEXT_TOKENS)
+          const some = await words.tokenize(TEXT)
+          expect(some).toEqual(await model.tokenize(TEXT))
+          expect(await words.detokenize(some)).toBe(TEXT)
+          await expect(words.openSequence()).rejects.toThrow(ModelError)
+        },
+      )
 
       it('behaviour: goes on after a bad model', async () => {
         expect(await model.tokenize(TEXT)).not.toHaveLength(0)

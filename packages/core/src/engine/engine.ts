@@ -29,7 +29,7 @@ export interface ModelInfo {
   readonly quantisation: string
   readonly sizeBytes: number
   readonly vocabSize: number
-  /** Tokens that one sequence may hold here. */
+  /** Tokens that one sequence may hold here; with `vocabOnly`, what the model says of itself. */
   readonly contextTokens: number
   /** `tokenizer.chat_template`; empty when the model has none. */
   readonly chatTemplate: string
@@ -42,7 +42,8 @@ export interface ModelInfo {
 
 /**
  * The `TOP_LOGITS` highest raw logits of one position (fewer when the vocabulary is smaller),
- * highest first, equal ones by lower id first. Both arrays have the same length.
+ * highest first, equal ones by lower id first. One number may be added to all of a position: only
+ * their differences mean anything. Both arrays have the same length.
  */
 export interface TopLogits {
   readonly ids: Uint32Array
@@ -54,6 +55,11 @@ export interface LoadInit {
   contextTokens?: number | undefined
   /** Sequences that can be open at once. @default 4 */
   sequences?: number | undefined
+  /**
+   * Loads the tokenizer alone, for which a GGUF without tensors suffices: the model can tokenise,
+   * detokenise and tell about itself, and opens no sequence. @default false
+   */
+  vocabOnly?: boolean | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -82,7 +88,7 @@ export interface Model extends AsyncDisposable {
   tokenize(text: string, init?: { special?: boolean | undefined }): Promise<number[]>
   /** Text of `ids`; control tokens give no text. An unfinished UTF-8 character ends in U+FFFD. */
   detokenize(ids: readonly number[]): Promise<string>
-  /** Opens an empty sequence, waiting while all are taken. */
+  /** Opens an empty sequence, waiting while all are taken. @throws ModelError with `vocabOnly` */
   openSequence(init?: { signal?: AbortSignal | undefined }): Promise<Sequence>
 }
 

@@ -10,6 +10,8 @@ export interface Deadlines {
   handshakeMs: number
   /** How long a lender at the window's edge waits for a voucher. */
   voucherMs: number
+  /** For one chunk (1 MiB) of a header. */
+  chunkMs: number
 }
 
 export const DEFAULT_DEADLINES: Deadlines = {
@@ -18,4 +20,5 @@ export const DEFAULT_DEADLINES: Deadlines = {
   totalMs: 10 * 60_000,
   handshakeMs: 10_000,
   voucherMs: 30_000,
+  chunkMs: 30_000,
 }

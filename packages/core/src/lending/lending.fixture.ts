@@ -31,6 +31,7 @@ export const DEADLINES: Deadlines = {
   totalMs: 60_000,
   handshakeMs: 3_000,
   voucherMs: 4_000,
+  chunkMs: 4_000,
 }
 export const HOLD_BACK_MS = 5_000
 export const PRICES: Prices = { prompt: 200_000, cached: 20_000, output: 1_000_000 }

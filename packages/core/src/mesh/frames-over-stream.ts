@@ -7,7 +7,8 @@ import { MAX_FRAME_BYTES } from '../wire/limits.ts'
 
 /** Length-prefixed messages over one libp2p stream. */
 export interface MessageStream {
-  write(data: Uint8Array): Promise<void>
+  /** Resolves when the carrier can take more. */
+  write(data: Uint8Array, init?: { signal?: AbortSignal | undefined }): Promise<void>
   /** null when the other side has closed. @throws WireError when a message is too large */
   read(init?: { signal?: AbortSignal | undefined }): Promise<Uint8Array | null>
   close(): Promise<void>
@@ -17,7 +18,7 @@ export interface MessageStream {
 export function messagesOver(stream: Stream, maxBytes: number): MessageStream {
   const framed = lpStream(stream, { maxDataLength: maxBytes })
   return {
-    write: (data) => framed.write(data),
+    write: (data, { signal } = {}) => framed.write(data, signal ? { signal } : {}),
     read: async ({ signal } = {}) => {
       try {
         return (await framed.read(signal ? { signal } : {})).subarray()

@@ -61,6 +61,8 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     services: { identify: identify() },
+    // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
+    connectionGater: { denyDialMultiaddr: () => false },
     connectionManager: { maxConnections, maxIncomingPendingConnections: 20 },
     connectionMonitor: { enabled: false },
   })

@@ -1,4 +1,5 @@
 /** Names of the streams that devices open to each other. */
 export const OFFER_PROTOCOL = '/freehold/offer/1'
 export const ANSWER_PROTOCOL = '/freehold/answer/1'
+export const HEADER_PROTOCOL = '/freehold/header/1'
 export const CHANNEL_PROTOCOL = '/freehold/channel/1'

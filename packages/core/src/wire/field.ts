@@ -125,6 +125,28 @@ export function list<T>(field: Field<T>, max: number): Field<T[]> {
   }
 }
 
+type KindsOf<S> = { [K in keyof S]: { kind: K } & ValueOf<S[K]> }[keyof S]
+
+/** One of several records by its name; sent as `[number, fields]`, numbered in declared order. */
+export function union<S extends { [K in keyof S]: Field<ValueOf<S[K]>> }>(
+  shapes: S,
+): Field<KindsOf<S>> {
+  const kinds = Object.keys(shapes) as (keyof S & string)[]
+  const kindNumber = uint(kinds.length - 1)
+  return {
+    encode: (value) => [
+      kinds.indexOf(value.kind as keyof S & string),
+      (shapes[value.kind] as Field<unknown>).encode(value),
+    ],
+    decode: (raw, path) => {
+      if (!Array.isArray(raw) || raw.length !== 2) reject(path, 'not a kind and its fields')
+      const kind = kinds[kindNumber.decode(raw[0], `${path}.kind`)] as keyof S & string
+      const fields = (shapes[kind] as Field<unknown>).decode(raw[1], kind) as object
+      return { kind, ...fields } as KindsOf<S>
+    },
+  }
+}
+
 type Shape = Record<string, Field<never>>
 type RecordOf<S> = { [K in keyof S]: ValueOf<S[K]> }
 

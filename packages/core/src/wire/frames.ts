@@ -1,4 +1,3 @@
-import { WireError } from '../errors.ts'
 import { decodeCanonical, encodeCanonical } from './canonical.ts'
 import {
   amount,
@@ -10,6 +9,7 @@ import {
   record,
   text,
   uint,
+  union,
   type ValueOf,
   word,
 } from './field.ts'
@@ -134,19 +134,7 @@ type FrameFields = typeof frameFields
 export type FrameKind = keyof FrameFields
 export type FrameOf<K extends FrameKind> = { kind: K } & ValueOf<FrameFields[K]>
 export type Frame = { [K in FrameKind]: FrameOf<K> }[FrameKind]
-const kinds = Object.keys(frameFields) as FrameKind[]
-
-const frameField: Field<Frame> = {
-  encode: (frame) => [
-    kinds.indexOf(frame.kind),
-    (frameFields[frame.kind] as Field<unknown>).encode(frame),
-  ],
-  decode: (raw, path) => {
-    if (!Array.isArray(raw) || raw.length !== 2) throw new WireError({ what: 'not a frame' })
-    const kind = kinds[uint(kinds.length - 1).decode(raw[0], `${path}.kind`)] as FrameKind
-    return { kind, ...(frameFields[kind] as Field<object>).decode(raw[1], kind) } as Frame
-  },
-}
+const frameField: Field<Frame> = union(frameFields)
 
 export function encodeFrame(frame: Frame): Uint8Array {
   return encodeCanonical(frameField, frame)

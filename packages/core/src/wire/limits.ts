@@ -22,6 +22,13 @@ export const MAX_CHUNK_MS = 250
 /** Tokens in one `tokens` frame; a lender that hangs on flushing may catch up a little. */
 export const MAX_TOKENS_PER_FRAME = 64
 
+/**
+ * Chunks (1 MiB) of a model, and of a header. The list of a model's chunk hashes travels in one
+ * message; the largest headers in use have about 20 MiB.
+ */
+export const MAX_MODEL_CHUNKS = 1 << 16
+export const MAX_HEADER_CHUNKS = 32
+
 /** Longest life of an offer. */
 export const MAX_OFFER_MS = 10 * 60_000
 

@@ -6,14 +6,14 @@ import { taggedHash } from './hash.ts'
 export const CHUNK_BYTES = 1 << 20
 
 /** What a model is, file by file. */
-const manifestField = record({
+export const manifestField = record({
   files: list(
     record({
       sha256: bytes(32),
       sizeBytes: uint(Number.MAX_SAFE_INTEGER),
       /** SHA-256 over the SHA-256s of the file's 1 MiB pieces, in order. */
       chunkRoot: bytes(32),
-      /** The file's first so many bytes hold metadata, tokenizer and chat template. */
+      /** The file's first so many bytes, up to its tensors' data: metadata, tokenizer, template. */
       headerBytes: uint(Number.MAX_SAFE_INTEGER),
     }),
     1_024,

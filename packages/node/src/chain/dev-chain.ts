@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { clearingHouseAbi, clearingHouseBytecode } from '@freehold/contracts/clearing-house'
 import { devTokenAbi, devTokenBytecode } from '@freehold/contracts/dev-token'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { ChainError } from '@freehold/core/errors'
 import { createInTurn } from '@freehold/core/in-turn'
 import {
@@ -16,7 +17,6 @@ import {
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
-import type { ChainSettings } from '../config.ts'
 
 /** First account of anvil's well-known mnemonic: worthless anywhere else. */
 const DEPLOYER = privateKeyToAccount(

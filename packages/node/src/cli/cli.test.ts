@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createBrokenModels } from '../engine/test-models.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -104,6 +106,12 @@ describe('freehold run', () => {
     ['an unknown command', ['rnu', 'Hello'], 2, /did you mean/i],
     ['no question', ['run', 'acorn'], 2, /no question/],
     ['a peer within the device', ['run', '--via', 'peer', 'Hello'], 1, /may not leave the device/],
+    [
+      'a lender within the device',
+      ['run', '--peer', 'x', 'acorn', 'Hello'],
+      1,
+      /without a network/,
+    ],
     ['more tokens than fit', ['run', '--max-tokens', '16000', 'Hello'], 2, /context/],
   ])('behaviour: %s is said clearly', async (_name, args, status, words) => {
     const { code, stdout, stderr } = await freehold(args)
@@ -146,6 +154,47 @@ describe('freehold run', () => {
     const [code] = await once(child, 'close')
     // A short answer may be over before the signal arrives.
     expect([0, 130]).toContain(code)
+  })
+})
+
+describe('freehold run, of a model that is elsewhere', () => {
+  const env = { FREEHOLD_PASSPHRASE: 'correct horse battery staple' }
+
+  it('default: borrows by name, and says what it fetches', async () => {
+    await using files = await createBrokenModels()
+    const birch = await files.make('birch', (bytes) => {
+      bytes.write('Birch', bytes.indexOf('general.name') + 'general.name'.length + 4 + 8)
+      return bytes
+    })
+    for (const home of ['lender', 'borrower']) {
+      await freehold(['wallet', 'init', '--json'], { home, env })
+    }
+    const child = spawn(
+      process.execPath,
+      ['--no-warnings', MAIN, 'lend', '--free', '--json', birch],
+      {
+        env: { ...process.env, ...env, FREEHOLD_HOME: join(folder, 'lender') },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    )
+    try {
+      const [line] = await once(createInterface(child.stdout), 'line')
+      const [peer] = JSON.parse(line).addresses
+      const args = ['run', '--json', '--scope', 'market', '--max-tokens', '8', '--peer', peer]
+      const first = await freehold([...args, 'birch', 'Hello'], { home: 'borrower', env })
+      expect(first.json).toMatchObject({ where: 'peer', model: 'Birch', tokens: 8, error: null })
+      expect(first.stderr).toMatch(/Fetching the header of Birch \([0-9a-f]{64}\) from 12D3/)
+      expect(first.stderr).toMatch(/1 of 1 MiB/)
+      const id = String(first.json.modelId)
+      const second = await freehold([...args, id, 'Hello'], { home: 'borrower', env })
+      expect(second.json).toMatchObject({ where: 'peer', modelId: id, error: null })
+      expect(second.stderr).not.toMatch(/Fetching/)
+      const here = await freehold(['run', '--scope', 'device', id, 'Hello'], { home: 'borrower' })
+      expect(here).toMatchObject({ code: 1, stderr: expect.stringMatching(/no model/) })
+    } finally {
+      child.kill('SIGTERM')
+      await once(child, 'close')
+    }
   })
 })
 

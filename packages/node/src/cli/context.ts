@@ -1,15 +1,10 @@
 import { isCancel, password } from '@clack/prompts'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
 import { IdentityError } from '@freehold/core/errors'
 import type { Log } from '@freehold/core/platform'
 import type { Command } from 'commander'
-import {
-  type ChainSettings,
-  parseChain,
-  pathsOf,
-  readEnvironment,
-  readSettings,
-} from '../config.ts'
+import { parseChain, pathsOf, readEnvironment, readSettings } from '../config.ts'
 import { openDevice } from '../device/open-device.ts'
 import { readVaultFile } from '../storage/vault-file.ts'
 import { say } from './output.ts'

@@ -38,6 +38,7 @@ const EXIT_DELAY_SECONDS = 172_800
 /** Short, so that what a dead process left running ends soon; whoever is slower is asked again. */
 const DEADLINES = {
   ...{ firstTokenMs: 2_000, stallMs: 2_000, totalMs: 3_000, handshakeMs: 1_500, voucherMs: 2_000 },
+  chunkMs: 2_000,
 }
 const HOLD_BACK_MS = 1_500
 const ORPHAN_MS = 10_000

@@ -1,5 +1,5 @@
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Deadlines } from '@freehold/core/lending/deadlines'
-import type { ChainSettings } from '../config.ts'
 
 /** Where a process dies by its own hand: at its n-th commit or socket write, or after so many ms. */
 export interface Death {

@@ -1,7 +1,12 @@
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { createMesh, type Mesh } from '@freehold/core/mesh/mesh'
-import { ANSWER_PROTOCOL, CHANNEL_PROTOCOL, OFFER_PROTOCOL } from '@freehold/core/mesh/protocols'
+import {
+  ANSWER_PROTOCOL,
+  CHANNEL_PROTOCOL,
+  HEADER_PROTOCOL,
+  OFFER_PROTOCOL,
+} from '@freehold/core/mesh/protocols'
 import { systemRandom } from '@freehold/core/platform'
 import { tcp } from '@libp2p/tcp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -61,7 +66,7 @@ async function untilEnd(stream: Awaited<ReturnType<Mesh['open']>>['stream']): Pr
   return bytes
 }
 
-const PROTOCOLS = [OFFER_PROTOCOL, CHANNEL_PROTOCOL, ANSWER_PROTOCOL]
+const PROTOCOLS = [OFFER_PROTOCOL, CHANNEL_PROTOCOL, ANSWER_PROTOCOL, HEADER_PROTOCOL]
 
 describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {
   // One for all: few connections a second are taken from one host.

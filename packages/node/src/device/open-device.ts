@@ -2,14 +2,16 @@ import { mkdirSync } from 'node:fs'
 import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import type { Chain } from '@freehold/core/clearing/chain'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
 import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
-import type { ChainSettings, Paths } from '../config.ts'
+import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
+import { createBlobFolder } from '../storage/blob-folder.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 
 export interface OpenDeviceInit extends DeviceInit {
@@ -22,13 +24,12 @@ export interface OpenDeviceInit extends DeviceInit {
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
+  /** Models that have names, instead of the bundled ones: for tests. */
+  bundled?: Readonly<Record<string, string>> | undefined
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
 }
-
-/** How long one question to the chain may take; never on the path of an answer. */
-const RPC_MS = 5_000
 
 /** A device on Node: hands everything that belongs to the platform to core. */
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
@@ -46,7 +47,8 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     identity,
     storage: openSqliteStorage(paths.database),
     engine: init.engine ?? createLlamaEngine(),
-    models: createModelSource(),
+    models: createModelSource(init.bundled),
+    headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
@@ -65,16 +67,10 @@ async function openMesh(identity: Identity, listen: readonly string[], log: Log)
 }
 
 async function openChain(
-  identity: Identity,
-  { rpc, chainId, house, token }: ChainSettings,
+  { wallet }: Identity,
+  settings: ChainSettings,
   clock: Clock,
 ): Promise<Chain> {
-  const [{ createViemChain }, { http }] = await Promise.all([
-    import('@freehold/core/clearing/viem-chain'),
-    import('viem'),
-  ])
-  return createViemChain(
-    { house: { chainId, address: house }, token, account: identity.wallet },
-    { transport: http(rpc, { timeout: RPC_MS, retryCount: 1 }), clock },
-  )
+  const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
+  return createRpcChain(settings, { account: wallet, clock })
 }

@@ -1,19 +1,27 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { brokenModels, setNumber } from '@freehold/core/engine/edited-models.fixture'
 import { engineCompliance } from '@freehold/core/engine/engine.compliance'
+import { parseGguf } from '@freehold/core/engine/gguf'
+import { tensorlessGguf } from '@freehold/core/engine/tensorless-gguf'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { afterAll, describe, expect, it } from 'vitest'
 import { hashFile } from './hash-file.ts'
 import { createLlamaEngine, type LlamaModel } from './llama-engine.ts'
-import { ACORN, createBrokenModels, renameToken, setNumber } from './test-models.ts'
+import { ACORN, createBrokenModels } from './test-models.ts'
 
 const broken = await createBrokenModels()
 afterAll(async () => {
   await broken[Symbol.asyncDispose]()
 })
 
-const noNewline = await broken.make('no-newline', (bytes, header) =>
-  renameToken(bytes, header, 'Ċ', 'ф'),
-)
+const acorn = await readFile(ACORN)
+const bad: Record<string, string> = {
+  'a missing file': `${ACORN}.missing`,
+  'a folder': new URL('.', import.meta.url).pathname,
+}
+for (const [what, bytes] of Object.entries(brokenModels(acorn))) {
+  bad[what] = await broken.make(what, () => bytes)
+}
 /** Sound as a file, but a number in it makes llama.cpp abort. */
 const aborting = await broken.make('aborting', (bytes) =>
   setNumber(bytes, 'llama.attention.head_count', 0),
@@ -22,23 +30,11 @@ const aborting = await broken.make('aborting', (bytes) =>
 engineCompliance('llama.cpp in a child process', {
   createEngine: () => createLlamaEngine(),
   model: ACORN,
-  badModels: {
-    'a missing file': `${ACORN}.missing`,
-    'a folder': new URL('.', import.meta.url).pathname,
-    'an empty file': await broken.make('empty', (bytes) => bytes.subarray(0, 0)),
-    'a file of another kind': await broken.make('other', () =>
-      Buffer.from('%PDF-1.7\n'.repeat(99)),
-    ),
-    'a file that ends in its header': await broken.make('header', (bytes) =>
-      bytes.subarray(0, 999),
-    ),
-    'a file that ends in its tensors': await broken.make('cut', (bytes) => bytes.subarray(0, -1)),
-    'a file of zeros': await broken.make('zeros', (bytes) => bytes.fill(0)),
-    'a vocabulary without newline': noNewline,
-    'shapes that do not fit': await broken.make('shapes', (bytes) =>
-      setNumber(bytes, 'llama.feed_forward_length', 32),
-    ),
-  },
+  tensorless: await broken.make('tensorless', (bytes) => {
+    const { dataOffset } = parseGguf(bytes, bytes.length)
+    return tensorlessGguf(bytes, { sizeBytes: bytes.length, headerBytes: dataOffset }).gguf
+  }),
+  badModels: bad,
   crash(model) {
     const { pid } = model as LlamaModel
     if (pid !== undefined) process.kill(pid, 'SIGKILL')
@@ -77,7 +73,10 @@ describe('llama engine', () => {
 
   it('behaviour: nothing worse happens when the checks are off', async () => {
     await using engine = createLlamaEngine({ skipChecks: true })
-    const outcomes = await Promise.allSettled([engine.load(noNewline), engine.load(aborting)])
+    const outcomes = await Promise.allSettled([
+      engine.load(bad['a vocabulary without newline']!),
+      engine.load(aborting),
+    ])
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue
       expect([EngineError, ModelError]).toContain(outcome.reason.constructor)

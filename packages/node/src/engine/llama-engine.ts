@@ -1,14 +1,16 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
-import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
+import { loadCounts } from '@freehold/core/engine/load-counts'
+import { EngineError, ModelError } from '@freehold/core/errors'
 import { forceCpuVariant } from './cpu-variants.ts'
 import { type EngineProcess, startEngineProcess } from './engine-process.ts'
 import { hashFile } from './hash-file.ts'
 import { describeModel } from './model-info.ts'
 import type { LogLevel } from './protocol.ts'
-import { readGguf, requireNewlineToken } from './read-gguf.ts'
+import { readGguf } from './read-gguf.ts'
 import { createRemoteModel } from './remote-model.ts'
 
 export interface LlamaEngineInit {
@@ -34,10 +36,6 @@ export interface LlamaModel extends Model {
 export interface LlamaEngine extends Engine {
   load(source: string, init?: LoadInit): Promise<LlamaModel>
 }
-
-const DEFAULT_CONTEXT_TOKENS = 2048
-const DEFAULT_SEQUENCES = 4
-const MAX_SEQUENCES = 64
 
 /**
  * Creates the engine of Node: llama.cpp in a child process for each loaded model, so that a native
@@ -69,14 +67,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
   async function load(source: string, loadInit: LoadInit = {}): Promise<LlamaModel> {
     requireOpen()
     const { signal } = loadInit
-    const contextTokens = checkCount(
-      loadInit.contextTokens ?? DEFAULT_CONTEXT_TOKENS,
-      'contextTokens',
-    )
-    const sequences = checkCount(loadInit.sequences ?? DEFAULT_SEQUENCES, 'sequences')
-    if (sequences > MAX_SEQUENCES) {
-      throw new UsageError({ what: `at most ${MAX_SEQUENCES} sequences can be open at once` })
-    }
+    const { contextTokens, sequences } = loadCounts(loadInit)
     const path = resolve(source)
     const { header, stats } = await readGguf(path, { signal })
     if (!init.skipChecks) requireNewlineToken(header)
@@ -91,6 +82,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         flashAttn: init.flashAttn ?? false,
         threads: init.threads ?? Math.max(1, availableParallelism() - 1),
         useGpu: init.gpu !== false && init.cpuVariant === undefined,
+        vocabOnly: loadInit.vocabOnly ?? false,
         isVerbose: init.log !== undefined,
       }
       const [parts, modelId] = await Promise.all([
@@ -99,7 +91,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
       ])
       await requireUnchanged(path, stats)
       const info = describeModel({ modelId, path, header, sizeBytes: stats.size, parts })
-      const model = createRemoteModel(process, info, sequences)
+      const model = createRemoteModel(process, info, loadInit.vocabOnly ? null : sequences)
       return Object.defineProperty(model, 'pid', { get: () => process.pid }) as LlamaModel
     } catch (error) {
       await process[Symbol.asyncDispose]()
@@ -133,9 +125,4 @@ async function requireUnchanged(
     what: 'the model file changed while it was loaded',
     next: 'Load it again when nothing writes to it.',
   })
-}
-
-function checkCount(value: number, name: string): number {
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new UsageError({ what: `${name} must be a whole number above 0, and is ${value}` })
 }

@@ -1,8 +1,7 @@
 import { basename } from 'node:path'
+import { describeGguf } from '@freehold/core/engine/describe-gguf'
 import type { ModelInfo } from '@freehold/core/engine/engine'
-import { ModelError } from '@freehold/core/errors'
-import type { GgufHeader } from './gguf.ts'
-import { FILE_TYPES } from './gguf-types.ts'
+import type { GgufHeader } from '@freehold/core/engine/gguf'
 import type { LoadedParts } from './protocol.ts'
 
 /**
@@ -17,20 +16,12 @@ export function describeModel(init: {
   parts: LoadedParts
 }): ModelInfo {
   const { header, parts } = init
-  const tokens = header.metadata.get('tokenizer.ggml.tokens')
-  if (typeof tokens !== 'object' || tokens.count === 0) {
-    throw new ModelError({ what: 'the model has no vocabulary', next: 'Choose another model.' })
-  }
-  const fileType = header.metadata.get('general.file_type')
+  const described = describeGguf(header, basename(init.path))
   return {
+    ...described,
     modelId: init.modelId,
-    name: text(header, 'general.name') || basename(init.path),
-    architecture: text(header, 'general.architecture'),
-    quantisation: typeof fileType === 'number' ? (FILE_TYPES.get(fileType) ?? '') : '',
     sizeBytes: init.sizeBytes,
-    vocabSize: tokens.count,
-    contextTokens: parts.contextTokens,
-    chatTemplate: text(header, 'tokenizer.chat_template'),
+    contextTokens: parts.contextTokens ?? described.contextTokens,
     bosText: parts.bosText,
     eosText: parts.eosText,
     endIds: parts.endIds,
@@ -43,9 +34,4 @@ export function describeModel(init: {
       relaxedSimd: false,
     },
   }
-}
-
-function text(header: GgufHeader, key: string): string {
-  const value = header.metadata.get(key)
-  return typeof value === 'string' ? value : ''
 }

@@ -54,7 +54,9 @@ export async function startLlama(init: {
 
 /** Loads a GGUF and makes room for its sequences. */
 export async function loadNativeModel(llama: Llama, params: LoadParams): Promise<NativeModel> {
-  const model = await llama.loadModel({ modelPath: params.path })
+  const { path: modelPath, vocabOnly } = params
+  const model = await llama.loadModel({ modelPath, vocabOnly })
+  if (vocabOnly) return createNativeModel(model, null, await describe(llama, model, null))
   const contextTokens = Math.min(params.contextTokens, model.trainContextSize)
   if (contextTokens < 1) throw new Error('the file says that the model has no context')
   const context = await model.createContext({
@@ -66,12 +68,13 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     flashAttention: params.flashAttn && model.flashAttentionSupported,
     failedCreationRemedy: false,
   })
-  return createNativeModel(model, context, await describe(llama, model, context, contextTokens))
+  const made = { flashAttn: context.flashAttention === true, contextTokens }
+  return createNativeModel(model, context, await describe(llama, model, made))
 }
 
 function createNativeModel(
   model: LlamaModel,
-  context: LlamaContext,
+  context: LlamaContext | null,
   parts: LoadedParts,
 ): NativeModel {
   const sequences = new Map<number, LlamaContextSequence>()
@@ -86,6 +89,7 @@ function createNativeModel(
     parts,
     model,
     open(sequence) {
+      if (context === null) throw new Error('only the vocabulary is loaded')
       sequences.set(sequence, context.getSequence({ contextShift: { strategy: refuseShift } }))
     },
     async close(sequence) {
@@ -118,20 +122,19 @@ function refuseShift(): never {
 async function describe(
   llama: Llama,
   model: LlamaModel,
-  context: LlamaContext,
-  contextTokens: number,
+  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn'> | null,
 ): Promise<LoadedParts> {
   const endIds = new Set<number>()
   for (const id of model.iterateAllTokens()) if (model.isEogToken(id)) endIds.add(id)
   for (const id of [model.tokens.eos, model.tokens.eot]) if (id !== null) endIds.add(id)
   return {
-    contextTokens,
+    contextTokens: context?.contextTokens ?? null,
     bosText: model.tokens.bosString ?? '',
     eosText: model.tokens.eosString ?? '',
     endIds: [...endIds].sort((a, b) => a - b),
     backend: llama.gpu === false ? 'cpu' : llama.gpu,
     isa: llama.gpu === false ? loadedIsa() : await gpuFamily(llama),
-    flashAttn: context.flashAttention === true,
+    flashAttn: context?.flashAttn ?? false,
     release: llama.llamaCppRelease.release,
     moduleVersion: await getModuleVersion(),
   }

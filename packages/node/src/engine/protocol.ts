@@ -9,13 +9,15 @@ export interface LoadParams {
   /** Threads for one batch. */
   threads: number
   useGpu: boolean
+  vocabOnly: boolean
   /** Sends all that llama.cpp says as `log` replies, not only its errors. */
   isVerbose: boolean
 }
 
 /** What only native code knows about a model that it has loaded. */
 export interface LoadedParts {
-  contextTokens: number
+  /** null: without context. */
+  contextTokens: number | null
   bosText: string
   eosText: string
   endIds: number[]

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type GgufHeader, parseGguf } from './gguf.ts'
 
 /** The bundled model. */
 export const ACORN = fileURLToPath(
@@ -13,10 +12,7 @@ export const ACORN = fileURLToPath(
 /** A folder for broken models; disposing removes it. */
 export interface BrokenModels extends AsyncDisposable {
   /** Writes what `edit` makes of the bundled model. @returns the path of the copy */
-  make(
-    name: string,
-    edit: (bytes: Buffer<ArrayBuffer>, header: GgufHeader) => Buffer,
-  ): Promise<string>
+  make(name: string, edit: (bytes: Buffer<ArrayBuffer>) => Uint8Array): Promise<string>
 }
 
 /** Creates the folder. */
@@ -27,33 +23,11 @@ export async function createBrokenModels(): Promise<BrokenModels> {
     async make(name, edit) {
       const bytes = Buffer.from(acorn)
       const path = join(folder, `${name}.gguf`)
-      await writeFile(path, edit(bytes, parseGguf(bytes, bytes.length)))
+      await writeFile(path, edit(bytes))
       return path
     },
     async [Symbol.asyncDispose]() {
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-/** Overwrites the 32-bit number under a metadata key. */
-export function setNumber(bytes: Buffer, key: string, value: number): Buffer {
-  const at = bytes.indexOf(key)
-  if (at < 0) throw new Error(`the model has no ${key}`)
-  // The key is followed by its value's type.
-  bytes.writeUInt32LE(value, at + key.length + 4)
-  return bytes
-}
-
-/** Renames the token `from` to `to`, which must have as many bytes. */
-export function renameToken(bytes: Buffer, header: GgufHeader, from: string, to: string): Buffer {
-  const tokens = header.metadata.get('tokenizer.ggml.tokens')
-  if (typeof tokens !== 'object') throw new Error('the model has no vocabulary')
-  const entry = Buffer.alloc(8 + Buffer.byteLength(from))
-  entry.writeBigUInt64LE(BigInt(Buffer.byteLength(from)))
-  entry.write(from, 8)
-  const at = bytes.indexOf(entry, tokens.at)
-  if (at < 0) throw new Error(`the model has no token ${from}`)
-  bytes.write(to, at + 8)
-  return bytes
 }

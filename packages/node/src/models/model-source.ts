@@ -1,35 +1,43 @@
 import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ModelSource } from '@freehold/core/device/parts'
-import { ModelError } from '@freehold/core/errors'
-import { CHUNK_BYTES, type Manifest } from '@freehold/core/wire/manifest'
+import { isModelId } from '@freehold/core/device/offers'
+import type { ModelFile, ModelSource } from '@freehold/core/device/parts'
+import { CHUNK_BYTES } from '@freehold/core/wire/manifest'
 import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from './acorn.ts'
 
-/** Finds models by the name of a bundled one, or by the path of a GGUF file. */
-export function createModelSource(): ModelSource {
-  const known = new Map<string, { state: string; manifest: Promise<Manifest> }>()
+/**
+ * Finds models by the name of a bundled one, or by the path of a GGUF file.
+ * @param bundled paths by names in lower case
+ */
+export function createModelSource(
+  bundled: Readonly<Record<string, string>> = BUNDLED,
+): ModelSource {
+  const known = new Map<string, { state: string; file: Promise<ModelFile> }>()
 
   /** A file is read again when it has changed: every answer asks, and reading takes seconds. */
-  async function manifestOf(source: string): Promise<Manifest> {
+  async function fileOf(source: string): Promise<ModelFile> {
     const state = await stateOf(source)
     const old = known.get(source)
-    if (old?.state === state) return old.manifest
-    const manifest = readManifest(source)
-    known.set(source, { state, manifest })
-    manifest.catch(() => known.delete(source))
-    return manifest
+    if (old?.state === state) return old.file
+    const file = readModelFile(source)
+    known.set(source, { state, file })
+    file.catch(() => known.delete(source))
+    return file
   }
 
   return {
-    resolve: async (name) => {
-      const source = BUNDLED[name.toLowerCase()] ?? (isPath(name) ? resolve(name) : undefined)
-      if (source !== undefined) return { source, manifest: await manifestOf(source) }
-      throw new ModelError({
-        what: `there is no model "${name}" here`,
-        next: `Bundled are ${Object.keys(BUNDLED).join(' and ')}; or give the path of a GGUF file`,
-      })
+    names: `Bundled are ${Object.keys(bundled).join(' and ')}; or give the path of a GGUF file`,
+    find: async (name) => {
+      const source = bundled[name.toLowerCase()] ?? (isPath(name) ? resolve(name) : undefined)
+      return source === undefined ? null : fileOf(source)
+    },
+    read: async (source, from, count) => {
+      await using file = await open(source)
+      const bytes = new Uint8Array(count)
+      const { bytesRead } = await file.read(bytes, 0, count, from)
+      return bytes.subarray(0, bytesRead)
     },
   }
 }
@@ -47,14 +55,15 @@ export function isPath(name: string): boolean {
 
 /** Whether what was typed means a model at all, rather than a prompt. */
 export function isModelName(name: string): boolean {
-  return name.toLowerCase() in BUNDLED || (isPath(name) && name.endsWith('.gguf'))
+  const isFile = isPath(name) && name.endsWith('.gguf')
+  return name.toLowerCase() in BUNDLED || isFile || isModelId(name)
 }
 
 /** Reads a model file once and says what it is. @throws ModelError when it is no whole GGUF */
-export async function readManifest(path: string): Promise<Manifest> {
+export async function readModelFile(path: string): Promise<ModelFile> {
   const { header } = await readGguf(path, {})
   const whole = createHash('sha256')
-  const chunks = createHash('sha256')
+  const hashes: Buffer[] = []
   let sizeBytes = 0
   await using file = await open(path)
   const buffer = Buffer.alloc(CHUNK_BYTES)
@@ -63,9 +72,12 @@ export async function readManifest(path: string): Promise<Manifest> {
     if (bytesRead === 0) break
     const piece = buffer.subarray(0, bytesRead)
     whole.update(piece)
-    chunks.update(createHash('sha256').update(piece).digest())
+    hashes.push(createHash('sha256').update(piece).digest())
     sizeBytes += bytesRead
   }
-  const [sha256, chunkRoot] = [new Uint8Array(whole.digest()), new Uint8Array(chunks.digest())]
-  return { files: [{ sha256, sizeBytes, chunkRoot, headerBytes: header.dataOffset }] }
+  const chunkHashes = new Uint8Array(Buffer.concat(hashes))
+  const chunkRoot = new Uint8Array(createHash('sha256').update(chunkHashes).digest())
+  const sha256 = new Uint8Array(whole.digest())
+  const manifest = { files: [{ sha256, sizeBytes, chunkRoot, headerBytes: header.dataOffset }] }
+  return { source: path, manifest, chunkHashes }
 }

@@ -1,11 +1,12 @@
 import { setInterval } from 'node:timers/promises'
 import { from0x } from '@freehold/core/bytes'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
 import type { LendTerms } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { Command, InvalidArgumentError } from 'commander'
-import { type ChainSettings, pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
 

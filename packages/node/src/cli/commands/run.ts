@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline/promises'
 import { text as readAll } from 'node:stream/consumers'
-import { utf8 } from '@freehold/core/bytes'
+import { fromHex, utf8 } from '@freehold/core/bytes'
 import type { Completion } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
+import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
 import { UsageError } from '@freehold/core/errors'
+import { peerName } from '@freehold/core/identity/peer-name'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
@@ -27,7 +29,11 @@ interface RunOptions extends GlobalOptions {
 export function runCommand(): Command {
   const command = new Command('run')
     .description('Ask a model a question, or chat with it')
-    .argument('[model]', 'bundled model (acorn, acorn-small) or path of a GGUF file', 'acorn')
+    .argument(
+      '[model]',
+      'bundled model (acorn, acorn-small), path of a GGUF file, or name or id of a lent model',
+      'acorn',
+    )
     .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
     .addOption(
       new Option('--scope <scope>', 'how far the request may travel')
@@ -39,7 +45,7 @@ export function runCommand(): Command {
         .choices(['auto', 'here', 'peer'])
         .default('auto'),
     )
-    .option('--peer <address...>', 'lenders to ask besides the known ones', [])
+    .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
     .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
     .option('--seed <text>', 'repeats an own answer')
@@ -47,6 +53,11 @@ export function runCommand(): Command {
     .option('--verbose', 'say afterwards how it went')
     .action((model: string, prompt: string[], options: RunOptions) => run(model, prompt, options))
   return withGlobals(command)
+}
+
+/** Takes one value each time: a list would swallow the question behind it. */
+function add(value: string, before: string[]): string[] {
+  return [...before, value]
 }
 
 function number(least: number, most: number) {
@@ -58,10 +69,6 @@ function number(least: number, most: number) {
 }
 
 async function run(first: string, rest: string[], options: RunOptions): Promise<void> {
-  // `run "a question"` means the bundled model.
-  const hasModel = isModelName(first)
-  const model = hasModel ? first : 'acorn'
-  const words = hasModel ? rest : [first, ...rest]
   const mayLeave = options.scope !== 'device'
   const signal = interruptSignal()
   await using device = await openCliDevice({
@@ -70,6 +77,10 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
     chain: options.chain,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })
+  // `run "a question"` means the bundled model.
+  const hasModel = isModelName(first) || (mayLeave && (await device.peers.isOffered(first)))
+  const model = hasModel ? first : 'acorn'
+  const words = hasModel ? rest : [first, ...rest]
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
   if (isChat) return chat(device, model, options, signal)
   const prompt = words.length > 0 ? words.join(' ') : (await readAll(process.stdin)).trim()
@@ -104,10 +115,18 @@ async function answer(
     maxTokens: options.maxTokens,
     seed: options.seed === undefined ? undefined : seedOf(options.seed),
     signal,
+    onHeader: showHeader,
     onText: options.json ? undefined : (text) => process.stdout.write(safe(text)),
   })
   if (!options.json) process.stdout.write('\n')
   return completion
+}
+
+/** A header is small beside its model, but not beside a slow line. */
+function showHeader({ model, modelId, lender, chunks, ofChunks }: HeaderProgress): void {
+  const from = peerName(fromHex(lender))
+  if (chunks === 0) say(`Fetching the header of ${safe(model)} (${modelId}) from ${from}`)
+  else say(`  ${chunks} of ${ofChunks} MiB`)
 }
 
 /** A typed seed, spread over 32 bytes. */

@@ -1,26 +1,38 @@
-import {
-  type PrefillInit,
-  type Sequence,
-  TOP_LOGITS,
-  type TopLogits,
-} from '@freehold/core/engine/engine'
-import { EngineError } from '@freehold/core/errors'
-import type { EngineProcess } from './engine-process.ts'
-import type { PackedLogits } from './protocol.ts'
+import { EngineError } from '../errors.ts'
+import type { PrefillInit, Sequence, TopLogits } from './engine.ts'
 
-export interface RemoteSequenceInit {
-  process: EngineProcess
-  /** Number of the sequence in the child. */
-  sequence: number
-  contextTokens: number
-  vocabSize: number
-  /** Called when the sequence is closed and its number free. */
-  onClosed: () => void
+/** A part of a feed that is done. */
+export interface FedSlice {
+  /** How many of the feed's ids are taken in. */
+  done: number
+  /** Ids that the sequence holds now. */
+  length: number
+  /** Logits of the positions in this part for which they were wanted. */
+  positions: readonly TopLogits[]
 }
 
-/** A sequence whose tokens are taken in by the child. Overlapping calls wait for each other. */
-export function createRemoteSequence(init: RemoteSequenceInit): Sequence {
-  const { process, sequence } = init
+/** Ids on their way into a sequence. */
+export interface Feeding {
+  /** Resolves when all slices were told; rejected when it was cancelled before. */
+  readonly result: Promise<unknown>
+  /** Asks to stop after the part that is being computed. */
+  cancel(): void
+}
+
+export interface FedSequenceInit {
+  contextTokens: number
+  vocabSize: number
+  /** Takes ids in, slice by slice; logits follow each id from index `logitsFrom` on. */
+  feed(ids: readonly number[], logitsFrom: number, onSlice: (slice: FedSlice) => void): Feeding
+  /** Frees what the sequence holds; called once, when nothing is being fed. */
+  close(): Promise<void>
+}
+
+/**
+ * A sequence whose tokens are taken in elsewhere: in a child process or a worker. It checks what is
+ * fed, so that native code never sees what it would die of. Overlapping calls wait for each other.
+ */
+export function createFedSequence(init: FedSequenceInit): Sequence {
   let length = 0
   let isClosed = false
   let tail: Promise<unknown> = Promise.resolve()
@@ -51,27 +63,23 @@ export function createRemoteSequence(init: RemoteSequenceInit): Sequence {
     const positions: TopLogits[] = []
     const stopped = Promise.withResolvers<never>()
     const stop = (reason: unknown) => {
-      call.cancel()
+      feeding.cancel()
       stopped.reject(reason)
     }
-    const call = process.call(
-      'feed',
-      { sequence, ids: Uint32Array.from(ids), logitsFrom },
-      (slice) => {
-        length = slice.length
-        try {
-          if (slice.logits !== null) positions.push(...unpack(slice.logits))
-          if (!signal?.aborted) onProgress?.(slice.done)
-        } catch (error) {
-          stop(error)
-        }
-      },
-    )
-    tail = call.result.catch(() => {})
+    const feeding = init.feed(ids, logitsFrom, (slice) => {
+      length = slice.length
+      try {
+        positions.push(...slice.positions)
+        if (!signal?.aborted) onProgress?.(slice.done)
+      } catch (error) {
+        stop(error)
+      }
+    })
+    tail = feeding.result.catch(() => {})
     const onAbort = () => stop(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      await Promise.race([call.result, stopped.promise])
+      await Promise.race([feeding.result, stopped.promise])
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
@@ -96,11 +104,7 @@ export function createRemoteSequence(init: RemoteSequenceInit): Sequence {
     },
     async [Symbol.asyncDispose]() {
       isClosed = true
-      closing ??= (async () => {
-        await tail
-        await process.call('close', { sequence }).result.catch(() => {})
-        init.onClosed()
-      })()
+      closing ??= tail.then(() => init.close())
       await closing
     },
   }
@@ -115,13 +119,4 @@ export function requireIds(ids: readonly number[], vocabSize: number): void {
       why: `its vocabulary has the ids 0 to ${vocabSize - 1}`,
     })
   }
-}
-
-function unpack(packed: PackedLogits): TopLogits[] {
-  const width = packed.ids.length / packed.count
-  if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
-  return Array.from({ length: packed.count }, (_, index) => ({
-    ids: packed.ids.subarray(index * width, (index + 1) * width),
-    logits: packed.logits.subarray(index * width, (index + 1) * width),
-  }))
 }

@@ -1,4 +1,4 @@
-import { ModelError } from '@freehold/core/errors'
+import { ModelError } from '../errors.ts'
 import { ByteCursor } from './byte-cursor.ts'
 import { TENSOR_BLOCKS, TYPE_ARRAY, TYPE_STRING, VALUE_BYTES } from './gguf-types.ts'
 
@@ -25,7 +25,11 @@ export interface GgufHeader {
   /** The bytes that were parsed; they may reach into the tensors. */
   readonly bytes: Uint8Array
   readonly metadata: ReadonlyMap<string, GgufValue>
+  /** Where in `bytes` each metadata entry lies, its key included. */
+  readonly spans: ReadonlyMap<string, readonly [from: number, to: number]>
   readonly tensors: readonly GgufTensor[]
+  /** Where the tensors' entries begin: all before it is metadata. */
+  readonly entriesOffset: number
   /** Where the tensors' data begin. */
   readonly dataOffset: number
 }
@@ -63,16 +67,20 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   const entryCount = bounded(cursor.size(), MAX_ENTRIES, 'metadata entries')
 
   const metadata = new Map<string, GgufValue>()
+  const spans = new Map<string, readonly [number, number]>()
   for (let index = 0; index < entryCount; index++) {
+    const from = cursor.at
     const key = cursor.text(bounded(cursor.size(), MAX_KEY_BYTES, 'bytes of a metadata key'))
     if (metadata.has(key)) refuse(`the metadata key ${key} is there twice`)
     metadata.set(key, readValue(cursor, cursor.u32(), key))
+    spans.set(key, [from, cursor.at])
   }
 
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT
   if (typeof alignment !== 'number' || !isPowerOfTwo(alignment) || alignment > MAX_ALIGNMENT) {
     refuse('its alignment is no power of two')
   }
+  const entriesOffset = cursor.at
   const found = new Map<string, GgufTensor>()
   for (let index = 0; index < tensorCount; index++) {
     const tensor = readTensor(cursor)
@@ -94,7 +102,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
     }
     return { ...tensor, offset }
   })
-  return { bytes, metadata, tensors, dataOffset }
+  return { bytes, metadata, spans, tensors, entriesOffset, dataOffset }
 }
 
 /** Reads the strings of the array under `key`; undefined when there is none. */

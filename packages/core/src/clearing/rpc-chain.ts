@@ -1,0 +1,28 @@
+import { type Address, http } from 'viem'
+import type { PrivateKeyAccount } from 'viem/accounts'
+import type { Clock } from '../platform.ts'
+import type { Chain } from './chain.ts'
+import { createViemChain } from './viem-chain.ts'
+
+/** Which chain a device clears on. A central point: replaceable, and absent by default. */
+export interface ChainSettings {
+  /** URL of a node that answers JSON-RPC. */
+  rpc: string
+  chainId: number
+  house: Address
+  token: Address
+}
+
+/** How long one question to the chain may take; never on the path of an answer. */
+const RPC_MS = 5_000
+
+/** The chain behind an RPC node, over HTTP. */
+export function createRpcChain(
+  { rpc, chainId, house, token }: ChainSettings,
+  { account, clock }: { account: PrivateKeyAccount; clock: Clock },
+): Chain {
+  return createViemChain(
+    { house: { chainId, address: house }, token, account },
+    { transport: http(rpc, { timeout: RPC_MS, retryCount: 1 }), clock },
+  )
+}

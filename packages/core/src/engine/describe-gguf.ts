@@ -1,0 +1,62 @@
+import { ModelError } from '../errors.ts'
+import type { ModelInfo } from './engine.ts'
+import { type GgufHeader, ggufStrings } from './gguf.ts'
+import { FILE_TYPES } from './gguf-types.ts'
+
+/** What a model's own file says of it. */
+export type DescribedGguf = Pick<
+  ModelInfo,
+  'name' | 'architecture' | 'quantisation' | 'vocabSize' | 'contextTokens' | 'chatTemplate'
+>
+
+/**
+ * Describes the model in a GGUF, whoever computes it.
+ * @param fileName stands in for a name that the file does not give
+ * @throws ModelError when the GGUF has no vocabulary or no context
+ */
+export function describeGguf(header: GgufHeader, fileName: string): DescribedGguf {
+  const tokens = header.metadata.get('tokenizer.ggml.tokens')
+  if (typeof tokens !== 'object' || tokens.count === 0) {
+    throw new ModelError({ what: 'the model has no vocabulary', next: 'Choose another model.' })
+  }
+  const fileType = header.metadata.get('general.file_type')
+  return {
+    name: text(header, 'general.name') || fileName,
+    architecture: text(header, 'general.architecture'),
+    quantisation: typeof fileType === 'number' ? (FILE_TYPES.get(fileType) ?? '') : '',
+    vocabSize: tokens.count,
+    contextTokens: ownContext(header),
+    chatTemplate: text(header, 'tokenizer.chat_template'),
+  }
+}
+
+/** The context that the file says its model has. */
+function ownContext(header: GgufHeader): number {
+  const key = `${text(header, 'general.architecture')}.context_length`
+  const value = Number(header.metadata.get(key))
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new ModelError({ what: 'the model says no context', next: 'Choose another model.' })
+}
+
+/**
+ * Refuses a vocabulary that has no token for the newline: native code drops the byte from each text
+ * or, with some tokenizers, ends the whole process.
+ * @throws ModelError
+ */
+export function requireNewlineToken(header: GgufHeader): void {
+  const kind = header.metadata.get('tokenizer.ggml.model')
+  const names = kind === 'gpt2' ? ['Ċ'] : kind === 'llama' ? ['<0x0A>', '\n'] : undefined
+  if (names === undefined) return
+  const tokens = ggufStrings(header, 'tokenizer.ggml.tokens') ?? []
+  if (names.some((name) => tokens.includes(name))) return
+  throw new ModelError({
+    what: 'the model cannot be used',
+    why: 'its vocabulary has no token for the newline byte',
+    next: 'Convert the model again with its whole tokenizer, or choose another.',
+  })
+}
+
+function text(header: GgufHeader, key: string): string {
+  const value = header.metadata.get(key)
+  return typeof value === 'string' ? value : ''
+}
