@@ -123,7 +123,9 @@ export function createBorrowService(
 
   /** Says why nobody may be asked, by what is in the way. */
   async function explainNobody(question: LenderQuestion): Promise<LendingError> {
-    const all = await peers.offers({ signal: question.signal })
+    const { signal, lender: only } = question
+    const offers = await peers.offers({ signal })
+    const all = offers.filter(({ lender }) => only === undefined || toHex(lender) === only)
     const next = 'See freehold offers'
     const what = `nobody lends ${question.name} to this request`
     if (all.length === 0) {
@@ -188,6 +190,7 @@ export function createBorrowService(
       lender: toHex(known.lender),
       modelId: toHex(model.modelId),
       modelName: question.modelName,
+      manifestHash: toHex(model.manifestHash),
       profile: model.profile,
       startedAtMs: clock.now(),
       end: RUNNING,
@@ -199,6 +202,7 @@ export function createBorrowService(
       heldUnits: 0n,
       isDrawn: null,
       audit: null,
+      auditor: null,
       pooled: null,
       payment: payment === null ? 'free' : 'open',
     }
