@@ -192,6 +192,7 @@ export function createBorrowService(
       lender: toHex(known.lender),
       modelId: toHex(model.modelId),
       modelName: question.modelName,
+      manifestHash: toHex(model.manifestHash),
       profile: model.profile,
       startedAtMs: clock.now(),
       end: RUNNING,
@@ -203,6 +204,7 @@ export function createBorrowService(
       heldUnits: 0n,
       isDrawn: null,
       audit: null,
+      auditor: null,
       pooled: null,
       payment: payment === null ? 'free' : 'open',
     }
