@@ -88,7 +88,8 @@ describe('a device in a page', () => {
     expect(answer.egress).toBeNull()
     // Without the model nothing was replayed yet, and nobody is left unpaid for that.
     expect(hasFetchedModel()).toBe(false)
-    expect(answer.record).toMatchObject({ end: 'receipt', audit: null, payment: 'paid' })
+    expect(answer.record).toMatchObject({ end: 'receipt', payment: 'paid' })
+    expect(answer.record!.audit).toMatchObject({ verdict: 'pending', statistics: { positions: 0 } })
   })
 
   it('behaviour: its evidence convinces another device', { timeout: TEST_MS }, async () => {

@@ -1,33 +1,25 @@
-import { equal, to0x, toHex } from '../bytes.ts'
+import { to0x, toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { openAnswerPayee } from '../clearing/payee.ts'
-import type { Model } from '../engine/engine.ts'
 import { LendingError } from '../errors.ts'
 import type { Admission } from '../lending/lent-answer.ts'
-import type { OfferedModel, OfferedPayment } from '../wire/offer.ts'
+import type { OfferedPayment } from '../wire/offer.ts'
 import type { Terms } from '../wire/transcript.ts'
 import type { LentBook } from './lent-book.ts'
+import type { LentModels } from './lent-models.ts'
 import type { OfferDesk } from './offer-desk.ts'
-import type { ModelFile, Parts } from './parts.ts'
+import type { Parts } from './parts.ts'
 import { createPlaces } from './places.ts'
 
 export interface AdmissionInit {
   /** Answers at once, and answers that may wait for their turn. */
   parallel: number
   maxQueue: number
-  contextTokens: number
   /** Most unsettled token units on one channel. */
   maxUnsettled: bigint
   /** How many exposures are forgiven to one borrower before it gets no more credit. */
   forgivenExposures: number
-}
-
-/** A model that is lent, the name that it is loaded by, and its file. */
-export interface LentModel {
-  name: string
-  file: ModelFile
-  offered: OfferedModel
 }
 
 /**
@@ -36,22 +28,13 @@ export interface LentModel {
  */
 export function createAdmission(
   init: AdmissionInit,
-  { tables, clock, shelf, deadlines }: Pick<Parts, 'tables' | 'clock' | 'shelf' | 'deadlines'>,
-  { book, desk, models }: { book: LentBook; desk: OfferDesk; models: readonly LentModel[] },
+  { tables, clock, deadlines }: Pick<Parts, 'tables' | 'clock' | 'deadlines'>,
+  { book, desk, models }: { book: LentBook; desk: OfferDesk; models: LentModels },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
-  const { parallel, maxQueue, contextTokens, maxUnsettled, forgivenExposures } = init
+  const { parallel, maxQueue, maxUnsettled, forgivenExposures } = init
   // A borrower hears within its handshake's deadline whether there is a place.
   const waitMs = deadlines.handshakeMs / 2
   const places = createPlaces({ running: parallel, waiting: maxQueue, waitMs }, { clock })
-
-  /** The model in memory; loaded anew when the process that held it died. */
-  async function loadedModel({ name, offered }: LentModel): Promise<Model> {
-    const loaded = await shelf.byId(toHex(offered.modelId))
-    if (loaded !== undefined) return loaded.model
-    const { model } = await shelf.take(name, { contextTokens, sequences: parallel })
-    if (model.info.modelId === toHex(offered.modelId)) return model
-    throw new LendingError('model', { what: 'the file of this model has changed' })
-  }
 
   async function admitPayment(
     payment: OfferedPayment | null,
@@ -102,15 +85,13 @@ export function createAdmission(
 
   return async (open, peer) => {
     const { payment } = desk.inForce(open.offerHash)
-    const found = models.find(({ offered }) => equal(offered.modelId, open.modelId))
-    if (found === undefined) {
-      throw new LendingError('model', { what: 'this model is not lent here' })
-    }
+    const { offered } = models.byId(open.modelId)
     const borrower = toHex(peer)
     const release = await places.take(borrower)
     try {
       const granted = await admitPayment(payment, open, borrower)
-      return { model: await loadedModel(found), offered: found.offered, payment: granted, release }
+      const { model } = await models.take(open.modelId)
+      return { model, offered, payment: granted, release }
     } catch (error) {
       release()
       throw error

@@ -238,6 +238,7 @@ export function createBorrowService(
       lender: toHex(known.lender),
       modelId: toHex(model.modelId),
       modelName: question.modelName,
+      manifestHash: toHex(model.manifestHash),
       profile: model.profile,
       startedAtMs: clock.now(),
       end: RUNNING,
@@ -249,6 +250,7 @@ export function createBorrowService(
       heldUnits: 0n,
       isDrawn: null,
       audit: null,
+      auditor: null,
       pooled: null,
       payment: payment === null ? 'free' : 'open',
     }

@@ -13,6 +13,7 @@ import { type Completion, type CompletionInit, createCompletions } from './compl
 import { createHeaderService } from './headers.ts'
 import { createLendingService, type LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
+import { createOwnAuditors } from './own-auditors.ts'
 import type { DeviceComponents, Parts, Tables } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
 
@@ -74,7 +75,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   const peers = createPeerService(parts)
   const channels = createChannelService(parts)
   const headers = createHeaderService(parts)
-  const audits = createAuditService(parts)
+  const audits = createAuditService(parts, { elsewhere: createOwnAuditors(parts, { peers }) })
   const borrowing = createBorrowService(parts, { peers, audits, channels })
   const wallet = () => {
     const { identity } = components

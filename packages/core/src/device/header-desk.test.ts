@@ -5,7 +5,7 @@ import { concat } from '../bytes.ts'
 import { TOY_INFO } from '../engine/toy-model.fixture.ts'
 import { WireError } from '../errors.ts'
 import { DEFAULT_DEADLINES } from '../lending/deadlines.ts'
-import type { MessageStream } from '../mesh/frames-over-stream.ts'
+import { scriptedStream } from '../mesh/messages.fixture.ts'
 import {
   decodeHeaderReply,
   encodeHeaderRequest,
@@ -14,6 +14,8 @@ import {
 } from '../wire/header-messages.ts'
 import { CHUNK_BYTES, manifestHash } from '../wire/manifest.ts'
 import { createHeaderDesk } from './header-desk.ts'
+import { createLentModels } from './lent-models.ts'
+import { createModelShelf } from './model-shelf.ts'
 
 /** A file of four chunks, of which the first and a part of the second are its header. */
 const bytes = Uint8Array.from({ length: 3 * CHUNK_BYTES + 100 }, (_, i) => (i * 31) & 255)
@@ -42,13 +44,18 @@ const offered = {
 }
 const PEER = filled(32, 9)
 
+const lent = createLentModels(
+  { lent: [{ name: 'toy', file, offered }], contextTokens: 1, sequences: 1 },
+  { shelf: createModelShelf({ engine: null as never, models: null as never }) },
+)
+
 function createDesk(content = bytes) {
   let now = 0
   const clock = { now: () => now, after: () => () => {} }
   const models = {
     read: async (_: string, from: number, count: number) => content.slice(from, from + count),
   }
-  const desk = createHeaderDesk([{ file, offered }], {
+  const desk = createHeaderDesk(lent, {
     models,
     clock,
     deadlines: DEFAULT_DEADLINES,
@@ -56,36 +63,23 @@ function createDesk(content = bytes) {
   return { desk, pass: (ms: number) => (now += ms) }
 }
 
-/** A stream on which `requests` come one after the other, then the end or nothing more. */
-function streamOf(
-  requests: (Partial<HeaderRequest> | Uint8Array)[],
-  init: { isOpen?: boolean } = {},
-) {
-  const replies: HeaderReply[] = []
-  const waiting = [...requests]
-  const never = new Promise<null>(() => {})
-  const messages: MessageStream = {
-    read: async () => {
-      const next = waiting.shift()
-      if (next instanceof Uint8Array) return next
-      if (next !== undefined) return encodeHeaderRequest({ ...name, chunk: null, ...next })
-      return init.isOpen ? never : null
-    },
-    write: async (data) => void replies.push(decodeHeaderReply(data)),
-    close: async () => {},
-    abort: () => {},
-  }
-  return { messages, replies }
+type Asked = Partial<HeaderRequest> | Uint8Array
+
+function streamOf(requests: Asked[], init: { isOpen?: boolean } = {}) {
+  const encoded = requests.map((one) =>
+    one instanceof Uint8Array ? one : encodeHeaderRequest({ ...name, chunk: null, ...one }),
+  )
+  return scriptedStream(encoded, init)
 }
 
 async function ask(
-  requests: (Partial<HeaderRequest> | Uint8Array)[],
+  requests: Asked[],
   { desk } = createDesk(),
   peer = PEER,
 ): Promise<HeaderReply[]> {
-  const { messages, replies } = streamOf(requests)
-  await desk.serve(messages, peer)
-  return replies
+  const { stream, written } = streamOf(requests)
+  await desk.serve(stream, peer)
+  return written.map(decodeHeaderReply)
 }
 
 describe('header desk', () => {
@@ -113,9 +107,9 @@ describe('header desk', () => {
   })
 
   it('behaviour: what is no request ends the stream without a word', async () => {
-    const { messages, replies } = streamOf([filled(40, 0xf6)])
-    await expect(createDesk().desk.serve(messages, PEER)).rejects.toThrow(WireError)
-    expect(replies).toEqual([])
+    const { stream, written } = streamOf([filled(40, 0xf6)])
+    await expect(createDesk().desk.serve(stream, PEER)).rejects.toThrow(WireError)
+    expect(written).toEqual([])
   })
 
   it('behaviour: a stream has an end', async () => {
@@ -126,7 +120,7 @@ describe('header desk', () => {
 
   it('behaviour: one device has two streams at once, and others have theirs', async () => {
     const { desk } = createDesk()
-    const open = () => void desk.serve(streamOf([], { isOpen: true }).messages, PEER)
+    const open = () => void desk.serve(streamOf([], { isOpen: true }).stream, PEER)
     open()
     open()
     expect(await ask([{}], { desk, pass: () => 0 })).toMatchObject([{ kind: 'refuse' }])

@@ -11,7 +11,7 @@ import {
 } from '../wire/header-messages.ts'
 import { MAX_HEADER_CHUNKS, MAX_MODEL_CHUNKS } from '../wire/limits.ts'
 import { CHUNK_BYTES } from '../wire/manifest.ts'
-import type { LentModel } from './admission.ts'
+import type { LentModels } from './lent-models.ts'
 import type { ModelFile, ModelSource, Parts } from './parts.ts'
 import { createPlaces } from './places.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -34,14 +34,17 @@ export type HeaderDeskComponents = Pick<Parts, 'clock' | 'deadlines'> & {
 }
 
 export function createHeaderDesk(
-  lent: readonly Pick<LentModel, 'file' | 'offered'>[],
+  lent: Pick<LentModels, 'byId'>,
   { models, clock, deadlines }: HeaderDeskComponents,
 ): HeaderDesk {
   const places = createPlaces(STREAMS, { clock })
   const rate = createRateLimit(RATE, clock)
 
   async function answer(request: HeaderRequest, device: string): Promise<HeaderReply> {
-    const { file } = findLent(lent, request)
+    const { file, offered } = lent.byId(request.modelId)
+    if (!equal(offered.manifestHash, request.manifestHash)) {
+      refuse('the manifest of this model is another here')
+    }
     const { chunkHashes, manifest, source } = file
     const { chunk: index } = request
     if (index === null) {
@@ -83,16 +86,6 @@ export function createHeaderDesk(
   }
 
   return { serve }
-}
-
-function findLent<L extends Pick<LentModel, 'offered'>>(
-  lent: readonly L[],
-  request: HeaderRequest,
-): L {
-  const found = lent.find(({ offered }) => equal(offered.modelId, request.modelId))
-  if (found === undefined) return refuse('this model is not lent here')
-  if (equal(found.offered.manifestHash, request.manifestHash)) return found
-  return refuse('the manifest of this model is another here')
 }
 
 /** How many chunks hold the header; none where the model has several files. */

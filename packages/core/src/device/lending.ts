@@ -4,19 +4,23 @@ import { lendAnswer } from '../lending/lender.ts'
 import { framesOver, messagesOver } from '../mesh/frames-over-stream.ts'
 import {
   ANSWER_PROTOCOL,
+  AUDIT_PROTOCOL,
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
 } from '../mesh/protocols.ts'
+import { MAX_AUDIT_REQUEST_BYTES } from '../wire/audit-messages.ts'
 import { MAX_HEADER_REQUEST_BYTES } from '../wire/header-messages.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
 import { createAdmission } from './admission.ts'
+import { createAuditDesk } from './audit-desk.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
 import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
 import { createHeaderDesk } from './header-desk.ts'
 import { LEFT_OVER_GRACE_MS } from './left-overs.ts'
 import { createLentBook } from './lent-book.ts'
+import { createLentModels } from './lent-models.ts'
 import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
 import type { Parts } from './parts.ts'
@@ -79,14 +83,15 @@ export function createLendingService(
     }
     const limits = withDefaults(init)
     const { parallel: sequences, contextTokens, offerLifeMs: lifeMs } = limits
-    const models = await Promise.all(
+    const lent = await Promise.all(
       init.models.map(async (name) => {
         const { model, file } = await shelf.take(name, { contextTokens, sequences })
         return { name, file, offered: describeModel(model, manifestHash(file.manifest)) }
       }),
     )
     const addresses = () => mesh.addresses()
-    const offered = models.map((model) => model.offered)
+    const offered = lent.map((model) => model.offered)
+    const models = createLentModels({ lent, contextTokens, sequences }, { shelf })
     const desk = createOfferDesk(
       { models: offered, payment: init.payment, lifeMs },
       { identity, clock, addresses },
@@ -94,6 +99,7 @@ export function createLendingService(
     const book = createLentBook(parts)
     const admit = createAdmission(limits, parts, { book, desk, models })
     const headers = createHeaderDesk(models, parts)
+    const auditing = createAuditDesk({ ...parts, identity, models })
     const stop = new AbortController()
     const { handshakeMs, totalMs } = deadlines
     // Once now, and once when whatever an earlier process left running must be dead.
@@ -109,6 +115,9 @@ export function createLendingService(
     })
     await mesh.handle(HEADER_PROTOCOL, (stream, peer) =>
       headers.serve(messagesOver(stream, MAX_HEADER_REQUEST_BYTES), peer),
+    )
+    await mesh.handle(AUDIT_PROTOCOL, (stream, peer) =>
+      auditing.serve(messagesOver(stream, MAX_AUDIT_REQUEST_BYTES), peer, stop.signal),
     )
     await mesh.handle(CHANNEL_PROTOCOL, async (stream, peer) => {
       const { payment } = await desk.current()

@@ -12,6 +12,8 @@ export interface AnswerRecord {
   lender: string
   modelId: string
   modelName: string
+  /** Hash of the manifest that the lender offered, hex. */
+  manifestHash: string
   /** Profile that the lender offered under. */
   profile: Profile
   startedAtMs: number
@@ -27,6 +29,8 @@ export interface AnswerRecord {
   /** Whether the coin fell on it; null until it was drawn. */
   isDrawn: boolean | null
   audit: Omit<Audit, 'pool'> | null
+  /** Which other device of this owner replayed it, by its key in hex; null: this one, or none yet. */
+  auditor: string | null
   /** What the evidence pool of lender and model said after this answer. */
   pooled: Verdict | null
   /** How the held-back part ended. */

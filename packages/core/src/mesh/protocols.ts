@@ -2,4 +2,5 @@
 export const OFFER_PROTOCOL = '/freehold/offer/1'
 export const ANSWER_PROTOCOL = '/freehold/answer/1'
 export const HEADER_PROTOCOL = '/freehold/header/1'
+export const AUDIT_PROTOCOL = '/freehold/audit/1'
 export const CHANNEL_PROTOCOL = '/freehold/channel/1'

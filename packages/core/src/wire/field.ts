@@ -104,6 +104,26 @@ export function amount(): Field<bigint> {
   }
 }
 
+/** A number from 0 to infinity as it is computed with: IEEE 754 double, 8 bytes big-endian. */
+export function measure(): Field<number> {
+  const inner = bytes(8)
+  return {
+    encode: (value) => {
+      // A negative zero would be a second spelling.
+      if (!(value >= 0) || Object.is(value, -0)) reject('value', `${value} is no measure`)
+      const out = new Uint8Array(8)
+      new DataView(out.buffer).setFloat64(0, value)
+      return out
+    },
+    decode: (raw, path) => {
+      const data = inner.decode(raw, path)
+      const value = new DataView(data.buffer, data.byteOffset, 8).getFloat64(0)
+      if (!(value >= 0) || Object.is(value, -0)) reject(path, `${value} is no measure`)
+      return value
+    },
+  }
+}
+
 export function optional<T>(field: Field<T>): Field<T | null> {
   return {
     encode: (value) => (value === null ? null : field.encode(value)),

@@ -24,8 +24,10 @@ import {
 } from './limits.ts'
 import { profileField } from './profile.ts'
 
-const tokenId = uint(MAX_VOCABULARY - 1)
+export const tokenId = uint(MAX_VOCABULARY - 1)
 const hash = bytes(32)
+/** A log-probability in 1/1000 nat. */
+export const lpMilli = int(-32_768, 0)
 const count = uint(MAX_ANSWER_TOKENS)
 
 export const scopeField = word('device', 'own', 'friends', 'market')
@@ -103,6 +105,9 @@ export const receiptBodyField = record({
 })
 export type ReceiptBody = ValueOf<typeof receiptBodyField>
 
+/** The lender's signature over the tokens so far. */
+export const signedField = record({ count, runningHash: hash, sig: bytes(64) })
+
 /** Every frame of an answer, by the number that it starts with. */
 const frameFields = {
   open: openField,
@@ -117,7 +122,7 @@ const frameFields = {
     /** For each id, a 16-byte commitment to its log-probability (opened in the receipt). */
     lpCommits: list(bytes(16), MAX_TOKENS_PER_FRAME),
   }),
-  signed: record({ count, runningHash: hash, sig: bytes(64) }),
+  signed: signedField,
   voucher: voucherField,
   cancel: record({}),
   receipt: record({
@@ -125,7 +130,7 @@ const frameFields = {
     sig: bytes(64),
     lpSalt: hash,
     /** Log-probability of each chosen token over the lender's raw top 64, in 1/1000 nat. */
-    lps: list(int(-32_768, 0), MAX_ANSWER_TOKENS),
+    lps: list(lpMilli, MAX_ANSWER_TOKENS),
   }),
   audited: record({ verdict: verdictField }),
 }

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createBrokenModels } from '../engine/test-models.ts'
+import { type BrokenModels, createBrokenModels } from '../engine/test-models.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -157,44 +157,67 @@ describe('freehold run', () => {
   })
 })
 
-describe('freehold run, of a model that is elsewhere', () => {
+describe('freehold, with a model that is elsewhere', () => {
   const env = { FREEHOLD_PASSPHRASE: 'correct horse battery staple' }
+  const borrower = { home: 'borrower', env }
+  let files: BrokenModels
+  let birch: string
+  let lender: ChildProcess | undefined
+  let peer: string
 
-  it('default: borrows by name, and says what it fetches', async () => {
-    await using files = await createBrokenModels()
-    const birch = await files.make('birch', (bytes) => {
+  beforeAll(async () => {
+    files = await createBrokenModels()
+    birch = await files.make('birch', (bytes) => {
       bytes.write('Birch', bytes.indexOf('general.name') + 'general.name'.length + 4 + 8)
       return bytes
     })
-    for (const home of ['lender', 'borrower']) {
-      await freehold(['wallet', 'init', '--json'], { home, env })
-    }
-    const child = spawn(
-      process.execPath,
-      ['--no-warnings', MAIN, 'lend', '--free', '--json', birch],
-      {
-        env: { ...process.env, ...env, FREEHOLD_HOME: join(folder, 'lender') },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
+    await freehold(['wallet', 'init', '--json'], { home: 'lender', env })
+    await freehold(['wallet', 'init', '--json'], borrower)
+    const args = ['--no-warnings', MAIN, 'lend', '--free', '--json', birch]
+    const child = spawn(process.execPath, args, {
+      env: { ...process.env, ...env, FREEHOLD_HOME: join(folder, 'lender') },
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    lender = child
+    const [line] = await once(createInterface(child.stdout), 'line')
+    ;[peer] = JSON.parse(line).addresses
+  })
+  afterAll(async () => {
+    if (lender?.kill('SIGTERM')) await once(lender, 'close')
+    await files[Symbol.asyncDispose]()
+  })
+
+  const ask = (model: string) =>
+    freehold(
+      ['run', '--json', '--scope', 'market', '--max-tokens', '8', '--peer', peer, model, 'Hello'],
+      borrower,
     )
-    try {
-      const [line] = await once(createInterface(child.stdout), 'line')
-      const [peer] = JSON.parse(line).addresses
-      const args = ['run', '--json', '--scope', 'market', '--max-tokens', '8', '--peer', peer]
-      const first = await freehold([...args, 'birch', 'Hello'], { home: 'borrower', env })
-      expect(first.json).toMatchObject({ where: 'peer', model: 'Birch', tokens: 8, error: null })
-      expect(first.stderr).toMatch(/Fetching the header of Birch \([0-9a-f]{64}\) from 12D3/)
-      expect(first.stderr).toMatch(/1 of 1 MiB/)
-      const id = String(first.json.modelId)
-      const second = await freehold([...args, id, 'Hello'], { home: 'borrower', env })
-      expect(second.json).toMatchObject({ where: 'peer', modelId: id, error: null })
-      expect(second.stderr).not.toMatch(/Fetching/)
-      const here = await freehold(['run', '--scope', 'device', id, 'Hello'], { home: 'borrower' })
-      expect(here).toMatchObject({ code: 1, stderr: expect.stringMatching(/no model/) })
-    } finally {
-      child.kill('SIGTERM')
-      await once(child, 'close')
-    }
+
+  it('default: borrows by name, then by id, and says what it fetches', async () => {
+    const first = await ask('birch')
+    expect(first.json).toMatchObject({ where: 'peer', model: 'Birch', tokens: 8, error: null })
+    expect(first.stderr).toMatch(/Fetching the header of Birch \([0-9a-f]{64}\) from 12D3/)
+    expect(first.stderr).toMatch(/1 of 1 MiB/)
+    const id = String(first.json.modelId)
+    const second = await ask(id)
+    expect(second.json).toMatchObject({ where: 'peer', modelId: id, error: null })
+    expect(second.stderr).not.toMatch(/Fetching/)
+    const here = await freehold(['run', id, 'Hello'], borrower)
+    expect(here).toMatchObject({ code: 1, stderr: expect.stringMatching(/no model/) })
+  })
+
+  it('behaviour: an audit waits for the model, or for a device that holds it', async () => {
+    const { json } = await ask('birch')
+    const audit = ['audit', '--json', String(json.receipt)]
+    const alone = await freehold(audit, borrower)
+    expect(alone.json).toMatchObject({
+      pooled: 'pending',
+      audit: { why: expect.stringMatching(/Birch is not here, and no device of yours/) },
+    })
+    const wrong = await freehold([...audit, '--model', 'acorn'], borrower)
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/another model than/) })
+    const known = await freehold([...audit, '--model', birch], borrower)
+    expect(known.json).toMatchObject({ audit: { statistics: { positions: 8 } }, auditor: null })
   })
 })
 

@@ -25,6 +25,11 @@ export function withGlobals(command: Command): Command {
     )
 }
 
+/** Takes one value each time: a list would swallow what is behind it. */
+export function add(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
 /** Opens this program's own device. `listen` null: no network at all; keys only when asked for. */
 export async function openCliDevice(init: {
   listen: readonly string[] | null

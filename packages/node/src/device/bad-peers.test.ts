@@ -3,6 +3,7 @@ import { createPhrase } from '@freehold/core/identity/phrase'
 import { createMesh, type Mesh } from '@freehold/core/mesh/mesh'
 import {
   ANSWER_PROTOCOL,
+  AUDIT_PROTOCOL,
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
@@ -66,7 +67,13 @@ async function untilEnd(stream: Awaited<ReturnType<Mesh['open']>>['stream']): Pr
   return bytes
 }
 
-const PROTOCOLS = [OFFER_PROTOCOL, CHANNEL_PROTOCOL, ANSWER_PROTOCOL, HEADER_PROTOCOL]
+const PROTOCOLS = [
+  OFFER_PROTOCOL,
+  CHANNEL_PROTOCOL,
+  ANSWER_PROTOCOL,
+  HEADER_PROTOCOL,
+  AUDIT_PROTOCOL,
+]
 
 describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {
   // One for all: few connections a second are taken from one host.

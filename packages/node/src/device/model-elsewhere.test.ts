@@ -10,7 +10,7 @@ import type { OfferedModel } from '@freehold/core/wire/offer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashFile } from '../engine/hash-file.ts'
 import { ACORN, createBrokenModels } from '../engine/test-models.ts'
-import { readModelFile } from '../models/model-source.ts'
+import { createModelSource, readModelFile } from '../models/model-source.ts'
 import {
   createFakeLender,
   type FakeLenderInit,
@@ -40,7 +40,7 @@ afterAll(async () => {
 })
 
 /** A device that holds no model at all. */
-const bare = { bundled: {} }
+const bare = { models: createModelSource({}) }
 
 async function egressOf({ device }: Awaited<ReturnType<Town['inhabitant']>>) {
   return (await device.egress.entries()).map(({ to, scope, why }) => ({ to, scope, why }))
@@ -134,7 +134,7 @@ describe('borrowing without the model', () => {
     // Another template would put other words into every prompt.
     const changed = Buffer.from(before)
     changed.write('hacked', changed.indexOf('im_start'))
-    for (const bytes of [changed, before.subarray(0, 99), Buffer.alloc(0)]) {
+    for (const bytes of [changed, Buffer.alloc(0)]) {
       await writeFile(path, bytes)
       const device = await one.restart()
       const completion = await device.complete(question({ maxTokens: 4 }))
@@ -146,7 +146,7 @@ describe('borrowing without the model', () => {
 })
 
 describe('a lender that', () => {
-  const impatient = { ...bare, deadlines: { chunkMs: 400, handshakeMs: 4_000 } }
+  const impatient = { ...bare, deadlines: { chunkMs: 5_000 } }
 
   /** Borrows from a fake lender that offers acorn. @returns how it ended, and what it was asked */
   async function borrowFrom(

@@ -4,6 +4,7 @@ import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import type { Chain } from '@freehold/core/clearing/chain'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
+import type { ModelSource } from '@freehold/core/device/parts'
 import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
@@ -24,8 +25,8 @@ export interface OpenDeviceInit extends DeviceInit {
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
-  /** Models that have names, instead of the bundled ones: for tests. */
-  bundled?: Readonly<Record<string, string>> | undefined
+  /** Finds other models than the bundled ones and files: for tests. */
+  models?: ModelSource | undefined
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
@@ -47,7 +48,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     identity,
     storage: openSqliteStorage(paths.database),
     engine: init.engine ?? createLlamaEngine(),
-    models: createModelSource(init.bundled),
+    models: init.models ?? createModelSource(),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,

@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url'
+import { utf8 } from '@freehold/core/bytes'
 import { build } from 'vite'
 
-/** Bundles a page's entry as a site would be, into `folder`; its script is `page.js`. */
-export async function bundlePage(entry: URL, folder: string): Promise<void> {
-  await build({
+/** Bundles a page's entry as a site would be. @returns its files by path; the script is `/page.js` */
+export async function bundlePage(entry: URL): Promise<Record<string, Uint8Array>> {
+  const built = await build({
     root: fileURLToPath(new URL('..', import.meta.url)),
     configFile: false,
     logLevel: 'error',
@@ -12,8 +13,7 @@ export async function bundlePage(entry: URL, folder: string): Promise<void> {
       alias: { vitest: fileURLToPath(new URL('page-suite.fixture.ts', import.meta.url)) },
     },
     build: {
-      outDir: folder,
-      emptyOutDir: true,
+      write: false,
       target: 'esnext',
       minify: false,
       modulePreload: false,
@@ -24,4 +24,11 @@ export async function bundlePage(entry: URL, folder: string): Promise<void> {
       },
     },
   })
+  if (!('output' in built)) throw new Error('vite gave no bundle')
+  return Object.fromEntries(
+    built.output.map((file) => {
+      const content = file.type === 'chunk' ? file.code : file.source
+      return [`/${file.fileName}`, typeof content === 'string' ? utf8(content) : content]
+    }),
+  )
 }

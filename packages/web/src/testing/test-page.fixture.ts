@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { extname, join } from 'node:path'
+import { extname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Page } from 'playwright-core'
 import { bundlePage } from './bundle.fixture.ts'
@@ -39,18 +37,14 @@ export interface TestPageInit {
 
 /** Bundles, serves and opens a page; resolves when its script has run. */
 export async function openTestPage(init: TestPageInit): Promise<TestPage> {
-  const folder = await mkdtemp(join(tmpdir(), 'freehold-page-'))
   const stack = new AsyncDisposableStack()
-  stack.defer(() => rm(folder, { recursive: true, force: true }))
   try {
-    await bundlePage(init.entry, folder)
+    const files = { ...(await bundlePage(init.entry)), ...init.files }
     const browser = await launchChromium()
     stack.defer(() => browser.close())
     const server = createServer((request, response) => {
       const path = new URL(request.url ?? '/', 'http://localhost').pathname
-      serve(response, path, init.files?.[path] ?? join(folder, path)).catch(() =>
-        response.destroy(),
-      )
+      serve(response, path, files[path]).catch(() => response.destroy())
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -78,7 +72,7 @@ export async function openTestPage(init: TestPageInit): Promise<TestPage> {
 async function serve(
   response: ServerResponse,
   path: string,
-  content: Uint8Array | string,
+  content: Uint8Array | string | undefined,
 ): Promise<void> {
   // Cross-origin isolated: threads in WebAssembly ask for it.
   response.setHeader('Cross-Origin-Opener-Policy', 'same-origin')
@@ -88,15 +82,12 @@ async function serve(
     response.end(HTML)
     return
   }
-  response.setHeader('Content-Type', TYPES[extname(path)] ?? 'application/octet-stream')
-  if (typeof content !== 'string') {
-    response.end(content)
-    return
-  }
-  if (!(await stat(content).catch(() => null))?.isFile()) {
+  if (content === undefined) {
     response.statusCode = 404
     response.end()
     return
   }
-  await pipeline(createReadStream(content), response)
+  response.setHeader('Content-Type', TYPES[extname(path)] ?? 'application/octet-stream')
+  if (typeof content === 'string') await pipeline(createReadStream(content), response)
+  else response.end(content)
 }

@@ -12,7 +12,7 @@ import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { isModelName } from '../../models/model-source.ts'
-import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, safe, say } from '../output.ts'
 
 interface RunOptions extends GlobalOptions {
@@ -53,11 +53,6 @@ export function runCommand(): Command {
     .option('--verbose', 'say afterwards how it went')
     .action((model: string, prompt: string[], options: RunOptions) => run(model, prompt, options))
   return withGlobals(command)
-}
-
-/** Takes one value each time: a list would swallow the question behind it. */
-function add(value: string, before: string[]): string[] {
-  return [...before, value]
 }
 
 function number(least: number, most: number) {
