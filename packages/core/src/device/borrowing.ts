@@ -29,6 +29,8 @@ export interface LenderQuestion {
   scope: Exclude<Scope, 'device'>
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
+  /** None of these, by their device keys in hex. */
+  except?: ReadonlySet<string> | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -106,8 +108,10 @@ export function createBorrowService(
   async function candidates(question: LenderQuestion): Promise<Candidate[]> {
     const found: Candidate[] = []
     for (const known of await meantOffers(question)) {
+      const device = toHex(known.lender)
+      if (question.except?.has(device)) continue
       if (!isWithin(question.scope, known.rung)) continue
-      if ((await tables.standing.get(toHex(known.lender)))?.refusedBecause) continue
+      if ((await tables.standing.get(device))?.refusedBecause) continue
       for (const offered of meantModels(known, question.model)) found.push({ known, offered })
     }
     return requireOneModel(found, question.model)

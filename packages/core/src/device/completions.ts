@@ -1,12 +1,14 @@
+import { toHex } from '../bytes.ts'
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
-import { type FreeholdError, ModelError, UsageError } from '../errors.ts'
+import { type FreeholdError, UsageError } from '../errors.ts'
 import { decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowService, Choice } from './borrowing.ts'
+import type { BorrowService, Choice, LenderQuestion } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
+import type { ShelvedModel } from './model-shelf.ts'
 import { templateHash } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { AnswerRecord } from './records.ts'
@@ -52,6 +54,15 @@ export interface Completion {
   settled: Promise<AuditReport | null>
 }
 
+interface Prepared {
+  route: Route
+  /** null: only its header is here. */
+  here: ShelvedModel | null
+  /** null: it is answered here. */
+  choice: Choice | null
+  model: Model
+}
+
 export const DEFAULT_TEMPERATURE = 0.8
 const DEFAULT_MAX_TOKENS = 512
 const MAX_TEMPERATURE = 2
@@ -62,31 +73,62 @@ export function createCompletions(
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
 
-  /** The model of a lender by its header: enough to tokenise for it and to read its answer. */
-  async function words(choice: Choice | null, init: CompletionInit): Promise<Model> {
-    if (choice === null) throw new ModelError({ what: `${init.model} is not on this device` })
-    const { scope = 'device', signal, onHeader } = init
-    return headers.take(choice.offered, choice.sources, { scope, signal, onProgress: onHeader })
+  /**
+   * The model of a lender by its header: enough to tokenise for it and to read its answer. Whose
+   * header does not hold is passed over, so that a cheap liar stands in nobody's way.
+   */
+  async function words(
+    question: LenderQuestion,
+    onProgress: CompletionInit['onHeader'],
+  ): Promise<{ choice: Choice; model: Model }> {
+    const { scope, signal } = question
+    const except = new Set<string>()
+    let choice = await borrowing.choose(question)
+    for (;;) {
+      const { offered, sources } = choice
+      try {
+        return {
+          choice,
+          model: await headers.take(offered, sources, { scope, signal, onProgress }),
+        }
+      } catch (error) {
+        signal?.throwIfAborted()
+        for (const { lender } of sources) except.add(toHex(lender))
+        // The same model, whatever else is called so.
+        const again = { ...question, model: toHex(offered.modelId), except }
+        const next = await borrowing.choose(again).catch(() => null)
+        if (next === null) throw error
+        choice = next
+      }
+    }
   }
 
-  return async (init) => {
-    const { scope = 'device', via = 'auto', temperature = DEFAULT_TEMPERATURE } = init
-    if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
-      throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
+  /** Where the answer comes from, and the model to ask in, whole or by its header. */
+  async function prepare(init: CompletionInit): Promise<Prepared> {
+    const { scope = 'device', via = 'auto', signal, lender } = init
+    if (scope === 'device') {
+      const here = await shelf.take(init.model, { signal })
+      const { name } = here.model.info
+      const route = decideRoute({ scope, via, model: name, notHere: null })
+      return { route, here, choice: null, model: here.model }
     }
-    const { signal, lender } = init
-    const isOffline = scope === 'device'
-    const here = isOffline
-      ? await shelf.take(init.model, { signal })
-      : await shelf.find(init.model, { signal })
+    const here = await shelf.find(init.model, { signal })
     const { name, modelId } = here?.model.info ?? { name: init.model, modelId: init.model }
     const notHere = here === null ? `${name} is not on this device` : null
     const route = decideRoute({ scope, via, model: name, notHere })
-    const choice =
-      isOffline || route.where === 'here'
-        ? null
-        : await borrowing.choose({ model: modelId, name, scope, lender, signal })
-    const model = here?.model ?? (await words(choice, init))
+    const question = { model: modelId, name, scope, lender, signal }
+    if (here === null) return { route, here, ...(await words(question, init.onHeader)) }
+    const choice = route.where === 'here' ? null : await borrowing.choose(question)
+    return { route, here, choice, model: here.model }
+  }
+
+  return async (init) => {
+    const { scope = 'device', temperature = DEFAULT_TEMPERATURE } = init
+    if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
+      throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
+    }
+    const { signal } = init
+    const { route, here, choice, model } = await prepare(init)
     const { info } = model
     const promptIds = await promptIdsOf(model, init.messages)
     const contextTokens = Math.min(info.contextTokens, choice?.offered.contextTokens ?? Infinity)

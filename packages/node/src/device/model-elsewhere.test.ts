@@ -306,6 +306,22 @@ describe('a lender that', () => {
     expect((await egressOf(one)).map(({ to }) => to === toHex(key))).toEqual([true, false, true])
   })
 
+  it('behaviour: offers a false manifest for nothing stands in nobody’s way', async () => {
+    const file = { ...acorn, manifest: withFile(OTHER) }
+    const offered = { ...offeredOf(file, acornOffered), modelId: acornOffered.modelId }
+    await using liar = await createFakeLender({
+      offered,
+      answer: (request) => honestAnswer(file, request),
+    })
+    const one = await town.inhabitant(bare)
+    await one.device.peers.ask(liar.address)
+    await befriend(one.device, lender.lending)
+    const completion = await one.device.complete(question({ maxTokens: 4 }))
+    expect(completion.error).toBeNull()
+    expect(liar.asked).toHaveLength(1)
+    await completion.settled
+  })
+
   it('behaviour: calls another model by a known name is not mistaken for it', async () => {
     await using other = await createFakeLender({
       offered: { ...acornOffered, modelId: fromHex('ab'.repeat(32)) },
