@@ -67,13 +67,15 @@ describe('createPlaces', () => {
     expect(order).toEqual(['a', 'a', 'b', 'c', 'a'])
   })
 
-  it('behaviour: nobody can take more than half of the line', async () => {
-    const { ask, order } = setUp(1, 4)
+  it('behaviour: a full line makes room for a device that has fewer in it', async () => {
+    const { ask, order } = setUp(1, 3)
     const release = await ask('a')
-    void ask('a')
-    void ask('a')
+    const own = [ask('a'), ask('a'), ask('a')]
     await expect(ask('a')).rejects.toMatchObject({ reason: 'busy' })
     const other = ask('b')
+    await expect(own[2]).rejects.toMatchObject({ reason: 'busy' })
+    // Now a has two there and b one: b may not have more than a.
+    await expect(ask('b')).rejects.toMatchObject({ reason: 'busy' })
     release()
     await other
     expect(order).toEqual(['a', 'b'])

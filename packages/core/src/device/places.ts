@@ -23,16 +23,19 @@ export interface Places {
 interface Waiting {
   device: string
   accept(): void
+  turnAway(): void
 }
 
-/** Nobody can take the whole line, and a free place goes to the device that has the fewest. */
+/**
+ * A free place goes to the device that has the fewest, and a full line makes room for one that has
+ * fewer in it: nobody can keep others out by asking for much.
+ */
 export function createPlaces(
   { running, perDevice = running, waiting, waitMs }: PlacesInit,
   { clock }: { clock: Clock },
 ): Places {
   const taken = new Map<string, number>()
   const line = new Set<Waiting>()
-  const ownLine = Math.ceil(waiting / 2)
   let inAll = 0
 
   const placesOf = (device: string) => taken.get(device) ?? 0
@@ -54,11 +57,22 @@ export function createPlaces(
     }
   }
 
+  /** The latest in line of the device that has the most there, if that is two more than `device` has. */
+  function spare(device: string): Waiting | undefined {
+    const count = (one: string) => [...line].filter((other) => other.device === one).length
+    const all = [...line].reverse().sort((a, b) => count(b.device) - count(a.device))
+    const [most] = all
+    return most && count(most.device) >= count(device) + 2 ? most : undefined
+  }
+
   return {
     take: async (device) => {
       if (inAll < running && placesOf(device) < perDevice) return enter(device)
-      const own = [...line].filter((other) => other.device === device).length
-      if (line.size >= waiting || own >= ownLine) throw busy()
+      if (line.size >= waiting) {
+        const other = spare(device)
+        if (other === undefined) throw busy()
+        other.turnAway()
+      }
       const { promise, resolve, reject } = Promise.withResolvers<() => void>()
       const place: Waiting = {
         device,
@@ -67,11 +81,13 @@ export function createPlaces(
           stop()
           resolve(enter(device))
         },
+        turnAway: () => {
+          line.delete(place)
+          stop()
+          reject(busy())
+        },
       }
-      const stop = clock.after(waitMs, () => {
-        line.delete(place)
-        reject(busy())
-      })
+      const stop = clock.after(waitMs, place.turnAway)
       line.add(place)
       return promise
     },
