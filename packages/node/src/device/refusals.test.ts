@@ -174,7 +174,7 @@ describe('two processes of one device', () => {
 
 describe('payment', () => {
   it('behaviour: who keeps a hold-back gets no more, until it is paid', async () => {
-    const payment = termsOn(town.chain.settings, { holdBackMs: 300 })
+    const payment = termsOn(town.chain.settings, { holdBackMs: 2_000 })
     const pair = await couple({ payment, forgivenExposures: 0 })
     const { borrower, lender, channel, untilEnded } = pair
     const twin = await town.inhabitant({
