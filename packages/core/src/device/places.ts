@@ -87,7 +87,7 @@ export function createPlaces(
           reject(busy())
         },
       }
-      const stop = clock.after(waitMs, place.turnAway)
+      const stop = clock.after(waitMs, () => place.turnAway())
       line.add(place)
       return promise
     },
