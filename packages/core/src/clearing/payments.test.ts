@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fromHex } from '../bytes.ts'
+import { fromHex, to0x } from '../bytes.ts'
 import { ClearingError } from '../errors.ts'
 import { existing, type Table } from '../storage.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
@@ -18,7 +18,7 @@ import {
   payAnswer,
   startAnswer,
 } from './meter.ts'
-import { acceptVoucher, openAnswerPayee } from './payee.ts'
+import { acceptAmount, acceptVoucher, openAnswerPayee } from './payee.ts'
 import { answerPayer, openAnswerPayer } from './payer.ts'
 import { checkVoucher, signVoucher } from './voucher.ts'
 
@@ -192,6 +192,18 @@ describe('acceptVoucher', () => {
     await refuses(pair, await voucherOf({ cumulative: 900n, tokens: 101 }), /cannot have/)
     const all = await voucherOf({ cumulative: 205n, tokens: 100 })
     expect((await acceptVoucher(pair.payees, pair.id, all)).cumulative).toBe(205n)
+  })
+
+  it('behaviour: for an answer that was given up only a higher amount counts', async () => {
+    const pair = await createPair()
+    const gone = await voucherOf({ cumulative: 25n, reqId: reqIdOf(9) })
+    await acceptAmount(pair.payees, pair.id, gone)
+    const { cumulative, signature, answers } = await pair.payeeRecord()
+    expect([cumulative, signature]).toEqual([25n, to0x(gone.sig)])
+    expect(Object.keys(answers)).toEqual([hexOf(0)])
+    await expect(acceptAmount(pair.payees, pair.id, gone)).rejects.toThrow(/taken before/)
+    const forged = { ...gone, cumulative: 26n }
+    await expect(acceptAmount(pair.payees, pair.id, forged)).rejects.toThrow(/does not hold/)
   })
 
   it('behaviour: is worth the deposit at most', async () => {
