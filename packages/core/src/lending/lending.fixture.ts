@@ -69,8 +69,8 @@ export function createHandClock(): HandClock {
     now: () => now,
     after: (ms, fn) => {
       if (ms <= SHORT_MS) {
-        const soon = setImmediate(fn)
-        return () => clearImmediate(soon)
+        const soon = setTimeout(fn)
+        return () => clearTimeout(soon)
       }
       const timer = { ms, at: now + ms, fn }
       timers.add(timer)
