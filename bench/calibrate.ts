@@ -28,10 +28,10 @@ export const calibrateBench: Bench = {
   run: async ({ args, say }) => {
     const folder = await mkdtemp(join(tmpdir(), 'freehold-calibrate-'))
     try {
-      const tables: CalibrationTable[] = []
-      for (const name of ['acorn', 'acorn-small']) {
-        tables.push(await calibrateModel(name, folder, { args, say }))
-      }
+      // Both at once: an engine leaves one core free.
+      const tables = await Promise.all(
+        ['acorn', 'acorn-small'].map((name) => calibrateModel(name, folder, { args, say })),
+      )
       if (args.includes('--write')) await writeFile(TABLES, render(tables))
       const variants = (await listCpuVariants()).map((variant) => variant.name)
       return {

@@ -1,6 +1,6 @@
 """The numbers of the recipe."""
 
-STEPS = {"acorn-small": 2700, "acorn": 150}  # in this order
+STEPS = {"acorn-small": 4900, "acorn": 480}  # in this order
 GROWN = {"acorn": "acorn-small"}  # which size starts from which
 HEIGHT = {"acorn-small": 1.0, "acorn": 0.4}  # of the rates
 STORIES, SHORTS = (3, 2), (14, 14, 6, 2)  # chats in one step, in groups of rising length

@@ -59,8 +59,10 @@ def _expand(node, rng, rules, words):
 
 
 def fix_articles(text):
-    """`a owl` becomes `an owl`, `the a storm` becomes `the storm`."""
-    text = re.sub(r"\b(the|The|much) a (?=[a-z])", r"\1 ", text)
+    """`a owl` becomes `an owl`, `the a storm` and `the the storm` become `the storm`, `boxs` becomes `boxes`."""
+    text = re.sub(r"\b(the|The|much) (?:a|the) (?=[a-z])", r"\1 ", text)
+    text = re.sub(r"(?<=[a-z])(x|ss|sh|ch)s\b", r"\1es", text)
+    text = re.sub(r"(?<=[bcdfghklmnprstvz])ys\b", "ies", text)
     return re.sub(r"\b([Aa]) (?=[aeiouAEIOU])(?!one\b|uni|use|eu)", r"\1n ", text)
 
 

@@ -70,14 +70,14 @@ def plan(rng, length):
         return [part] if rng.random() < chance else []
 
     if length == "short":
-        return ["open", "item-open", "want", "list", "short-bridge", "turn", "end"]
+        return ["open", "item-open", "list", "spell", "short-bridge", "list", "turn", "end"]
     parts = ["open"] + maybe("weather-line", 0.3)
-    start = maybe("character", 0.8) + ["item-open"] + maybe("want", 0.8)
+    start = maybe("character", 0.5) + ["item-open"] + maybe("want", 0.5)
     rng.shuffle(start)
-    parts += start + ["problem"] + maybe("journey", 0.85) + ["meet", "talk"] + maybe("talk", 0.4)
+    parts += start + ["problem"] + maybe("journey", 0.85) + ["meet", "talk"]
     parts += maybe("weather-line", 0.2) + ["attempt"] + maybe("attempt", 0.3)
-    for _ in range(rng.choice([2, 3, 3, 4])):
-        parts.insert(rng.randrange(2, len(parts) + 1), "list")
+    for part in ["list"] * rng.choice([3, 3, 4]) + ["spell"] * rng.choice([2, 2, 3]):
+        parts.insert(rng.randrange(2, len(parts) + 1), part)
     if length == "long":
         parts += ["journey", "talk", "problem", "journey", "attempt", "talk", "attempt"]
     return parts + ["turn", "solve"] + maybe("talk", 0.15) + ["end"] + maybe("end", 0.25)
