@@ -62,10 +62,11 @@ export const auditBench: Bench = {
     const only = option('--model')
     const folder = await mkdtemp(join(tmpdir(), 'freehold-audit-'))
     try {
-      const reports: ModelReport[] = []
-      for (const name of only === undefined ? ['acorn', 'acorn-small'] : [only]) {
-        reports.push(await reportOn(name, { folder, audits, say }))
-      }
+      // All at once: an engine leaves one core free.
+      const names = only === undefined ? ['acorn', 'acorn-small'] : [only]
+      const reports = await Promise.all(
+        names.map((name) => reportOn(name, { folder, audits, say })),
+      )
       const conditions: AuditConditions = {
         ...machine(),
         temperature: TEMPERATURE,

@@ -18,6 +18,7 @@ import {
   signedHash,
   type Terms,
 } from '../../packages/core/src/wire/transcript.ts'
+import { auditVectors } from './audit-vectors.ts'
 import { dueVectors } from './due-vectors.ts'
 import { voucherConstants, voucherVectors } from './voucher-vectors.ts'
 
@@ -31,6 +32,7 @@ export async function makeVectors(): Promise<Record<string, string>> {
     'vectors/sampler.json': toText(samplerVectors()),
     'vectors/due.json': toText(dueVectors()),
     'vectors/voucher.json': toText(voucher),
+    'vectors/audit.json': toText(auditVectors()),
     'packages/contracts/test/VoucherVectors.sol': voucherConstants(voucher),
   }
 }

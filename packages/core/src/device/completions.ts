@@ -6,8 +6,9 @@ import { decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowService, Choice, LenderQuestion } from './borrowing.ts'
+import type { BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
+import type { Choice, LenderQuestion, LenderService } from './lenders.ts'
 import type { ShelvedModel } from './model-shelf.ts'
 import { templateHash } from './offers.ts'
 import type { Parts } from './parts.ts'
@@ -69,7 +70,11 @@ const MAX_TEMPERATURE = 2
 
 export function createCompletions(
   parts: Parts,
-  { borrowing, headers }: { borrowing: BorrowService; headers: HeaderService },
+  {
+    lenders,
+    borrowing,
+    headers,
+  }: { lenders: LenderService; borrowing: BorrowService; headers: HeaderService },
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
 
@@ -83,7 +88,7 @@ export function createCompletions(
   ): Promise<{ choice: Choice; model: Model }> {
     const { scope, signal } = question
     const except = new Set<string>()
-    let choice = await borrowing.choose(question)
+    let choice = await lenders.choose(question)
     for (;;) {
       const { offered, sources } = choice
       try {
@@ -96,7 +101,7 @@ export function createCompletions(
         for (const { lender } of sources) except.add(toHex(lender))
         // The same model, whatever else is called so.
         const again = { ...question, model: toHex(offered.modelId), except }
-        const next = await borrowing.choose(again).catch(() => null)
+        const next = await lenders.choose(again).catch(() => null)
         if (next === null) throw error
         choice = next
       }
@@ -118,7 +123,7 @@ export function createCompletions(
     const route = decideRoute({ scope, via, model: name, notHere })
     const question = { model: modelId, name, scope, lender, signal }
     if (here === null) return { route, here, ...(await words(question, init.onHeader)) }
-    const choice = route.where === 'here' ? null : await borrowing.choose(question)
+    const choice = route.where === 'here' ? null : await lenders.choose(question)
     return { route, here, choice, model: here.model }
   }
 

@@ -11,6 +11,7 @@ import { type BorrowService, createBorrowService } from './borrowing.ts'
 import { type ChannelService, createChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
 import { createHeaderService } from './headers.ts'
+import { createLenderService } from './lenders.ts'
 import { createLendingService, type LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import { createOwnAuditors } from './own-auditors.ts'
@@ -76,7 +77,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   const channels = createChannelService(parts)
   const headers = createHeaderService(parts)
   const audits = createAuditService(parts, { elsewhere: createOwnAuditors(parts, { peers }) })
-  const borrowing = createBorrowService(parts, { peers, audits, channels })
+  const lenders = createLenderService(parts, { peers, channels })
+  const borrowing = createBorrowService(parts, { lenders, audits, channels })
   const wallet = () => {
     const { identity } = components
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
@@ -101,7 +103,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     audits,
     borrowing,
     model: async (name) => (await parts.shelf.take(name)).model,
-    complete: createCompletions(parts, { borrowing, headers }),
+    complete: createCompletions(parts, { lenders, borrowing, headers }),
     [Symbol.asyncDispose]: async () => {
       await borrowing.idle()
       await components.mesh?.[Symbol.asyncDispose]()
