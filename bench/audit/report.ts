@@ -19,7 +19,8 @@ ${reports.map(renderModel).join('\n\n')}
 
 How to read this: a lender that ignores the seed, cuts the prompt or answers with another text is found out within one short
 answer. A coarser quantisation is found out by many small signs, so it takes more tokens, and a fine one stays within honest rounding: it
-is *not promised* that Q5 in place of Q8_0 is noticed. Text that a model knows by heart carries no evidence at all. An early stop shows in its last token alone.
+is *not promised* that Q5 in place of Q8_0 is noticed. Text that a model knows by heart carries no evidence at all. An early stop shows in its last token alone, which these
+tables do not convict for; and a system prompt that changes nothing in what a model says cannot be noticed (Acorn hardly heeds one).
 `
 }
 
@@ -84,7 +85,7 @@ const LEAST = 16
 /** docs/audits.svg: tokens until 99 of 100 cheating lenders were found out, on a logarithmic scale. */
 export function renderChart(reports: readonly ModelReport[]): string {
   const scale = (tokens: number) =>
-    ((WIDTH - LEFT - 70) * Math.log2(tokens / LEAST)) / Math.log2(MAX_TOKENS / LEAST)
+    ((WIDTH - LEFT - 90) * Math.log2(tokens / LEAST)) / Math.log2(MAX_TOKENS / LEAST)
   const parts: string[] = []
   let y = 24
   for (const { model, cheats } of reports) {
