@@ -17,8 +17,8 @@ the logits until each pair had at least ${auditsPerPair} audits. A **margin** is
 
 ${reports.map(renderModel).join('\n\n')}
 
-How to read this: a lender that ignores the seed, cuts the prompt or answers with another text is found out within one short
-answer. A coarser quantisation is found out by many small signs, so it takes more tokens, and a fine one stays within honest rounding: it
+How to read this: a lender that ignores the seed or replays an old answer is found out within one short answer; one that cuts the prompt, edits
+tokens or drops them within a few hundred tokens. A coarser quantisation is found out by many small signs, so it takes more tokens, and a fine one stays within honest rounding: it
 is *not promised* that Q5 in place of Q8_0 is noticed. Text that a model knows by heart carries no evidence at all. An early stop shows in its last token alone, which these
 tables do not convict for; and a system prompt that changes nothing in what a model says cannot be noticed (Acorn hardly heeds one).
 `

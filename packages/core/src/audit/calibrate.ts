@@ -100,13 +100,14 @@ export async function calibrate(
   }
   for (const [kind, model] of Object.entries(cheats)) {
     const served = await write(model)
+    const lender = [served.map((text) => text.reading)]
     const views = await audit(served)
-    for (const [i, { reading }] of served.entries()) {
+    for (const [i] of served.entries()) {
       for (let n = 0; n < throws; n++) {
         const dice = throwDice(random)
-        for (const [lender, auditor] of pairs([served.map(() => reading)], views, i)) {
+        for (const [reading, auditor] of pairs(lender, views, i)) {
           const both = { lender: dice, auditor: dice }
-          count(kind, auditReading({ lender, auditor }, both, temperature))
+          count(kind, auditReading({ lender: reading, auditor }, both, temperature))
         }
       }
     }

@@ -24,8 +24,13 @@ function meterRaw(meter: AnswerMeter, output: number, withPrompt: boolean): bigi
   return rawCost(meter.prices, prompt, cached, output)
 }
 
+/** Millionths of a token unit in whole units, rounded up. */
+export function units(raw: bigint): bigint {
+  return (raw + PER_TOKENS - 1n) / PER_TOKENS
+}
+
 function toUnits(record: ChannelRecord, raw: bigint): bigint {
-  return record.relayFee + (raw + PER_TOKENS - 1n) / PER_TOKENS
+  return record.relayFee + units(raw)
 }
 
 /** Cumulative amount for what is marked as paid. */

@@ -1,3 +1,4 @@
+import { withinTime } from '../abort.ts'
 import { replayEvidence } from '../audit/replay.ts'
 import { equal, toHex } from '../bytes.ts'
 import { FreeholdError, LendingError } from '../errors.ts'
@@ -87,8 +88,7 @@ export function createAuditDesk(components: AuditDeskComponents): AuditDesk {
     serve: async (messages, peer, signal) => {
       const data = await messages.read({ signal: AbortSignal.timeout(deadlines.handshakeMs) })
       if (data === null) return
-      const late = AbortSignal.timeout(deadlines.totalMs)
-      const either = AbortSignal.any([signal, late])
+      const either = withinTime(signal, deadlines.totalMs)
       const reply = await answer(decodeAuditRequest(data), peer, either)
       await messages.write(encodeAuditReply(reply), { signal: either })
       await messages.close()

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
-import { noteSigned, rawCost } from '../clearing/meter.ts'
+import { noteSigned, rawCost, units } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
 import { ClearingError, LendingError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
@@ -192,7 +192,10 @@ export function createBorrowService(
                 const priceUnits = units(rawCost(prices, promptIds.length, 0, count))
                 // What is paid for can be shown: the evidence is on disk before the debt is.
                 await tables.answers.update(id, () => ({
-                  ...{ ...begun, evidence, tokens: count, priceUnits },
+                  ...begun,
+                  evidence,
+                  tokens: count,
+                  priceUnits,
                 }))
                 await tables.channels.update(channel.id, (old) => old && noteSigned(old, id, count))
               },
@@ -234,10 +237,6 @@ export function createBorrowService(
       await Promise.all(running)
     },
   }
-}
-
-function units(raw: bigint): bigint {
-  return (raw + 999_999n) / 1_000_000n
 }
 
 /** @throws LendingError `model` when the lender means something else by the model's id */

@@ -137,7 +137,12 @@ export function createChannelService(parts: Parts): ChannelService {
       (old) =>
         old ??
         createChannelRecord({
-          ...{ id, role: 'payer', peer, house, token, config },
+          id,
+          role: 'payer',
+          peer,
+          house,
+          token,
+          config,
           relayFee: BigInt(payment.relayFee),
         }),
     )

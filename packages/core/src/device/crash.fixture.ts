@@ -28,7 +28,10 @@ const DEPOSIT = 100_000n
 /** Long against what idle waiting may take for silence. */
 const WAIT_MS = 20_000
 const DEADLINES = {
-  ...{ firstTokenMs: WAIT_MS, stallMs: WAIT_MS, handshakeMs: WAIT_MS, voucherMs: WAIT_MS },
+  firstTokenMs: WAIT_MS,
+  stallMs: WAIT_MS,
+  handshakeMs: WAIT_MS,
+  voucherMs: WAIT_MS,
   totalMs: 60_000,
 }
 export const HOLD_BACK_MS = 30_000
@@ -236,7 +239,11 @@ export async function createWorld(init: { windowTokens: number }) {
 }
 
 const question = (maxTokens: number): CompletionInit => ({
-  ...{ model: 'toy', scope: 'market', via: 'peer', temperature: 1, maxTokens },
+  model: 'toy',
+  scope: 'market',
+  via: 'peer',
+  temperature: 1,
+  maxTokens,
   messages: [{ role: 'user', content: 'hare' }],
 })
 

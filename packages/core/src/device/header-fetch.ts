@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import { withinTime } from '../abort.ts'
 import { concat, equal, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import { asLendingError } from '../lending/duplex.ts'
@@ -104,8 +105,8 @@ export function hashOf({ chunkHashes }: HeaderPlan, index: number): Uint8Array {
 }
 
 async function ask(request: HeaderRequest, { messages, deadlines, signal }: FetchFrom) {
-  const late = AbortSignal.timeout(deadlines.handshakeMs)
-  await messages.write(encodeHeaderRequest(request), { signal: either(signal, late) })
+  const inTime = withinTime(signal, deadlines.handshakeMs)
+  await messages.write(encodeHeaderRequest(request), { signal: inTime })
 }
 
 async function next(
@@ -113,24 +114,20 @@ async function next(
   ms: number,
   waitsFor: string,
 ): Promise<Exclude<HeaderReply, { kind: 'refuse' }>> {
-  const late = AbortSignal.timeout(ms)
+  const inTime = withinTime(signal, ms)
   let reply: HeaderReply | null
   try {
-    const data = await messages.read({ signal: either(signal, late) })
+    const data = await messages.read({ signal: inTime })
     reply = data && decodeHeaderReply(data)
   } catch (error) {
     signal?.throwIfAborted()
-    if (!late.aborted) throw asLendingError(error)
+    if (!inTime.aborted) throw asLendingError(error)
     const why = `no ${waitsFor} within ${ms} ms`
     throw new LendingError('deadline', { what: 'the other device is silent', why, cause: error })
   }
   if (reply === null) throw new LendingError('lost', { what: 'the lender hung up' })
   if (reply.kind !== 'refuse') return reply
   throw new LendingError('model', { what: 'the lender refuses the header', why: reply.why })
-}
-
-function either(signal: AbortSignal | undefined, late: AbortSignal): AbortSignal {
-  return signal ? AbortSignal.any([signal, late]) : late
 }
 
 function doesNotHold(why: string): never {

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import { withinTime } from '../abort.ts'
 import { equal, toHex } from '../bytes.ts'
 import type { Model } from '../engine/engine.ts'
 import { tensorlessGguf } from '../engine/tensorless-gguf.ts'
@@ -145,8 +146,7 @@ export function createHeaderService(parts: Parts): HeaderService {
       why: `asks for the header of ${name}`,
       priceUnits: '0',
     })
-    const late = AbortSignal.timeout(deadlines.totalMs)
-    const signal = cancelled ? AbortSignal.any([cancelled, late]) : late
+    const signal = withinTime(cancelled, deadlines.totalMs)
     const { stream, peer } = await mesh.open(source.address, HEADER_PROTOCOL, { signal })
     const messages = messagesOver(stream, MAX_HEADER_REPLY_BYTES)
     try {

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import { withinTime } from '../abort.ts'
 import type { Replay } from '../audit/audit.ts'
 import { equal, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
@@ -74,8 +75,7 @@ export function createOwnAuditors(parts: Parts, { peers }: { peers: PeerService 
       why: `audit of ${toHex(request.open.reqId)} by another device of yours`,
       priceUnits: '0',
     })
-    const late = AbortSignal.timeout(deadlines.totalMs)
-    const signal = init.signal ? AbortSignal.any([init.signal, late]) : late
+    const signal = withinTime(init.signal, deadlines.totalMs)
     const { stream, peer } = await init.mesh.open(address, AUDIT_PROTOCOL, { signal })
     const messages = messagesOver(stream, MAX_AUDIT_REPLY_BYTES)
     try {

@@ -1,3 +1,4 @@
+import { withinTime } from '../abort.ts'
 import { toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
@@ -43,8 +44,7 @@ export function createPeerService(parts: Parts): PeerService {
   ): Promise<KnownOffer> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const deadline = AbortSignal.timeout(ASK_MS)
-    const either = signal ? AbortSignal.any([signal, deadline]) : deadline
+    const either = withinTime(signal, ASK_MS)
     const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
     const messages = messagesOver(stream, MAX_OFFER_BYTES)
     const data = await messages.read({ signal: either }).catch((error: Error) => {

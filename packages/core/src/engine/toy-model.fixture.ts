@@ -1,3 +1,4 @@
+import { orAborted } from '../abort.ts'
 import { concat, u32le } from '../bytes.ts'
 import { EngineError } from '../errors.ts'
 import { taggedHash } from '../wire/hash.ts'
@@ -55,7 +56,8 @@ function openSequence({ beforeStep, endsAt }: ToyModelInit): Sequence {
   const taken: number[] = []
   const take = async (id: number, signal: AbortSignal | undefined): Promise<TopLogits> => {
     signal?.throwIfAborted()
-    await untilAborted(beforeStep?.(taken.length), signal)
+    const pending = beforeStep?.(taken.length)
+    if (pending) await orAborted(pending, signal)
     if (taken.length >= TOY_INFO.contextTokens)
       throw new EngineError({ what: 'the context is full' })
     taken.push(id)
@@ -90,20 +92,5 @@ function logitsAfter(taken: readonly number[], endsAt: number | undefined): TopL
   return {
     ids: Uint32Array.from(scored, ({ id }) => id),
     logits: Float32Array.from(scored, ({ logit }) => logit),
-  }
-}
-
-async function untilAborted(
-  work: Promise<void> | void,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (work === undefined || signal === undefined) return work
-  const { promise, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort)
-  try {
-    await Promise.race([work, promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

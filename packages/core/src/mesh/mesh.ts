@@ -5,6 +5,7 @@ import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../platform.ts'
@@ -82,8 +83,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     },
     open: async (address, protocol, { signal } = {}) => {
       const target = parseAddress(address)
-      const deadline = AbortSignal.timeout(DIAL_MS)
-      const either = signal ? AbortSignal.any([signal, deadline]) : deadline
+      const either = withinTime(signal, DIAL_MS)
       try {
         const connection = await node.dial(target, { signal: either })
         const stream = await connection.newStream(protocol, {

@@ -37,7 +37,11 @@ const WINDOW = 16
 const EXIT_DELAY_SECONDS = 172_800
 /** Short, so that what a dead process left running ends soon; whoever is slower is asked again. */
 const DEADLINES = {
-  ...{ firstTokenMs: 2_000, stallMs: 2_000, totalMs: 3_000, handshakeMs: 1_500, voucherMs: 2_000 },
+  firstTokenMs: 2_000,
+  stallMs: 2_000,
+  totalMs: 3_000,
+  handshakeMs: 1_500,
+  voucherMs: 2_000,
   chunkMs: 2_000,
 }
 const HOLD_BACK_MS = 1_500
@@ -92,8 +96,15 @@ async function runChannel(
     await chain.mint(identity.wallet.address, MINTED)
     await chain.fund(identity.wallet.address, '1')
     const settings: PartySettings = {
-      ...{ home: join(home, name), phrase, chain: chain.settings, port, engine },
-      ...{ deadlines: DEADLINES, holdBackMs: HOLD_BACK_MS, windowTokens: WINDOW, stepMs: 2 },
+      home: join(home, name),
+      phrase,
+      chain: chain.settings,
+      port,
+      engine,
+      deadlines: DEADLINES,
+      holdBackMs: HOLD_BACK_MS,
+      windowTokens: WINDOW,
+      stepMs: 2,
     }
     return { settings, identity }
   }
@@ -104,7 +115,10 @@ async function runChannel(
     {
       settings: { lender: lender.settings, borrower: borrower.settings },
       address: `/ip4/127.0.0.1/tcp/${port}`,
-      ...{ plan, deposit: DEPOSIT, mark, where },
+      plan,
+      deposit: DEPOSIT,
+      mark,
+      where,
     },
     tally,
   )
@@ -123,7 +137,10 @@ async function runChannel(
   }
   const records = await verifyDisks(tally, disks, { model, windowTokens: WINDOW, where })
   const paidOut = records.map((record) => ({
-    ...{ record, where, borrower: borrower.identity, lender: lender.identity },
+    record,
+    where,
+    borrower: borrower.identity,
+    lender: lender.identity,
   }))
   await verifySettled(tally, chain, paidOut)
   return paidOut

@@ -10,7 +10,6 @@ export const MARK = 'FREEHOLD_CRASH'
 
 /** One life of a party. */
 export interface PartyProcess {
-  readonly startedAtMs: number
   /** Resolves to whether it came up; false when it died before. */
   readonly ready: Promise<boolean>
   /** Resolves when it is dead. */
@@ -36,7 +35,6 @@ export function startParty(
     execArgv: ['--no-warnings'],
     env: { ...process.env, [MARK]: mark },
   })
-  const startedAtMs = Date.now()
   let words = ''
   child.stderr?.setEncoding('utf8').on('data', (part: string) => {
     words = (words + part).slice(-4_000)
@@ -49,7 +47,6 @@ export function startParty(
   const up = Promise.withResolvers<boolean>()
   let n = 0
   const self: PartyProcess = {
-    startedAtMs,
     ready: up.promise,
     ended,
     isDead: () => isDead,

@@ -24,8 +24,16 @@ export interface Tally {
 
 export function createTally(): Tally {
   return {
-    ...{ kills: 0, unitsLost: 0, unitsChargedTwice: 0, answersWrong: 0, stuck: 0 },
-    ...{ restartsMs: [], answers: 0, brokenOff: 0, mostUnpaidTokens: 0, problems: [] },
+    kills: 0,
+    unitsLost: 0,
+    unitsChargedTwice: 0,
+    answersWrong: 0,
+    stuck: 0,
+    restartsMs: [],
+    answers: 0,
+    brokenOff: 0,
+    mostUnpaidTokens: 0,
+    problems: [],
   }
 }
 

@@ -1,11 +1,11 @@
 import { replayEvidence } from '@freehold/core/audit/replay'
 import type { Standing } from '@freehold/core/audit/standing'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
-import { rawCost } from '@freehold/core/clearing/meter'
 import type { AnswerRecord, LentRecord } from '@freehold/core/device/records'
 import type { Model } from '@freehold/core/engine/engine'
 import { checkEvidence } from '@freehold/core/lending/evidence'
 import { pathsOf } from '../config.ts'
+import { rawPrice, roundUp } from '../device/town.fixture.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { blame, type Tally } from './tally.ts'
 
@@ -99,18 +99,14 @@ function verifyChannel(
   const about = `${where}: channel ${payer.id}`
   const payee = lender.channels.find(({ id }) => id === payer.id)
   const own = borrower.answers.filter(({ channelId }) => channelId === payer.id)
-  // All answers of a campaign are at one price.
-  const prices = { prompt: 200_000, cached: 20_000, output: 1_000_000 }
-  const raw = own
-    .filter(({ tokens }) => tokens > 0)
-    .reduce((sum, { promptTokens, tokens }) => sum + rawCost(prices, promptTokens, 0, tokens), 0n)
-  const cost = payer.relayFee + (raw + 999_999n) / 1_000_000n
+  const raw = own.filter(({ tokens }) => tokens > 0).reduce((sum, one) => sum + rawPrice(one), 0n)
+  const cost = payer.relayFee + roundUp(raw)
   const received = payee?.cumulative ?? 0n
   blame(tally, 'unitsChargedTwice', payer.cumulative - cost, `${about}: signed beyond the evidence`)
   blame(tally, 'unitsLost', cost - payer.cumulative, `${about}: shown and never signed`)
   blame(tally, 'unitsLost', payer.cumulative - received, `${about}: signed and not received`)
   blame(tally, 'unitsChargedTwice', received - payer.cumulative, `${about}: received, not signed`)
-  const booked = ((payee?.paidRaw ?? 0n) - payer.paidRaw + 999_999n) / 1_000_000n
+  const booked = roundUp((payee?.paidRaw ?? 0n) - payer.paidRaw)
   blame(tally, 'unitsChargedTwice', booked, `${about}: booked twice`)
   for (const [side, record] of Object.entries({ payer, payee })) {
     const left = Object.entries(record?.answers ?? {}).map(([id, { state }]) => `${id} ${state}`)

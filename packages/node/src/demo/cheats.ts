@@ -1,3 +1,4 @@
+import { orAborted } from '@freehold/core/abort'
 import type { Engine, Model, Sequence, TopLogits } from '@freehold/core/engine/engine'
 
 /**
@@ -64,27 +65,17 @@ export function meddlingEngine(
           prefill: async (ids, options) => {
             meddle = begin(ids)
             const tops = await sequence.prefill(ids, options)
-            return untilAborted(Promise.all(tops.map(async (top) => meddle(top))), options?.signal)
+            return orAborted(Promise.all(tops.map(async (top) => meddle(top))), options?.signal)
           },
           step: async (id, options) => {
             const top = await sequence.step(id, options)
-            return untilAborted(Promise.resolve(meddle(top)), options?.signal)
+            return orAborted(Promise.resolve(meddle(top)), options?.signal)
           },
           [Symbol.asyncDispose]: () => sequence[Symbol.asyncDispose](),
         }
       }),
     [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](),
   }
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  signal?.throwIfAborted()
-  const stopped = Promise.withResolvers<never>()
-  const abort = () => stopped.reject(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
-  return Promise.race([work, stopped.promise]).finally(() =>
-    signal?.removeEventListener('abort', abort),
-  )
 }
 
 function wrap(model: Model, change: (sequence: Sequence) => Sequence): Model {

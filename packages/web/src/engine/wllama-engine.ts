@@ -1,3 +1,4 @@
+import { orAborted } from '@freehold/core/abort'
 import { describeGguf, requireNewlineToken } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
@@ -22,7 +23,8 @@ export interface WllamaEngineInit extends WllamaWorkerInit {
 }
 
 /**
- * The engine of browsers: llama.cpp in WebAssembly, in a worker for each loaded model. One model computes for one sequence at a time; see `wllama-model.ts` for what that costs.
+ * The engine of browsers: llama.cpp in WebAssembly, in a worker for each loaded model. One model
+ * computes for one sequence at a time; see `wllama-model.ts` for what that costs.
  */
 export function createWllamaEngine(init: WllamaEngineInit): Engine {
   const open = new Set<AsyncDisposable>()
@@ -112,19 +114,6 @@ async function loadInto(
       next: 'Choose another model.',
       cause,
     })
-  }
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  if (signal?.aborted) onAbort()
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-    work.catch(() => {})
   }
 }
 

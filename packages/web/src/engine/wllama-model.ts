@@ -3,6 +3,7 @@ import { createFedSequence, type FedSlice, requireIds } from '@freehold/core/eng
 import { requireTensors } from '@freehold/core/engine/require-tensors'
 import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
+import { createInTurn } from '@freehold/core/in-turn'
 import { topLogits } from './top-logits.ts'
 import type { Vocabulary } from './vocabulary.ts'
 import type { WllamaWorker } from './wllama-worker.ts'
@@ -28,7 +29,7 @@ export function createWllamaModel(
   const slots = createSlots(sequences ?? 0)
   worker.onEnd((reason) => slots.close(reason))
   const wanted = Math.min(TOP_LOGITS, info.vocabSize)
-  const takeTurn = createTurns()
+  const takeTurn = createInTurn()
   /** The ids of the sequence whose tokens llama.cpp holds; undefined when that is unsure. */
   let resident: number[] | undefined
 
@@ -114,15 +115,5 @@ export function createWllamaModel(
       })
     },
     [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose](),
-  }
-}
-
-/** Runs one piece of work after the other. */
-function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const result = last.then(work)
-    last = result.catch(() => {})
-    return result
   }
 }

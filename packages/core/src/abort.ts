@@ -1,0 +1,19 @@
+/** A signal that also aborts once `ms` have passed. */
+export function withinTime(signal: AbortSignal | undefined, ms: number): AbortSignal {
+  const late = AbortSignal.timeout(ms)
+  return signal ? AbortSignal.any([signal, late]) : late
+}
+
+/** Waits for `work`, or throws what `signal` is aborted for first; the work itself goes on then. */
+export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted) abort()
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+    work.catch(() => {})
+  }
+}
