@@ -41,31 +41,36 @@ export interface TextStream {
 
 /** Ids of context that a tokenizer may need to get spaces right. */
 const CONTEXT_IDS = 8
+/** The context is cut once it is this long: each cut costs a call of its own. */
+const MAX_CONTEXT_IDS = 64
 
 export function createTextStream(model: Pick<Model, 'detokenize'>): TextStream {
-  /** Shown already, kept as context; then the ids whose text is not certain yet. */
+  /** Shown already, kept as context, with its text; then the ids whose text is not certain yet. */
   let context: number[] = []
+  let before = ''
   let pending: number[] = []
-  const diff = async (): Promise<string> => {
-    const before = context.length === 0 ? '' : await model.detokenize(context)
-    const whole = await model.detokenize([...context, ...pending])
-    return whole.slice(before.length)
-  }
-  const settle = () => {
-    context = [...context, ...pending].slice(-CONTEXT_IDS)
+  const settle = async (whole: string) => {
+    context = [...context, ...pending]
+    before = whole
     pending = []
+    if (context.length <= MAX_CONTEXT_IDS) return
+    context = context.slice(-CONTEXT_IDS)
+    before = await model.detokenize(context)
   }
   return {
     push: async (ids) => {
       pending.push(...ids)
-      const text = await diff()
+      const whole = await model.detokenize([...context, ...pending])
+      const text = whole.slice(before.length)
       if (text.endsWith('\uFFFD')) return ''
-      settle()
+      await settle(whole)
       return text
     },
     end: async () => {
-      const text = pending.length === 0 ? '' : await diff()
-      settle()
+      if (pending.length === 0) return ''
+      const whole = await model.detokenize([...context, ...pending])
+      const text = whole.slice(before.length)
+      await settle(whole)
       return text
     },
   }

@@ -18,10 +18,10 @@ import { endsWithin, type FrameDuplex, type Inbox, unexpected } from './duplex.t
 import type { Admission, LendComponents, LendInit, LentAnswer } from './lent-answer.ts'
 
 /**
- * Tokens that come sooner than this after the last frame share the next one. Nobody reads faster, and
- * a frame costs both devices more than a small model's token does.
+ * Tokens that come sooner than this after the last frame share the next one. Nobody sees that, and
+ * the frames of a small model's tokens cost both devices a good part of what the tokens do.
  */
-const GATHER_MS = 8
+const GATHER_MS = 25
 
 /** How long a free answer's stream stays open for the borrower's verdict. */
 const FREE_FAREWELL_MS = 60_000
