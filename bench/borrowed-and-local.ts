@@ -32,8 +32,10 @@ interface Pair {
   local: Seen
   borrowed: Seen
   auditSeconds: number
-  /** Prefill of as many tokens as the audit takes in, without asking for their logits. */
+  /** Prefill of as many tokens as the audit takes in, with logits of the answer's as it needs them. */
   prefillPerSecond: number
+  /** The same without any logits but the last. */
+  plainPrefillPerSecond: number
 }
 
 export interface Speed {
@@ -94,12 +96,14 @@ async function measurePair(
   await device.borrowing.idle()
   const local = first ?? (await own())
   const { promptTokens, ids } = borrowed.completion
+  const input = promptTokens + ids.length - 1
   return {
     promptTokens,
     local: local.seen,
     borrowed: borrowed.seen,
     auditSeconds: report?.audit.seconds ?? Number.NaN,
-    prefillPerSecond: await prefillSpeed(device, model, promptTokens + ids.length - 1),
+    prefillPerSecond: await prefillSpeed(device, model, input, promptTokens - 1),
+    plainPrefillPerSecond: await prefillSpeed(device, model, input, input - 1),
   }
 }
 
@@ -124,12 +128,17 @@ async function answer(device: Device, init: CompletionInit) {
   return { completion, seen }
 }
 
-async function prefillSpeed(device: Device, name: string, tokens: number): Promise<number> {
+async function prefillSpeed(
+  device: Device,
+  name: string,
+  tokens: number,
+  logitsFrom: number,
+): Promise<number> {
   const model = await device.model(name)
   await using sequence = await model.openSequence()
   const ids = Array.from({ length: tokens }, (_, i) => 32 + (i % 90))
   const startMs = performance.now()
-  await sequence.prefill(ids)
+  await sequence.prefill(ids, { logitsFrom })
   return (tokens * 1_000) / (performance.now() - startMs)
 }
 
@@ -157,20 +166,33 @@ export function speedFigures({ promptTokens, pairs }: Speed) {
  * What an audit costs beside what it audits. Generating is a prefill of P tokens and N steps, an audit
  * one prefill of P + N tokens; with r the speed of prefill over that of decoding, audit over
  * generation is (P + N) / (P + N·r): the formula of the trust model (Token-DiFR, arXiv 2511.20621,
- * whose verifier prefills prompt and answer). r is measured in each pair, on the same model.
+ * whose verifier prefills prompt and answer). r is measured in each pair, on the same model, of a
+ * prefill that gives logits of N tokens: a large vocabulary's are a good part of the work, and an
+ * audit cannot do without. `plainMeasuredOverExpected` takes r of a prefill that leaves them out.
  */
 export function auditFigures({ promptTokens, pairs }: Speed) {
-  const each = pairs.map(({ local, auditSeconds, prefillPerSecond }) => {
-    const r = prefillPerSecond / local.tokensPerSecond
+  const each = pairs.map(({ local, auditSeconds, prefillPerSecond, plainPrefillPerSecond }) => {
+    const expect = (prefill: number) => {
+      const r = prefill / local.tokensPerSecond
+      return (promptTokens + local.tokens) / (promptTokens + local.tokens * r)
+    }
     const measured = (auditSeconds * 1_000) / local.totalMs
-    const expected = (promptTokens + local.tokens) / (promptTokens + local.tokens * r)
-    return { r, measured, expected, measuredOverExpected: measured / expected }
+    return {
+      r: prefillPerSecond / local.tokensPerSecond,
+      plainR: plainPrefillPerSecond / local.tokensPerSecond,
+      measured,
+      expected: expect(prefillPerSecond),
+      measuredOverExpected: measured / expect(prefillPerSecond),
+      plainMeasuredOverExpected: measured / expect(plainPrefillPerSecond),
+    }
   })
   const middle = (of: (one: (typeof each)[number]) => number) => rounded(median(each.map(of)))
   return {
     prefillOverDecode: middle(({ r }) => r),
+    plainPrefillOverDecode: middle(({ plainR }) => plainR),
     auditOverGeneration: middle(({ measured }) => measured),
     expectedByFormula: middle(({ expected }) => expected),
     measuredOverExpected: middle(({ measuredOverExpected }) => measuredOverExpected),
+    plainMeasuredOverExpected: middle(({ plainMeasuredOverExpected }) => plainMeasuredOverExpected),
   }
 }

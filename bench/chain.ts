@@ -26,8 +26,8 @@ interface Size {
 
 const WHOLE: Size = {
   shape: HALF_BILLION,
-  alternations: 7,
-  syntheticTokens: 96,
+  alternations: 15,
+  syntheticTokens: 64,
   acornTokens: 256,
   costRounds: 200,
   settledRows: [1, 10, 100],
@@ -73,7 +73,7 @@ async function measure(size: Size, folder: string, say: BenchContext['say']) {
   await makeSyntheticModel(model, size.shape, QUANTISATION)
   say('synthetic model, own and borrowed in turn')
   const each = { alternations, say }
-  const long = { prompt: PROMPT.repeat(2), maxTokens: syntheticTokens }
+  const long = { prompt: PROMPT, maxTokens: syntheticTokens }
   const synthetic = await compareSpeed({ ...each, ...long, model })
   say('Acorn, own and borrowed in turn')
   const story = { prompt: STORY_PROMPTS[0] ?? PROMPT, maxTokens: acornTokens }
