@@ -3,6 +3,7 @@ import type { Clock, Log } from '../platform.ts'
 import type { Table } from '../storage.ts'
 import type { Chain, ChannelOnChain, Mined, SettlementRow } from './chain.ts'
 import type { ChannelRecord } from './channel.ts'
+import { settleable } from './voucher.ts'
 
 /** Rows in one transaction: about 20 k gas each, so that 100 stay far below a block. */
 const MAX_ROWS = 100
@@ -102,7 +103,7 @@ export function createKeeper(
     const done: Settlement = { cause, vouchers: 0, amount: 0n, transactions: [], skipped: [] }
     for (let i = 0; i < owed.length; i += MAX_ROWS) {
       const part = owed.slice(i, i + MAX_ROWS)
-      const rows = part.map(toRow)
+      const rows = await Promise.all(part.map(toRow))
       const { skipped, ...transaction } = await chain.settleMany(rows)
       done.transactions.push(transaction)
       done.skipped.push(...skipped)
@@ -121,6 +122,7 @@ export function createKeeper(
   return { refresh, settle }
 }
 
-function toRow({ config, cumulative, signature }: ChannelRecord): SettlementRow {
-  return { config, cumulative, signature: signature as Hex }
+async function toRow(record: ChannelRecord): Promise<SettlementRow> {
+  const { config, cumulative } = record
+  return { config, cumulative, signature: await settleable(record) }
 }

@@ -15,7 +15,7 @@ import {
   payAnswer,
   startAnswer,
 } from './meter.ts'
-import { checkVoucher } from './voucher.ts'
+import { checkVoucher, type VoucherCheck } from './voucher.ts'
 
 /** The earning side of one answer on one channel. */
 export interface AnswerPayee {
@@ -41,6 +41,7 @@ export async function openAnswerPayee(
   channels: Table<ChannelRecord>,
   id: string,
   { reqId: id16, ...answer }: NewAnswer,
+  check?: VoucherCheck,
 ): Promise<AnswerPayee> {
   const reqId = toHex(id16)
   await channels.update(id, (old) => startAnswer(existing(old, id), reqId, answer))
@@ -55,7 +56,7 @@ export async function openAnswerPayee(
       await change((old) => noteSigned(old, reqId, tokens))
     },
     accept: async (voucher) => {
-      const after = await acceptVoucher(channels, id, voucher)
+      const after = await acceptVoucher(channels, id, voucher, check)
       return after.answers[reqId]?.paidTokens ?? Number.MAX_SAFE_INTEGER
     },
     due: async () => dueAmount(existing(await channels.get(id), id)),
@@ -80,8 +81,9 @@ export async function acceptAmount(
   channels: Table<ChannelRecord>,
   id: string,
   { cumulative, sig }: Pick<VoucherFrame, 'cumulative' | 'sig'>,
+  check: VoucherCheck = checkVoucher,
 ): Promise<void> {
-  await checkVoucher(existing(await channels.get(id), id), cumulative, sig)
+  await check(existing(await channels.get(id), id), cumulative, sig)
   await channels.update(id, (old) => {
     const record = existing(old, id)
     if (cumulative > record.cumulative) return { ...record, cumulative, signature: to0x(sig) }
@@ -98,6 +100,7 @@ export async function acceptVoucher(
   channels: Table<ChannelRecord>,
   id: string,
   voucher: VoucherFrame,
+  check: VoucherCheck = checkVoucher,
 ): Promise<ChannelRecord> {
   const fail = (why: string): never => {
     throw new ClearingError({ what: 'the voucher is not taken', why })
@@ -105,7 +108,7 @@ export async function acceptVoucher(
   if (to0x(voucher.channelId) !== id) fail('it is for another channel')
   const known = existing(await channels.get(id), id)
   // The signature first: nothing else in it means anything before that.
-  await checkVoucher(known, voucher.cumulative, voucher.sig)
+  await check(known, voucher.cumulative, voucher.sig)
   const reqId = toHex(voucher.reqId)
   const after = await channels.update(id, (old) => {
     const record = existing(old, id)

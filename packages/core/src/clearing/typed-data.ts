@@ -1,4 +1,14 @@
-import { type Address, type Hex, hashTypedData, keccak256, toBytes } from 'viem'
+import {
+  type Address,
+  concatHex,
+  domainSeparator,
+  getTypesForEIP712Domain,
+  type Hex,
+  hashStruct,
+  hashTypedData,
+  keccak256,
+  toBytes,
+} from 'viem'
 
 /** Immutable terms of a channel; the contract knows it by their hash alone. */
 export interface ChannelConfig {
@@ -64,6 +74,14 @@ export function voucherTypedData(house: House, channelId: Hex, cumulative: bigin
     primaryType: 'Voucher',
     message: { channelId, cumulativeAmount: cumulative },
   } as const
+}
+
+/** The 66 bytes whose keccak256 is what a voucher's signer signs: 0x1901 ‖ domain ‖ struct (EIP-712). */
+export function voucherPreimage(house: House, channelId: Hex, cumulative: bigint): Hex {
+  const { types, primaryType, ...data } = voucherTypedData(house, channelId, cumulative)
+  const withDomain = { EIP712Domain: getTypesForEIP712Domain(data), ...types }
+  const struct = hashStruct({ data: data.message, primaryType, types: withDomain })
+  return concatHex(['0x1901', domainSeparator(data), struct])
 }
 
 export function voucherDigest(house: House, channelId: Hex, cumulative: bigint): Hex {

@@ -28,7 +28,12 @@ export interface AdmissionInit {
  */
 export function createAdmission(
   init: AdmissionInit,
-  { tables, clock, deadlines }: Pick<Parts, 'tables' | 'clock' | 'deadlines'>,
+  {
+    tables,
+    clock,
+    deadlines,
+    checkVoucher,
+  }: Pick<Parts, 'tables' | 'clock' | 'deadlines' | 'checkVoucher'>,
   { book, desk, models }: { book: LentBook; desk: OfferDesk; models: LentModels },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
   const { parallel, maxQueue, maxUnsettled, forgivenExposures } = init
@@ -59,7 +64,7 @@ export function createAdmission(
         const startedAtMs = clock.now()
         await book.begin(reqId, { borrower, modelId: toHex(modelId), startedAtMs, promptTokens })
         const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
-        return openAnswerPayee(tables.channels, id, answer)
+        return openAnswerPayee(tables.channels, id, answer, checkVoucher)
       },
     }
   }

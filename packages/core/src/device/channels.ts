@@ -237,8 +237,10 @@ export function createChannelService(parts: Parts): ChannelService {
       throw new ClearingError({ what: 'no such channel with you' })
     }
     const reqId = toHex(voucher.reqId)
-    if (record.answers[reqId] === undefined) return acceptAmount(tables.channels, id, voucher)
-    await acceptVoucher(tables.channels, id, voucher)
+    if (record.answers[reqId] === undefined) {
+      return acceptAmount(tables.channels, id, voucher, parts.checkVoucher)
+    }
+    await acceptVoucher(tables.channels, id, voucher, parts.checkVoucher)
   }
 
   /** Takes up a channel that names us as payee, submitting its opening if it is not open yet. */

@@ -2,6 +2,7 @@ import type { CalibrationTable } from '../audit/calibration.ts'
 import type { Standing } from '../audit/standing.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
+import type { VoucherCheck } from '../clearing/voucher.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Deadlines } from '../lending/deadlines.ts'
@@ -60,6 +61,8 @@ export interface DeviceComponents {
   identity: Identity | null
   mesh: Mesh | null
   chain: Chain | null
+  /** Checks vouchers quicker than portable code does. */
+  checkVoucher?: VoucherCheck | undefined
 }
 
 /** The tables of a device. */

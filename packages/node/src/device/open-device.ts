@@ -9,6 +9,7 @@ import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
+import { createNativeVoucherCheck } from '../chain/native-voucher-check.ts'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { createModelSource } from '../models/model-source.ts'
@@ -53,6 +54,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
+    checkVoucher: createNativeVoucherCheck(),
   })
 }
 
