@@ -20,6 +20,7 @@ import { logProbMilli, sampleToken } from '../packages/core/src/sampling/gumbel.
 import { existing, type Table } from '../packages/core/src/storage.ts'
 import { MAX_CHUNK_TOKENS } from '../packages/core/src/wire/limits.ts'
 import { lpCommitment, nextRunningHash, signedHash } from '../packages/core/src/wire/transcript.ts'
+import { createNativeVoucherCheck } from '../packages/node/src/chain/native-voucher-check.ts'
 import { openSqliteStorage } from '../packages/node/src/storage/sqlite-storage.ts'
 import { rounded } from './median.ts'
 
@@ -116,7 +117,7 @@ async function timeMetering(
   const reqId = systemRandom(16)
   const terms = { reqId, prices, promptTokens: 64, maxTokens: 10_000_000, startedAtMs: 0 }
   const from = await openAnswerPayer(paying, signer, id, terms)
-  const to = await openAnswerPayee(earning, id, terms)
+  const to = await openAnswerPayee(earning, id, terms, createNativeVoucherCheck())
   const runningHash = systemRandom(32)
   const commit = (n: number) =>
     paying.update(id, (old) => noteSigned(existing(old, id), toHex(reqId), n))

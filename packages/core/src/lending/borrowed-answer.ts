@@ -325,7 +325,7 @@ export class BorrowedAnswer {
     // Without a receipt the stream broke, and nobody listens any more.
     if (this.#evidence.receipt === null) return voucher
     try {
-      for (const frame of frames) await duplex.send(frame)
+      await duplex.send(...frames)
       if (voucher !== null) await this.#untilHeard()
       await payer?.delivered()
       await duplex.close()

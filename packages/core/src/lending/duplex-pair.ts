@@ -21,7 +21,9 @@ export interface RawEnd {
 
 function end(out: Queue, incoming: Queue): FrameDuplex & RawEnd {
   return {
-    send: async (frame: Frame) => out.push(encodeFrame(frame)),
+    send: async (...frames: Frame[]) => {
+      for (const frame of frames) out.push(encodeFrame(frame))
+    },
     sendRaw: (data) => out.push(data),
     receive: async () => {
       const entry = await incoming.shift()

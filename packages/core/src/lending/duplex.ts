@@ -4,8 +4,8 @@ import type { Frame } from '../wire/frames.ts'
 
 /** Frames in both directions in order, over whatever carries them. */
 export interface FrameDuplex {
-  /** Hands a frame over; resolves when the carrier can take more. */
-  send(frame: Frame): Promise<void>
+  /** Hands frames over, all in one go; resolves when the carrier can take more. */
+  send(...frames: Frame[]): Promise<void>
   /** The other side's next frame; null when it has closed. @throws WireError for anything else */
   receive(): Promise<Frame | null>
   /** Ends this side in good order. */

@@ -173,13 +173,17 @@ export class ServedAnswer {
     this.#flushTimer ??= clock.after(waitMs, () => this.#flush())
   }
 
-  /** Hashes and sends the tokens that are there. */
   #flush(): void {
+    for (const frame of this.#takeFresh()) this.#send(frame)
+  }
+
+  /** Hashes the tokens that are there. @returns the frame that carries them, if there are any */
+  #takeFresh(): Frame[] {
     this.#flushTimer?.()
     this.#flushTimer = null
     const fresh = this.#fresh
     const [first] = fresh
-    if (first === undefined) return
+    if (first === undefined) return []
     this.#fresh = []
     this.#flushedMs = this.#components.clock.now()
     const lpCommits = fresh.map(({ t, id, top }) => {
@@ -190,19 +194,19 @@ export class ServedAnswer {
       return lpCommit
     })
     const start = first.t === 0 ? { n: this.#parts.n, cachedTokens: 0 } : null
-    this.#send({ kind: 'tokens', start, ids: fresh.map(({ id }) => id), lpCommits })
+    return [{ kind: 'tokens', start, ids: fresh.map(({ id }) => id), lpCommits }]
   }
 
   #signNow(): void {
     this.#cancelTimer?.()
     this.#cancelTimer = null
-    this.#flush()
+    const words = this.#takeFresh()
     if (this.#signedCount === this.#count) return
     this.#signedCount = this.#count
     const [count, runningHash] = [this.#count, this.#running]
     this.#queue(async () => {
       const sig = await this.#components.sign(signedHash(this.#answer, count, runningHash))
-      await this.#parts.duplex.send({ kind: 'signed', count, runningHash, sig })
+      await this.#parts.duplex.send(...words, { kind: 'signed', count, runningHash, sig })
       this.#sentCount = count
     })
   }

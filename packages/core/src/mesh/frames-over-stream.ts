@@ -9,6 +9,8 @@ import { MAX_FRAME_BYTES } from '../wire/limits.ts'
 export interface MessageStream {
   /** Resolves when the carrier can take more. */
   write(data: Uint8Array, init?: { signal?: AbortSignal | undefined }): Promise<void>
+  /** Several at once: each write of its own costs both devices far more than its bytes. */
+  writeAll(data: readonly Uint8Array[]): Promise<void>
   /** null when the other side has closed. @throws WireError when a message is too large */
   read(init?: { signal?: AbortSignal | undefined }): Promise<Uint8Array | null>
   close(): Promise<void>
@@ -19,6 +21,7 @@ export function messagesOver(stream: Stream, maxBytes: number): MessageStream {
   const framed = lpStream(stream, { maxDataLength: maxBytes })
   return {
     write: (data, { signal } = {}) => framed.write(data, signal ? { signal } : {}),
+    writeAll: (data) => framed.writeV([...data]),
     read: async ({ signal } = {}) => {
       try {
         return (await framed.read(signal ? { signal } : {})).subarray()
@@ -43,7 +46,7 @@ function endOf(error: Error): null {
 export function framesOver(stream: Stream): FrameDuplex {
   const messages = messagesOver(stream, MAX_FRAME_BYTES)
   return {
-    send: (frame) => messages.write(encodeFrame(frame)),
+    send: (...frames) => messages.writeAll(frames.map(encodeFrame)),
     receive: async () => {
       const data = await messages.read()
       return data === null ? null : decodeFrame(data)

@@ -14,6 +14,7 @@ export function scriptedStream(
   const stream: MessageStream = {
     read: async () => waiting.shift() ?? (isOpen ? never : null),
     write: async (data) => void written.push(data),
+    writeAll: async (data) => void written.push(...data),
     close: async () => {},
     abort: () => {},
   }
