@@ -20,6 +20,7 @@ import {
 import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { BUNDLED } from '../packages/node/src/models/acorn.ts'
 import type { DevicePage, PageAnswer } from '../packages/web/src/device/device-page.fixture.ts'
+import { callerOf, type PageCall } from '../packages/web/src/testing/call-page.fixture.ts'
 import { openTestPage, type TestPage } from '../packages/web/src/testing/test-page.fixture.ts'
 
 /** For a machine that does much else at the same time. */
@@ -31,6 +32,7 @@ const MOST_QUESTIONS = 8
 let town: Town
 let lender: Awaited<ReturnType<Town['lender']>>
 let test: TestPage
+let call: PageCall<DevicePage>
 let phrase: string
 
 beforeAll(async () => {
@@ -40,6 +42,7 @@ beforeAll(async () => {
     entry: new URL('../packages/web/src/device/open-device.page.ts', import.meta.url),
     files: { '/acorn.gguf': BUNDLED.acorn ?? '' },
   })
+  call = callerOf(test.page)
   phrase = createPhrase(systemRandom)
   const { wallet } = await deriveIdentity(phrase, 0)
   await town.chain.mint(wallet.address, 2n * DEPOSIT)
@@ -48,22 +51,6 @@ afterAll(async () => {
   await test?.[Symbol.asyncDispose]()
   await town?.[Symbol.asyncDispose]()
 }, TEST_MS)
-
-/** Calls one verb of the device in the page. */
-function call<Verb extends keyof DevicePage>(
-  verb: Verb,
-  ...args: Parameters<DevicePage[Verb]>
-): Promise<Awaited<ReturnType<DevicePage[Verb]>>> {
-  return test.page.evaluate(
-    ([name, given]) => {
-      const { testPage } = globalThis as unknown as {
-        testPage: Record<string, (...args: unknown[]) => Promise<unknown>>
-      }
-      return testPage[name as string]?.(...(given as unknown[])) as never
-    },
-    [verb, args] as const,
-  ) as never
-}
 
 /** The page's own copy of the model, under a name that lenders do not know. */
 const OWN = 'here'

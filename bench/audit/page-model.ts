@@ -2,6 +2,7 @@ import type { Model } from '../../packages/core/src/engine/engine.ts'
 import { createFedSequence } from '../../packages/core/src/engine/fed-sequence.ts'
 import { createSlots } from '../../packages/core/src/engine/slots.ts'
 import type { EnginePage } from '../../packages/web/src/engine/engine-page.fixture.ts'
+import { callerOf } from '../../packages/web/src/testing/call-page.fixture.ts'
 import { openTestPage } from '../../packages/web/src/testing/test-page.fixture.ts'
 
 /**
@@ -14,21 +15,7 @@ export async function loadInPage(path: string): Promise<Model> {
     files: { '/model.gguf': path },
   })
 
-  function call<Verb extends keyof EnginePage>(
-    verb: Verb,
-    ...args: Parameters<EnginePage[Verb]>
-  ): ReturnType<EnginePage[Verb]> {
-    return test.page.evaluate(
-      ([name, given]) => {
-        const { testPage } = globalThis as unknown as {
-          testPage: Record<string, (...args: unknown[]) => Promise<unknown>>
-        }
-        return testPage[name as string]?.(...(given as unknown[])) as never
-      },
-      [verb, args] as const,
-    ) as never
-  }
-
+  const call = callerOf<EnginePage>(test.page)
   try {
     const info = await call('load', '/model.gguf')
     const slots = createSlots(1)
