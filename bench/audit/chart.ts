@@ -6,6 +6,7 @@ const LEFT = 210
 const BAR = 14
 /** Tokens at the left edge of the chart; each doubling takes the same width. */
 const LEAST = 16
+const GRID = [32, 128, 512, 2_048, 8_192]
 
 /** docs/audits.svg: tokens until 99 of 100 cheating lenders were found out, on a logarithmic scale. */
 export function renderChart(reports: readonly ModelReport[]): string {
@@ -28,10 +29,16 @@ export function renderChart(reports: readonly ModelReport[]): string {
     }
     y += 24
   }
+  const grid = GRID.map((tokens) => {
+    const x = (LEFT + scale(tokens)).toFixed(1)
+    return `<path d="M${x} 30V${y - 20}" stroke="#ddd8ce"/><text x="${x}" y="${y - 6}" text-anchor="middle" fill="#777">${tokens}</text>`
+  })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${y}" font-family="sans-serif" font-size="12" fill="#222">
 <title>Audited tokens until 99 of 100 cheating lenders were found out, logarithmic</title>
 <rect width="100%" height="100%" fill="#fff"/>
+${grid.join('\n')}
 ${parts.join('\n')}
+<text x="8" y="${y - 6}" fill="#777">audited tokens, logarithmic</text>
 </svg>
 `
 }
