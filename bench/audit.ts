@@ -33,7 +33,7 @@ interface Extent {
 
 /** Much choice in each token makes up for fewer of them, which a larger model takes long to read. */
 const EXTENTS: Record<string, Extent> = {
-  [SYNTHETIC]: { questions: 6, tableTexts: 6, maxTokens: 128 },
+  [SYNTHETIC]: { questions: 5, tableTexts: 6, maxTokens: 128 },
 }
 const USUAL: Extent = { questions: UNSEEN_PROMPTS.length, tableTexts: 0, maxTokens: 256 }
 

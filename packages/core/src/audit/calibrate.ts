@@ -90,12 +90,12 @@ export async function calibrate(
   }
   const auditors = await audit(texts)
   const honest: Cells[] = []
-  const margins: number[] = []
+  const margins: number[][] = []
   const counts: Record<string, Cells> = { [SEED_IGNORED]: newCells() }
   const cut = newCells()
   for (const [i] of texts.entries()) {
     for (let n = 0; n < throws; n++) {
-      const [agreed, own] = [throwDice(random), throwDice(random)]
+      const [agreed, others] = [throwDice(random), throwDice(random)]
       const places = Array.from({ length: CUTS }, () => new DataView(random(4).buffer).getUint32(0))
       for (const [at, [lender, auditor]] of pairs(lenders, auditors, i).entries()) {
         const found = (dice: Dice) =>
@@ -104,8 +104,10 @@ export async function calibrate(
         const cells = honest[at] ?? newCells()
         honest[at] = cells
         count(cells, positions)
-        for (const { margin } of positions) margins.push(margin)
-        count(counts[SEED_IGNORED] as Cells, found(own))
+        const own = margins[at] ?? []
+        margins[at] = own
+        for (const { margin } of positions) own.push(margin)
+        count(counts[SEED_IGNORED] as Cells, found(others))
         for (const place of places) {
           const t = place % auditor.length
           const end = likeliestEnd(first, lender[t] as TopLogits)
@@ -139,7 +141,7 @@ export async function calibrate(
     auditorBackend: judge.info.profile.backend,
     conditions: init.conditions,
     ...screenCheats(honest, counts, cut.some((number) => number > 0) ? cut : []),
-    failLines: failLines(margins, random),
+    failLines: failLines(roughest(margins), random),
   }
 }
 
@@ -169,13 +171,20 @@ function likeliestEnd({ info }: Model, top: TopLogits): number | undefined {
   return top.ids.find((id) => info.endIds.includes(id)) ?? info.endIds[0]
 }
 
+/** The margins of the pair that is furthest off: it is somebody's lender and auditor, not an average. */
+function roughest(pairs: readonly (readonly number[])[]): readonly number[] {
+  const mean = (margins: readonly number[]) =>
+    margins.reduce((sum, margin) => sum + Math.min(margin, 1), 0) / Math.max(1, margins.length)
+  return pairs.reduce((worst, pair) => (mean(pair) > mean(worst) ? pair : worst), pairs[0] ?? [])
+}
+
 /** Lines that no calibration goes below: the highest honest ones measured on other models. */
 const LEAST_LINES = { 32: 0.034, 64: 0.023, 128: 0.017, 256: 0.012, 512: 0.009 }
 const DRAWS = 10_000
 /** Honest answers beyond the calibration's own: the line is set this much above the worst draw. */
 const SAFETY = 1.5
 
-/** The worst of 10,000 honest answers put together from measured positions, for each length. */
+/** The worst of 10,000 honest answers put together from positions of one pair, for each length. */
 function failLines(margins: readonly number[], random: Random) {
   if (margins.length === 0) return []
   return Object.entries(LEAST_LINES).map(([length, leastLine]) => {

@@ -406,6 +406,26 @@ describe('calibration', () => {
     }
   })
 
+  it('behaviour: lines are above the roughest pair alone, not above the average', async () => {
+    const rough = createTestModel({ weights: WEIGHTS, device: 5, noise: 0.6 })
+    const lineWith = async (...lenders: Model[]) => {
+      const made = await calibrate(
+        { lenders, auditors: [auditor], cheats: {}, random },
+        {
+          prompts: Array.from({ length: 6 }, (_, n) => [n, n + 1, n + 2]),
+          maxTokens: 64,
+          temperature: 1,
+          conditions: 'test',
+        },
+      )
+      return made.failLines.at(-1)!.meanClippedMargin
+    }
+    const alone = await lineWith(rough)
+    expect(alone).toBeGreaterThan(0.05)
+    const calm = [2, 3, 4, 6, 7].map((device) => createTestModel({ weights: WEIGHTS, device }))
+    expect(await lineWith(...calm, rough)).toBeGreaterThan(0.6 * alone)
+  })
+
   it('behaviour: a table serves its model and its pair of back-ends only', () => {
     const cpu = { backend: 'cpu', kvType: 'f16' } as const
     const find = (id: string, lender: 'cpu' | 'cuda', judge: 'cpu' | 'cuda') =>
