@@ -2,40 +2,48 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { CalibrationTable } from '../packages/core/src/audit/calibration.ts'
+import { type CalibrationTable, findTable } from '../packages/core/src/audit/calibration.ts'
 import { CALIBRATION } from '../packages/core/src/audit/calibration-tables.ts'
-import {
-  auditReading,
-  type Reading,
-  readByDecoding,
-  readByPrefill,
-  throwDice,
-  writeText,
-} from '../packages/core/src/audit/readings.ts'
-import { promptIdsOf } from '../packages/core/src/device/text.ts'
 import { systemRandom } from '../packages/core/src/platform.ts'
-import { type Quantisation, quantise } from '../packages/node/src/engine/quantise.ts'
-import { BUNDLED } from '../packages/node/src/models/acorn.ts'
 import { type Catching, measureCatching } from './audit/catching.ts'
-import { type CheatAnswers, deceitfulAnswers, otherModelAnswers } from './audit/cheats.ts'
+import { renderChart } from './audit/chart.ts'
+import { deceitfulAnswers, otherModelAnswers } from './audit/cheats.ts'
 import { createLoader, type LoadedModel } from './audit/devices.ts'
-import { type HonestPair, HonestTally, WINDOW } from './audit/honest-pair.ts'
-import { renderChart, renderPage } from './audit/report.ts'
+import { type HonestPair, WINDOW } from './audit/honest-pair.ts'
+import { measureHonestPairs } from './audit/honest-pairs.ts'
+import { renderPage } from './audit/report.ts'
+import { prepareSubject, SYNTHETIC } from './audit/subjects.ts'
+import { measureTables } from './audit/tables.ts'
 import { type Bench, type BenchContext, goal, type Machine, machine } from './bench.ts'
-import { UNSEEN_PROMPTS } from './prompts.ts'
+import { STORY_PROMPTS, UNSEEN_PROMPTS } from './prompts.ts'
 
-const MAX_ANSWER_TOKENS = 256
 const TEMPERATURE = 1
 const BATCH_WIDTH = 8
-/** Dice over each cheat's text. */
-const THROWS = 4
-const COARSER: readonly Quantisation[] = ['Q5_K_M', 'Q4_K_M', 'Q2_K']
+/** Dice over each text that a table is made from, and over each cheat's text. */
+const TABLE_THROWS = 8
+const CHEAT_THROWS = 4
 const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
+
+interface Extent {
+  questions: number
+  /** Texts for a table of one's own; 0: it has committed tables. */
+  tableTexts: number
+  maxTokens: number
+}
+
+/** Much choice in each token makes up for fewer of them, which a larger model takes long to read. */
+const EXTENTS: Record<string, Extent> = {
+  [SYNTHETIC]: { questions: 5, tableTexts: 6, maxTokens: 128 },
+}
+const USUAL: Extent = { questions: UNSEEN_PROMPTS.length, tableTexts: 0, maxTokens: 256 }
 
 /** What one model's audits are worth. */
 export interface ModelReport {
   model: string
-  table: string
+  /** Mean entropy of its next token, in nats. */
+  entropyNats: number
+  questions: number
+  tables: readonly CalibrationTable[]
   pairs: HonestPair[]
   cheats: Catching[]
 }
@@ -43,7 +51,6 @@ export interface ModelReport {
 /** What the figures were measured on. */
 export interface AuditConditions extends Machine {
   temperature: number
-  questions: number
   tokensPerAudit: number
   auditsPerPair: number
 }
@@ -51,7 +58,7 @@ export interface AuditConditions extends Machine {
 /**
  * How good audits are: false alarms of every pair of honest devices, and how soon each way to
  * cheat is found out. Questions are none of those that the tables were made from.
- * `--audits N` of each pair, `--model NAME`, `--write` renews docs/audits.md.
+ * `--audits N` of each pair, `--questions N` at most, `--model NAME`, `--write` renews docs/audits.md.
  */
 export const auditBench: Bench = {
   summary: 'false alarms between honest devices, and tokens until each way to cheat is found out',
@@ -59,18 +66,18 @@ export const auditBench: Bench = {
     const option = (name: string) =>
       args.includes(name) ? args[args.indexOf(name) + 1] : undefined
     const audits = Number(option('--audits') ?? 3_000)
+    const most = Number(option('--questions') ?? Infinity)
     const only = option('--model')
     const folder = await mkdtemp(join(tmpdir(), 'freehold-audit-'))
     try {
       // All at once: an engine leaves one core free.
-      const names = only === undefined ? ['acorn', 'acorn-small'] : [only]
+      const names = only === undefined ? ['acorn', 'acorn-small', SYNTHETIC] : [only]
       const reports = await Promise.all(
-        names.map((name) => reportOn(name, { folder, audits, say })),
+        names.map((name) => reportOn(name, { folder, audits, most, say })),
       )
       const conditions: AuditConditions = {
         ...machine(),
         temperature: TEMPERATURE,
-        questions: UNSEEN_PROMPTS.length,
         tokensPerAudit: WINDOW,
         auditsPerPair: Math.min(...reports.flatMap(({ pairs }) => pairs.map((p) => p.audits))),
       }
@@ -108,51 +115,58 @@ function goalsOf({ model, pairs, cheats }: ModelReport) {
   ]
 }
 
+interface ReportInit {
+  folder: string
+  audits: number
+  /** Questions, of those that there are. */
+  most: number
+  say: BenchContext['say']
+}
+
 async function reportOn(
   name: string,
-  { folder, audits, say }: { folder: string; audits: number; say: BenchContext['say'] },
+  { folder, audits, most, say }: ReportInit,
 ): Promise<ModelReport> {
-  const path = BUNDLED[name] ?? name
+  const { tableTexts, maxTokens, ...extent } = EXTENTS[name] ?? USUAL
+  const questions = Math.min(most, extent.questions)
+  const subject = await prepareSubject(name, folder)
   await using loader = createLoader()
-  const variants = await loader.loadVariants(path)
+  const variants = await loader.loadVariants(subject.path)
+  const page = await loader.loadPage(subject.path)
+  const served = await loader.loadAll(subject.served)
   const [first] = variants as [LoadedModel]
   const { info } = first.model
-  const table = CALIBRATION.find(({ modelId }) => modelId === info.modelId)
+  const each = { variants, page, maxTokens, temperature: TEMPERATURE, say }
+  const tables =
+    tableTexts === 0
+      ? CALIBRATION.filter(({ modelId }) => modelId === info.modelId)
+      : await measureTables({
+          ...each,
+          name,
+          served,
+          prompts: STORY_PROMPTS.slice(0, Math.min(most, tableTexts)),
+          throws: TABLE_THROWS,
+        })
+  const table = findTable(tables, info.modelId, info.profile, info.profile)
   if (table === undefined) throw new Error(`${name} has no table: run bench -- calibrate --write`)
-  const batched = await loader.load(path, { sequences: BATCH_WIDTH })
   say(`${name}: honest pairs`)
-  const pairs = await honestPairs(
-    variants,
-    { name: `batches of ${BATCH_WIDTH}`, model: batched },
-    {
-      table,
-      audits,
-      say,
-    },
-  )
-  const auditors = [first, variants.at(-2) ?? first].map(({ model }) => model)
-  const init = {
-    questions: UNSEEN_PROMPTS,
-    maxTokens: MAX_ANSWER_TOKENS,
-    temperature: TEMPERATURE,
-    throws: THROWS,
-  }
-  const cheats: CheatAnswers[] = await deceitfulAnswers(first.model, auditors, init)
-  for (const quantisation of COARSER) {
-    say(`${name}: ${quantisation}`)
-    const file = join(folder, `${name}-${quantisation}.gguf`)
-    await quantise(path, file, quantisation)
-    const served = await loader.load(file)
-    cheats.push(await otherModelAnswers(quantisation, served, auditors, init))
-  }
-  if (name === 'acorn') {
-    const served = await loader.load(BUNDLED['acorn-small'] ?? '')
-    cheats.push(await otherModelAnswers('smaller model', served, auditors, init))
+  const model = await loader.load(subject.path, { sequences: BATCH_WIDTH })
+  const batched = { name: `batches of ${BATCH_WIDTH}`, model }
+  const unseen = UNSEEN_PROMPTS.slice(0, questions)
+  const honest = await measureHonestPairs({ ...each, batched, tables, questions: unseen, audits })
+  const auditors = [first, variants.at(-2) ?? first].map((variant) => variant.model)
+  const init = { questions: unseen, maxTokens, temperature: TEMPERATURE, throws: CHEAT_THROWS }
+  say(`${name}: ways to cheat`)
+  const cheats = await deceitfulAnswers(first.model, auditors, init)
+  for (const [kind, other] of Object.entries(served)) {
+    say(`${name}: ${kind}`)
+    cheats.push(await otherModelAnswers(kind, other, auditors, init))
   }
   return {
     model: info.name,
-    table: table.conditions,
-    pairs,
+    questions,
+    tables,
+    ...honest,
     cheats: cheats.map(({ kind, answers }) => measureCatching(kind, answers, table, unit)),
   }
 }
@@ -160,56 +174,4 @@ async function reportOn(
 /** Uniform from 0 to 1. */
 function unit(): number {
   return new DataView(systemRandom(4).buffer).getUint32(0) / 2 ** 32
-}
-
-async function honestPairs(
-  variants: readonly LoadedModel[],
-  batched: LoadedModel,
-  { table, audits, say }: { table: CalibrationTable; audits: number; say: BenchContext['say'] },
-): Promise<HonestPair[]> {
-  const [first] = variants as [LoadedModel]
-  const texts = await Promise.all(
-    UNSEEN_PROMPTS.map(async (content) => {
-      const promptIds = await promptIdsOf(first.model, [{ role: 'user', content }])
-      const seed = systemRandom(32)
-      const init = { promptIds, seed, temperature: TEMPERATURE, maxTokens: MAX_ANSWER_TOKENS }
-      return writeText(first.model, init)
-    }),
-  )
-  const lenders = new Map<string, Reading[]>()
-  const auditors = new Map<string, Reading[]>()
-  for (const { name, model } of variants) {
-    const decoded: Reading[] = []
-    const prefilled: Reading[] = []
-    for (const text of texts) decoded.push(await readByDecoding(model, text))
-    for (const text of texts) prefilled.push(await readByPrefill(model, text))
-    lenders.set(name, decoded)
-    auditors.set(name, prefilled)
-    say(`  ${name} read ${texts.length} texts`)
-  }
-  // Asked for at once, they wait for each other's steps and share batches.
-  const together = await Promise.all(texts.map((text) => readByDecoding(batched.model, text)))
-  lenders.set(batched.name, together)
-
-  const tallies = new Map<string, HonestTally>()
-  for (const lender of lenders.keys()) {
-    for (const auditor of auditors.keys()) {
-      tallies.set(`${lender}/${auditor}`, new HonestTally({ lender, auditor }, table))
-    }
-  }
-  const inAll = texts.reduce((sum, { ids }) => sum + Math.floor(ids.length / WINDOW), 0)
-  const throws = Math.ceil(audits / inAll)
-  for (const [i] of texts.entries()) {
-    for (let n = 0; n < throws; n++) {
-      const dice = throwDice(systemRandom)
-      for (const [lender, decoded] of lenders) {
-        for (const [auditor, prefilled] of auditors) {
-          const pair = { lender: decoded[i] as Reading, auditor: prefilled[i] as Reading }
-          const both = { lender: dice, auditor: dice }
-          tallies.get(`${lender}/${auditor}`)?.add(auditReading(pair, both, TEMPERATURE))
-        }
-      }
-    }
-  }
-  return [...tallies.values()].map((tally) => tally.figures())
 }

@@ -2,15 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { calibrate } from '../packages/core/src/audit/calibrate.ts'
-import { type CalibrationTable, cellWeights } from '../packages/core/src/audit/calibration.ts'
-import { promptIdsOf } from '../packages/core/src/device/text.ts'
-import type { Model } from '../packages/core/src/engine/engine.ts'
-import { systemRandom } from '../packages/core/src/platform.ts'
+import {
+  type CalibrationTable,
+  cellWeights,
+  meanWeight,
+} from '../packages/core/src/audit/calibration.ts'
 import { listCpuVariants } from '../packages/node/src/engine/cpu-variants.ts'
-import { quantise } from '../packages/node/src/engine/quantise.ts'
-import { BUNDLED } from '../packages/node/src/models/acorn.ts'
-import { createLoader, type LoadedModel } from './audit/devices.ts'
+import { createLoader } from './audit/devices.ts'
+import { prepareSubject } from './audit/subjects.ts'
+import { measureTables } from './audit/tables.ts'
 import { type Bench, type BenchContext, goal, machine } from './bench.ts'
 import { PLAIN_PROMPTS, STORY_PROMPTS } from './prompts.ts'
 
@@ -20,18 +20,20 @@ const TABLES = fileURLToPath(
 const MAX_TOKENS = 256
 const TEMPERATURE = 1
 /** Dice over each text: more of them than texts, because reading is what takes time. */
-const THROWS = 4
+const THROWS = 8
 
-/** Calibrates audits for both bundled models: `--write` renews the committed tables. */
+/** Calibrates audits for both bundled models: `--write` renews the committed tables, `--texts N` reads fewer texts. */
 export const calibrateBench: Bench = {
   summary: 'margins of honest lenders and of cheats, for the tables that audits judge by',
   run: async ({ args, say }) => {
     const folder = await mkdtemp(join(tmpdir(), 'freehold-calibrate-'))
     try {
       // Both at once: an engine leaves one core free.
-      const tables = await Promise.all(
-        ['acorn', 'acorn-small'].map((name) => calibrateModel(name, folder, { args, say })),
+      const texts = Number(args.includes('--texts') ? args[args.indexOf('--texts') + 1] : 1_000)
+      const found = await Promise.all(
+        ['acorn', 'acorn-small'].map((name) => calibrateModel(name, folder, { texts, say })),
       )
+      const tables = found.flat()
       if (args.includes('--write')) await writeFile(TABLES, render(tables))
       const variants = (await listCpuVariants()).map((variant) => variant.name)
       return {
@@ -42,12 +44,12 @@ export const calibrateBench: Bench = {
           maxTokens: MAX_TOKENS,
           prompts: STORY_PROMPTS.length + PLAIN_PROMPTS.length,
         },
-        figures: Object.fromEntries(tables.map((table) => [table.modelName, figures(table)])),
+        figures: Object.fromEntries(tables.map((table) => [nameOf(table), figures(table)])),
         goals: tables.map((table) =>
           goal(
-            `${table.modelName}: tokens to catch an ignored seed`,
+            `${nameOf(table)}: tokens to catch an ignored seed`,
             '<= 64',
-            toCatch(table, 'seed-ignored'),
+            scaleOf(table, 'seed-ignored').tokensToCatch,
           ),
         ),
       }
@@ -57,70 +59,52 @@ export const calibrateBench: Bench = {
   },
 }
 
+function nameOf({ modelName, lenderBackend, auditorBackend }: CalibrationTable): string {
+  return `${modelName}, ${lenderBackend} → ${auditorBackend}`
+}
+
 async function calibrateModel(
   name: string,
   folder: string,
-  { say }: BenchContext,
-): Promise<CalibrationTable> {
-  const path = BUNDLED[name] ?? name
-  const coarse = join(folder, `${name}-q2_k.gguf`)
-  await quantise(path, coarse, 'Q2_K')
+  { texts, say }: { texts: number; say: BenchContext['say'] },
+): Promise<CalibrationTable[]> {
+  const { path, served } = await prepareSubject(name, folder)
   await using loader = createLoader()
-  const honest = await loader.loadVariants(path)
-  const cheats: Record<string, Model> = { q2_k: await loader.load(coarse) }
-  if (name === 'acorn') {
-    cheats['smaller-model'] = await loader.load(BUNDLED['acorn-small'] ?? '')
-  }
-  const [{ model: first }] = honest as [LoadedModel]
-  const prompts = await Promise.all(
-    [...STORY_PROMPTS, ...PLAIN_PROMPTS].map((content) =>
-      promptIdsOf(first, [{ role: 'user', content }]),
-    ),
-  )
-  const names = honest.map((variant) => variant.name)
-  return await calibrate(
-    { honest: honest.map(({ model }) => model), cheats, random: systemRandom },
-    {
-      prompts,
-      throws: THROWS,
-      maxTokens: MAX_TOKENS,
-      temperature: TEMPERATURE,
-      conditions: `each of ${names.join('; ')} lends by decoding and audits by prefill, in every pair; ${prompts.length} texts, ${THROWS} throws of dice on each, temperature ${TEMPERATURE}`,
-      onText: (done, all) => {
-        if (done % 50 === 0 || done === all) say(`${name}: ${done} of ${all} texts read`)
-      },
-    },
-  )
+  return await measureTables({
+    name,
+    variants: await loader.loadVariants(path),
+    page: await loader.loadPage(path),
+    served: await loader.loadAll(served),
+    prompts: [...STORY_PROMPTS, ...PLAIN_PROMPTS].slice(0, texts),
+    maxTokens: MAX_TOKENS,
+    temperature: TEMPERATURE,
+    throws: THROWS,
+    say,
+  })
 }
 
-/** Mean log-likelihood ratio that one token of a cheat adds, in nats. */
-function nats(table: CalibrationTable, kind: string): number {
+function scaleOf(table: CalibrationTable, kind: string) {
   const counts = table.cheats[kind] ?? []
   const weights = cellWeights(table.honest, counts)
-  const total = counts.reduce((sum, count) => sum + count, 0)
-  return counts.reduce((sum, count, cell) => sum + count * (weights[cell] ?? 0), 0) / total
-}
-
-function toCatch(table: CalibrationTable, kind: string): number {
-  const line = Math.log(1e6 * Object.keys(table.cheats).length)
-  return Math.ceil(line / nats(table, kind))
+  const nats = meanWeight(weights, counts)
+  const kinds = Object.keys(table.cheats).length + (table.earlyStop.length === 0 ? 0 : 1)
+  return {
+    positions: counts.reduce((total, count) => total + count, 0),
+    natsPerToken: nats,
+    honestNatsPerToken: meanWeight(weights, table.honest),
+    tokensToCatch: Math.ceil(Math.log(1e6 * kinds) / nats),
+  }
 }
 
 function figures(table: CalibrationTable) {
-  const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0)
   return {
-    honestPositions: sum(table.honest),
+    honestPositions: table.honest.reduce((total, count) => total + count, 0),
     failLines: table.failLines,
     cheats: Object.fromEntries(
-      Object.entries(table.cheats).map(([kind, counts]) => [
-        kind,
-        {
-          positions: sum(counts),
-          natsPerToken: nats(table, kind),
-          tokensToCatch: toCatch(table, kind),
-        },
-      ]),
+      Object.keys(table.cheats).map((kind) => [kind, scaleOf(table, kind)]),
     ),
+    endings: table.earlyStop.reduce((total, count) => total + count, 0),
+    leftOut: table.leftOut,
   }
 }
 

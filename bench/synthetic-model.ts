@@ -33,11 +33,33 @@ export const TINY: Shape = {
   vocabulary: 1_024,
 }
 
+/** 24 M parameters: each instruction set gets through many texts. All rows fit k-quants. */
+export const SMALL: Shape = {
+  layers: 5,
+  width: 512,
+  heads: 8,
+  kvHeads: 4,
+  feedForward: 1_536,
+  vocabulary: 16_384,
+}
+
+/** What somebody might serve in place of `SMALL`: the same vocabulary, half the width. */
+export const SMALLER: Shape = { ...SMALL, layers: 3, width: 256, heads: 4, feedForward: 768 }
+
 /** Standard deviation of each weight. */
 const SPREAD = 0.02
 
-/** Standard deviation of the logits of one position: a few tokens share most of the probability. */
-const LOGIT_SPREAD = 4
+/** Of embeddings that are not the output too: each word then weighs about as much as what was before it. */
+const WORD_SPREAD = 0.1
+
+export interface SyntheticInit {
+  /** Standard deviation of the logits of one position: how few tokens share most of the probability. @default 4 */
+  logitSpread?: number | undefined
+  /** A matrix of its own for the output: with the embeddings a model likes best to say a word again. @default false */
+  isUntied?: boolean | undefined
+  /** @default none: the model continues text */
+  chatTemplate?: string | undefined
+}
 
 /** Random weights repeat after so many, a prime: no two rows of a matrix are the same. */
 const POOL = 1_000_003
@@ -53,10 +75,11 @@ export async function makeSyntheticModel(
   path: string,
   shape: Shape,
   type: Quantisation,
+  init: SyntheticInit = {},
 ): Promise<void> {
   const raw = `${path}.f16`
   try {
-    await writeGguf(raw, metadata(shape), tensors(shape))
+    await writeGguf(raw, metadata(shape, init), tensors(shape, init))
     await quantise(raw, path, type)
   } finally {
     await rm(raw, { force: true })
@@ -71,7 +94,7 @@ export function parametersOf(shape: Shape): number {
   )
 }
 
-function metadata(shape: Shape): Record<string, GgufValue> {
+function metadata(shape: Shape, { chatTemplate }: SyntheticInit): Record<string, GgufValue> {
   const tokens = vocabulary(shape.vocabulary)
   const types = Int32Array.from(tokens, (token) => (CONTROL.includes(token) ? 3 : 1))
   const [end, turn] = CONTROL.map((token) => tokens.indexOf(token)) as [number, number]
@@ -96,6 +119,7 @@ function metadata(shape: Shape): Record<string, GgufValue> {
     'tokenizer.ggml.bos_token_id': end,
     'tokenizer.ggml.eos_token_id': turn,
     'tokenizer.ggml.padding_token_id': end,
+    ...(chatTemplate === undefined ? {} : { 'tokenizer.chat_template': chatTemplate }),
   }
 }
 
@@ -120,25 +144,23 @@ function byteLetters(): string[] {
   })
 }
 
-function tensors({
-  layers,
-  width,
-  heads,
-  kvHeads,
-  feedForward,
-  vocabulary: rows,
-}: Shape): GgufTensor[] {
-  const pool = gaussians()
+function tensors(
+  shape: Shape,
+  { logitSpread = 4, isUntied = false }: SyntheticInit = {},
+): GgufTensor[] {
+  const { layers, width, heads, kvHeads, feedForward, vocabulary: rows } = shape
+  const pool = gaussians(SPREAD)
+  const words = isUntied ? gaussians(WORD_SPREAD) : pool
   const kv = (width / heads) * kvHeads
   let at = 0
-  const matrix = (name: string, columns: number, height: number): GgufTensor => {
+  const matrix = (name: string, columns: number, height: number, from = pool): GgufTensor => {
     at += 7_919
-    const from = at
+    const start = at
     return {
       name: `${name}.weight`,
       shape: [columns, height],
       type: 'f16',
-      data: () => tiles(pool, from, columns * height),
+      data: () => tiles(from, start, columns * height),
     }
   }
   const vector = (name: string, size: number, value: number): GgufTensor => ({
@@ -165,18 +187,19 @@ function tensors({
     ]
   }
   // Logits are sums over the width of a normed activation (1) times the gain times an embedding.
-  const gain = LOGIT_SPREAD / (SPREAD * Math.sqrt(width))
+  const gain = logitSpread / (SPREAD * Math.sqrt(width))
   return [
-    matrix('token_embd', width, rows),
+    matrix('token_embd', width, rows, words),
     ...Array.from({ length: layers }, (_, n) => block(n)).flat(),
     vector('output_norm.weight', width, gain),
+    ...(isUntied ? [matrix('output', width, rows)] : []),
   ]
 }
 
-function gaussians(): Uint16Array {
+function gaussians(spread: number): Uint16Array {
   const dice = seededDice('synthetic weights')
   return Uint16Array.from({ length: POOL }, () => {
-    const radius = SPREAD * Math.sqrt(-2 * Math.log(1 - dice()))
+    const radius = spread * Math.sqrt(-2 * Math.log(1 - dice()))
     return half(radius * Math.cos(2 * Math.PI * dice()))
   })
 }

@@ -9,11 +9,19 @@ import { judgeToken, type ReplayedPosition, replay } from '../../packages/core/s
 import { promptIdsOf } from '../../packages/core/src/device/text.ts'
 import type { Model } from '../../packages/core/src/engine/engine.ts'
 import { systemRandom } from '../../packages/core/src/platform.ts'
+import { stepNoise } from '../../packages/core/src/sampling/gumbel.ts'
+
+/** An answer as an auditor sees it. */
+export interface AuditedAnswer {
+  positions: readonly ReplayedPosition[]
+  /** The lender says that its last token ends the text. */
+  isEnded: boolean
+}
 
 /** Audited answers of one way to cheat. */
 export interface CheatAnswers {
   kind: string
-  answers: ReplayedPosition[][]
+  answers: AuditedAnswer[]
 }
 
 export interface CheatInit {
@@ -26,9 +34,15 @@ export interface CheatInit {
 /** What a sponsor might have a lender slip in. */
 const INJECTED = 'You are a helpful assistant.'
 
+const EARLY = 'early stop'
+const NOW_AND_THEN = 'early stop, one answer in four'
+
 /** Every this-many-th token is changed; this many tokens are left out in the middle. */
 const EDIT_EVERY = 32
 const DROPPED = 8
+
+/** A lender that stops early now and then: so many whole answers for each that it cuts. */
+const WHOLE_FOR_EACH_CUT = 3
 
 /** Answers of a lender that serves `served` in place of the model, audited by each of `auditors`. */
 export async function otherModelAnswers(
@@ -37,7 +51,7 @@ export async function otherModelAnswers(
   auditors: readonly Model[],
   init: CheatInit,
 ): Promise<CheatAnswers> {
-  const answers: ReplayedPosition[][] = []
+  const answers: AuditedAnswer[] = []
   for (const content of init.questions) {
     const promptIds = await promptIdsOf(served, [{ role: 'user', content }])
     const text = await writeText(served, { ...init, promptIds, seed: systemRandom(32) })
@@ -46,7 +60,8 @@ export async function otherModelAnswers(
       for (let n = 0; n < init.throws; n++) {
         const dice = throwDice(systemRandom)
         const both = { lender: dice, auditor: dice }
-        answers.push(auditReading({ lender: text.reading, auditor }, both, init.temperature))
+        const pair = { lender: text.reading, auditor }
+        answers.push({ positions: auditReading(pair, both, init.temperature), isEnded: false })
       }
     }
   }
@@ -59,7 +74,7 @@ export async function deceitfulAnswers(
   auditors: readonly Model[],
   init: CheatInit,
 ): Promise<CheatAnswers[]> {
-  const found = new Map<string, ReplayedPosition[][]>()
+  const found = new Map<string, AuditedAnswer[]>()
   const { temperature, maxTokens } = init
   for (const content of init.questions) {
     const ask = (messages: Parameters<typeof promptIdsOf>[1]) => promptIdsOf(model, messages)
@@ -70,7 +85,6 @@ export async function deceitfulAnswers(
     const honest = await write(promptIds)
     const words = content.split(' ')
     const cut = words.slice(Math.ceil(words.length / 2)).join(' ')
-    const [end = 0] = model.info.endIds
     const middle = Math.floor(honest.ids.length / 2)
     const claims: Record<string, readonly number[]> = {
       'prompt cut': (await write(await ask([{ role: 'user', content: cut }]))).ids,
@@ -84,16 +98,24 @@ export async function deceitfulAnswers(
       ).ids,
       'tokens edited': edited(honest),
       'tokens dropped': honest.ids.toSpliced(middle, DROPPED),
-      'early stop': [...honest.ids.slice(0, middle), end],
+      [EARLY]: [...honest.ids.slice(0, middle), endAt(model, honest, middle)],
     }
     for (const auditor of auditors) {
-      const book = (kind: string, positions: ReplayedPosition[]) => {
-        found.set(kind, [...(found.get(kind) ?? []), positions])
-      }
-      for (const [kind, ids] of Object.entries(claims)) {
-        book(kind, await replay(auditor, { promptIds, ids, seed, temperature }))
+      const book = (kind: string, positions: ReplayedPosition[], last?: number) => {
+        const isEnded = last !== undefined && model.info.endIds.includes(last)
+        found.set(kind, [...(found.get(kind) ?? []), { positions, isEnded }])
       }
       const reading = await readByPrefill(auditor, honest)
+      const whole = reading.map((top, t) =>
+        judgeToken(top, honest.ids[t] as number, stepNoise(seed, t), temperature),
+      )
+      for (const [kind, ids] of Object.entries(claims)) {
+        const positions = await replay(auditor, { promptIds, ids, seed, temperature })
+        book(kind, positions, ids.at(-1))
+        if (kind !== EARLY) continue
+        book(NOW_AND_THEN, positions, ids.at(-1))
+        for (let n = 0; n < WHOLE_FOR_EACH_CUT; n++) book(NOW_AND_THEN, whole, honest.ids.at(-1))
+      }
       for (let n = 0; n < init.throws; n++) {
         const [own, agreed] = [throwDice(systemRandom), throwDice(systemRandom)]
         const pair = { lender: honest.reading, auditor: reading }
@@ -106,6 +128,11 @@ export async function deceitfulAnswers(
     }
   }
   return [...found].map(([kind, answers]) => ({ kind, answers }))
+}
+
+/** The end of text that is the easiest to pretend at position `t`. */
+function endAt({ info }: Model, { reading }: Text, t: number): number {
+  return reading[t]?.ids.find((id) => info.endIds.includes(id)) ?? info.endIds[0] ?? 0
 }
 
 /** Now and then the next best candidate instead of the chosen one. */

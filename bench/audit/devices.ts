@@ -4,6 +4,7 @@ import {
   createLlamaEngine,
   type LlamaEngineInit,
 } from '../../packages/node/src/engine/llama-engine.ts'
+import { loadInPage } from './page-model.ts'
 
 /** One model under one way of computing it. */
 export interface LoadedModel {
@@ -17,13 +18,17 @@ export interface Loader extends AsyncDisposable {
   load(path: string, init?: LlamaEngineInit & { sequences?: number }): Promise<Model>
   /** The model at `path` under every CPU variant that runs here, the best first, then with flash attention. */
   loadVariants(path: string): Promise<LoadedModel[]>
+  /** The model at `path` in WebAssembly, in a page of its own. */
+  loadPage(path: string): Promise<LoadedModel>
+  /** Each of several models. */
+  loadAll(paths: Readonly<Record<string, string>>): Promise<Record<string, Model>>
 }
 
 export function createLoader(): Loader {
-  const engines: AsyncDisposable[] = []
+  const open: AsyncDisposable[] = []
   const load: Loader['load'] = async (path, { sequences = 1, ...init } = {}) => {
     const engine = createLlamaEngine({ gpu: false, ...init })
-    engines.push(engine)
+    open.push(engine)
     return engine.load(path, { sequences })
   }
   return {
@@ -39,8 +44,18 @@ export function createLoader(): Loader {
       const flash = await load(path, { flashAttn: true })
       return [...loaded, { name: `${best.name}, flash attention`, model: flash }]
     },
+    loadPage: async (path) => {
+      const model = await loadInPage(path)
+      open.push(model)
+      return { name: 'WebAssembly', model }
+    },
+    loadAll: async (paths) => {
+      const loaded: Record<string, Model> = {}
+      for (const [name, path] of Object.entries(paths)) loaded[name] = await load(path)
+      return loaded
+    },
     [Symbol.asyncDispose]: async () => {
-      for (const engine of engines) await engine[Symbol.asyncDispose]()
+      for (const each of open) await each[Symbol.asyncDispose]()
     },
   }
 }

@@ -3,6 +3,7 @@ import type { ReplayedPosition } from '../../packages/core/src/audit/replay.ts'
 import { summarise } from '../../packages/core/src/audit/statistics.ts'
 import {
   addToPool,
+  EARLY_STOP,
   EMPTY_POOL,
   type EvidencePool,
   judgeAnswer,
@@ -21,6 +22,8 @@ export interface HonestPair {
   /** Audits that failed an honest lender, and whether all of them together would have. */
   falseAlarms: number
   isPoolFailed: boolean
+  /** Ends of text among them. */
+  endings: number
   /** Tokens that are not the auditor's own choice, per cent. */
   mismatchPercent: number
   /** Of min(margin, 1) over all tokens, in logits. */
@@ -41,6 +44,7 @@ export class HonestTally {
   #isPoolFailed = false
   #audits = 0
   #falseAlarms = 0
+  #endings = 0
   #tokens = 0
   #clipped = 0
   #worst = 0
@@ -50,8 +54,8 @@ export class HonestTally {
     this.#table = table
   }
 
-  /** Books one answer, cut into audits. */
-  add(positions: readonly ReplayedPosition[]): void {
+  /** Books one answer, cut into audits. @param ends positions with which such an answer might have ended */
+  add(positions: readonly ReplayedPosition[], ends: readonly ReplayedPosition[]): void {
     for (const audited of windowsOf(positions)) {
       const statistics = summarise(audited, null)
       this.#audits++
@@ -59,10 +63,19 @@ export class HonestTally {
       this.#clipped += statistics.meanClippedMargin * audited.length
       this.#worst = Math.max(this.#worst, statistics.meanClippedMargin)
       if (judgeAnswer(audited, statistics, this.#table).verdict === 'fail') this.#falseAlarms++
-      this.#pool = addToPool(this.#pool, weigh(audited, this.#table))
-      if (judgePool(this.#pool) === 'fail') this.#isPoolFailed = true
+      this.#book(weigh(audited, this.#table))
       for (const { margin } of audited) if (margin > 0) this.#off.push(margin)
     }
+    for (const end of ends) {
+      const { llr } = weigh([end], this.#table, { isEnded: true })
+      this.#endings++
+      this.#book({ ...EMPTY_POOL, llr: { [EARLY_STOP]: llr[EARLY_STOP] ?? 0 } })
+    }
+  }
+
+  #book(evidence: EvidencePool): void {
+    this.#pool = addToPool(this.#pool, evidence)
+    if (judgePool(this.#pool) === 'fail') this.#isPoolFailed = true
   }
 
   figures(): HonestPair {
@@ -73,6 +86,7 @@ export class HonestTally {
       audits: this.#audits,
       falseAlarms: this.#falseAlarms,
       isPoolFailed: this.#isPoolFailed,
+      endings: this.#endings,
       mismatchPercent: (100 * off.length) / this.#tokens,
       meanClippedMargin: this.#clipped / this.#tokens,
       worstMeanClippedMargin: this.#worst,

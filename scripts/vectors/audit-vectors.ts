@@ -2,13 +2,14 @@ import {
   CELLS,
   cellOf,
   cellWeights,
+  endingWeights,
   GAP_EDGES,
   MARGIN_EDGES,
 } from '../../packages/core/src/audit/calibration.ts'
 import { CALIBRATION } from '../../packages/core/src/audit/calibration-tables.ts'
 import type { ReplayedPosition } from '../../packages/core/src/audit/replay.ts'
 import { summarise } from '../../packages/core/src/audit/statistics.ts'
-import { judgeAnswer } from '../../packages/core/src/audit/verdict.ts'
+import { EARLY_STOP, judgeAnswer, weigh } from '../../packages/core/src/audit/verdict.ts'
 
 const GAPS = [0, 0.05, 0.2, 1.5, 7, 20]
 const MARGINS = [0, 0.01, 0.05, 0.3, 0.8, 2]
@@ -19,29 +20,45 @@ export function auditVectors() {
   if (table === undefined) throw new Error('there is no table')
   const positions = GAPS.flatMap((gap) => MARGINS.map((margin) => position(gap, margin)))
   const outside = { ...position(1.5, 0), margin: Infinity, isOut: true }
-  const answers = [
-    new Array<ReplayedPosition>(96).fill(position(0.3, 0)),
-    new Array<ReplayedPosition>(96).fill(position(20, 0)),
-    Array.from({ length: 96 }, (_, i) => position(0.7, i % 3 === 0 ? 0.3 : 0)),
-    new Array<ReplayedPosition>(31).fill(position(0.3, 2)),
+  const plain = new Array<ReplayedPosition>(96).fill(position(0.3, 0))
+  const answers: [positions: ReplayedPosition[], isEnded: boolean][] = [
+    [plain, false],
+    [new Array<ReplayedPosition>(96).fill(position(20, 0)), false],
+    [Array.from({ length: 96 }, (_, i) => position(0.7, i % 3 === 0 ? 0.3 : 0)), false],
+    [new Array<ReplayedPosition>(31).fill(position(0.3, 2)), false],
+    [plain, true],
+    [[...plain, position(0.7, 2)], true],
   ]
   return {
     gapEdges: GAP_EDGES,
     marginEdges: MARGIN_EDGES,
     cells: CELLS,
     positions: [...positions, outside].map((at) => ({ ...shown(at), cell: cellOf(at) })),
-    weights: Object.entries(table.cheats).map(([cheat, counts]) => ({
+    weights: [
+      ...Object.entries(table.cheats).map(
+        ([cheat, counts]) => [cheat, cellWeights(table.honest, counts)] as const,
+      ),
+      [EARLY_STOP, endingWeights(table.honest, table.earlyStop)] as const,
+    ].map(([cheat, nats]) => ({
       modelId: table.modelId,
       cheat,
       // To six places: logarithms may differ in the last.
-      nats: cellWeights(table.honest, counts).map((nats) => Number(nats.toFixed(6))),
+      nats: nats.map((value) => Number(value.toFixed(6))),
     })),
-    verdicts: answers.map((answer) => {
-      const { verdict, llr } = judgeAnswer(answer, summarise(answer, null), table)
+    passSpeaksOf: CALIBRATION.map((each) => ({
+      modelId: each.modelId,
+      lenderBackend: each.lenderBackend,
+      auditorBackend: each.auditorBackend,
+      cheats: Object.keys(weigh([], each).expected),
+    })),
+    verdicts: answers.map(([answer, isEnded]) => {
+      const init = { isEnded }
+      const { verdict, llr } = judgeAnswer(answer, summarise(answer, null), table, init)
       const rounded = Object.entries(llr).map(([kind, nats]) => [kind, Number(nats.toFixed(3))])
       return {
         modelId: table.modelId,
         answer: runs(answer),
+        isEnded,
         verdict,
         llr: Object.fromEntries(rounded),
       }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { filled, makeTestAnswer, TEST_PHRASE } from '../answer.fixture.ts'
 import { deriveIdentity } from '../identity/identity.ts'
 import type { Evidence } from '../lending/evidence.ts'
+import type { Finish } from '../wire/frames.ts'
 import {
   answerHash,
   answerSeed,
@@ -10,9 +11,10 @@ import {
   nextRunningHash,
   signedHash,
 } from '../wire/transcript.ts'
-import { auditAnswer } from './audit.ts'
+import { auditAnswer, judgeReplay } from './audit.ts'
 import { type CalibrationTable, CELLS } from './calibration.ts'
 import { createTestModel, speak } from './model.fixture.ts'
+import { EARLY_STOP } from './verdict.ts'
 
 const model = createTestModel({ weights: 1, device: 1 })
 const lender = await deriveIdentity(TEST_PHRASE, 1)
@@ -27,6 +29,8 @@ const table: CalibrationTable = {
   conditions: 'made up',
   honest: Array.from({ length: CELLS }, (_, cell) => (cell % 7 === 0 ? 1_000 : 0)),
   cheats: { dice: new Array<number>(CELLS).fill(100) },
+  earlyStop: [],
+  leftOut: {},
   failLines: [{ tokens: 32, meanClippedMargin: 0.1, hard: 3 }],
 }
 const now = () => 1_000
@@ -93,5 +97,30 @@ describe('auditAnswer', () => {
       expect(audit).toMatchObject({ verdict: 'pending', pool: { answers: 0 } })
       expect(audit.statistics.matches).toBeLessThan(0.6)
     }
+  })
+})
+
+describe('judgeReplay', () => {
+  /** Cut texts end far from the model's choice. */
+  const earlyStop = Array.from({ length: CELLS }, (_, cell) => (cell % 7 === 5 ? 100 : 0))
+  const { modelId } = model.info
+  const about = { modelId, lender: profile, tables: [{ ...table, earlyStop }] }
+  const { receipt } = template
+
+  it('default: a claimed end is held against the model’s choice there', () => {
+    const last = { margin: 3, gap: 0.7, isOut: false, lpMilli: 0 }
+    const replay = { positions: [last], auditor: profile, seconds: 0 }
+    const endOf = (finish: Finish) => {
+      const evidence = { ...template, receipt: { ...receipt!, body: { ...receipt!.body, finish } } }
+      const { llr, pool } = judgeReplay(evidence, replay, about)
+      expect(llr).toEqual(pool.llr)
+      return llr[EARLY_STOP]
+    }
+    expect(endOf('eos')).toBeGreaterThan(2)
+    expect(endOf('stop')).toBe(endOf('eos'))
+    expect([endOf('length'), endOf('abort')]).toEqual([0, 0])
+    // What was broken off claims no end.
+    const broken = judgeReplay({ ...template, receipt: null }, replay, about)
+    expect(broken.pool.llr[EARLY_STOP]).toBe(0)
   })
 })

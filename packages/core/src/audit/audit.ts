@@ -55,8 +55,10 @@ export function judgeReplay(
 ): Audit {
   const statistics = summarise(positions, evidence.receipt?.lps ?? null)
   const table = findTable(about.tables, about.modelId, about.lender, auditor)
-  const judgement = judgeAnswer(positions, statistics, table)
-  const pool = table === undefined ? EMPTY_POOL : weigh(positions, table)
+  const finish = evidence.receipt?.body.finish
+  const isEnded = finish === 'eos' || finish === 'stop'
+  const judgement = judgeAnswer(positions, statistics, table, { isEnded })
+  const pool = table === undefined ? EMPTY_POOL : weigh(positions, table, { isEnded })
   return { ...judgement, statistics, pool, seconds }
 }
 

@@ -15,8 +15,12 @@ export interface CalibrationTable {
   conditions: string
   /** Counts by cell of honest answers. */
   honest: readonly number[]
-  /** Counts by cell of each way to cheat. */
+  /** Counts by cell of each way to cheat that may convict. */
   cheats: Readonly<Record<string, readonly number[]>>
+  /** Counts by cell of ends of text where the model would have gone on; none: not measured. */
+  earlyStop: readonly number[]
+  /** Ways to cheat that were measured and may not convict, as honest devices come too near, and why. */
+  leftOut: Readonly<Record<string, string>>
   /** Highest honest mean clipped margin for answers of at least so many tokens, with its safety factor. */
   failLines: readonly { tokens: number; meanClippedMargin: number; hard: number }[]
 }
@@ -59,6 +63,28 @@ export function cellWeights(honest: readonly number[], cheat: readonly number[])
     const weight = Math.log(conditional(cheat, cell, row) / conditional(honest, cell, row))
     return Math.max(-MAX_WEIGHT, Math.min(MAX_WEIGHT, weight))
   })
+}
+
+/** What an early stop is told by: in one of so many answers is the text cut short. */
+const STOPS_EARLY = 1 / 8
+
+/**
+ * Log-likelihood ratio of each cell of an answer's end, for a lender that cuts some of its answers
+ * short: a true end says little for it, since others may be cut.
+ */
+export function endingWeights(honest: readonly number[], cut: readonly number[]): number[] {
+  return honest.map((_, cell) => {
+    const row = Math.floor(cell / MARGIN_CLASSES) * MARGIN_CLASSES
+    const ratio = conditional(cut, cell, row) / conditional(honest, cell, row)
+    return Math.min(MAX_WEIGHT, Math.log(1 - STOPS_EARLY + STOPS_EARLY * ratio))
+  })
+}
+
+/** Mean weight of the counted positions, in nats; 0 when there are none. */
+export function meanWeight(weights: readonly number[], counts: readonly number[]): number {
+  const total = counts.reduce((sum, count) => sum + count, 0)
+  const sum = counts.reduce((nats, count, cell) => nats + count * (weights[cell] ?? 0), 0)
+  return total === 0 ? 0 : sum / total
 }
 
 function conditional(counts: readonly number[], cell: number, row: number): number {

@@ -11,11 +11,15 @@ export interface TestModelInit {
   device?: number
   /** Size of the rounding errors in logits. @default 0.01 */
   noise?: number
+  /** Token that ends a text; it is rarer than others. @default none */
+  endId?: number
   /** How far the weights were damaged, in logits: a cheaper quantisation. @default 0 */
   damage?: number
 }
 
 const VOCABULARY = 16
+/** How much less likely the end is than other tokens, in logits. */
+const END_IS_RARER = 2.5
 /** Tokens that the next one depends on. */
 const MEMORY = 3
 
@@ -40,12 +44,13 @@ function hashNormal(...parts: readonly number[]): number {
  * tokens. What an audit needs is there: other models, other devices, text that is plain.
  */
 export function createTestModel(init: TestModelInit): Model {
-  const { weights, spread = 1.5, device, noise = 0.01, damage = 0 } = init
+  const { weights, spread = 1.5, device, noise = 0.01, damage = 0, endId } = init
 
   function logitsAfter(prefix: readonly number[]): TopLogits {
     const context = prefix.slice(-MEMORY)
     const rows = Array.from({ length: VOCABULARY }, (_, id) => {
       let logit = spread * hashNormal(weights, ...context, id)
+      if (id === endId) logit -= END_IS_RARER
       if (damage > 0) logit += damage * hashNormal(weights, 7, ...context, id)
       if (device !== undefined) logit += noise * hashNormal(weights, device, ...context, id, 9)
       return [id, Math.fround(logit)] as const
@@ -99,7 +104,7 @@ export function createTestModel(init: TestModelInit): Model {
       chatTemplate: '',
       bosText: '',
       eosText: '',
-      endIds: [],
+      endIds: endId === undefined ? [] : [endId],
       profile: {
         engine: 'test',
         backend: 'cpu',

@@ -9,6 +9,7 @@ import { type ReplayedPosition, replay } from './replay.ts'
 import { summarise } from './statistics.ts'
 import {
   addToPool,
+  EARLY_STOP,
   EMPTY_POOL,
   type EvidencePool,
   type Judgement,
@@ -26,7 +27,7 @@ let table: CalibrationTable
 beforeAll(async () => {
   table = await calibrate(
     {
-      honest: [auditor, createTestModel({ weights: WEIGHTS, device: 2 })],
+      lenders: [auditor, createTestModel({ weights: WEIGHTS, device: 2 })],
       cheats: { [CHEAPER]: createTestModel({ weights: WEIGHTS, damage: 0.5 }) },
       random,
     },
@@ -158,7 +159,12 @@ describe('verdicts on simulated lenders', () => {
 })
 
 describe('pooling', () => {
-  const answer = (llr: Record<string, number>): EvidencePool => ({ ...EMPTY_POOL, answers: 1, llr })
+  const answer = (llr: Record<string, number>, expected = llr): EvidencePool => ({
+    answers: 1,
+    tokens: 0,
+    llr,
+    expected,
+  })
 
   it('default: adds answers up by way to cheat', () => {
     const pool = addToPool(answer({ a: 3, b: -2 }), answer({ a: 4 }))
@@ -168,6 +174,15 @@ describe('pooling', () => {
     expect(judgePool(answer({ a: -5, b: -5 }))).toBe('pass')
     expect(judgePool(answer({ a: -5, b: -4 }))).toBe('pending')
     expect(judgePool(answer({ a: 14 }))).toBe('fail')
+  })
+
+  it('behaviour: a pass speaks of what an answer can tell, a fail of everything', () => {
+    expect(judgePool(answer({ a: -5, faint: -1 }, { a: 9 }))).toBe('pass')
+    expect(judgePool(answer({ a: -5, faint: 14.6 }, { a: 9 }))).toBe('fail')
+    expect(judgePool(answer({ a: -4, faint: -9 }, { a: 9 }))).toBe('pending')
+    expect(judgePool(answer({ a: -5 }, {}))).toBe('pending')
+    expect(judgePool(answer({ a: -5, [EARLY_STOP]: -0.1 }, { a: 9 }))).toBe('pass')
+    expect(judgePool(answer({ a: -5, [EARLY_STOP]: 0.1 }, { a: 9 }))).toBe('pending')
   })
 
   it('behaviour: the line rises with the ways to cheat that are tried', () => {
@@ -198,6 +213,153 @@ describe('pooling', () => {
         expect(judgePool(addToPool(pool, answer({ a: 24 })))).toBe('fail')
       }),
     )
+  })
+})
+
+describe('ends of texts', () => {
+  const END = 15
+  const honest = createTestModel({ weights: WEIGHTS, device: 1, endId: END })
+  let ending: CalibrationTable
+
+  beforeAll(async () => {
+    const lenders = [honest, createTestModel({ weights: WEIGHTS, device: 2, endId: END })]
+    ending = await calibrate(
+      { lenders, cheats: {}, random },
+      {
+        prompts: Array.from({ length: 30 }, (_, n) => [n % 15, (n + 1) % 15, (n + 2) % 15]),
+        maxTokens: 64,
+        temperature: 1,
+        conditions: 'test',
+        throws: 4,
+      },
+    )
+  })
+
+  /** An answer of at most 60 tokens; after `cut` of them the lender says that it is over. */
+  async function answered(device: number, cut = Infinity): Promise<Audited> {
+    const lender = createTestModel({ weights: WEIGHTS, device, endId: END })
+    const promptIds = [...random(4)].map((byte) => byte % 15)
+    const seed = random(32)
+    const whole = await speak(lender, { promptIds, seed, maxTokens: 60 })
+    const ids = cut < whole.length ? [...whole.slice(0, cut), END] : whole
+    const positions = await replay(honest, { promptIds, ids, seed, temperature: 1 })
+    const init = { isEnded: ids.at(-1) === END }
+    return {
+      positions,
+      judgement: judgeAnswer(positions, summarise(positions, null), ending, init),
+      pool: weigh(positions, ending, init),
+    }
+  }
+
+  it('default: true ends, of whatever number, convict nobody', async () => {
+    let pool = EMPTY_POOL
+    let ends = 0
+    for (let i = 0; i < 300; i++) {
+      const { judgement, pool: own } = await answered(100 + (i % 10))
+      expect(judgement.verdict).not.toBe('fail')
+      if (own.llr[EARLY_STOP] !== 0) ends++
+      pool = addToPool(pool, own)
+      expect(judgePool(pool)).not.toBe('fail')
+    }
+    expect(ends).toBeGreaterThan(50)
+    expect(pool.llr[EARLY_STOP]).toBeLessThan(0)
+    expect(judgePool(pool)).toBe('pass')
+  })
+
+  it('behaviour: one early stop is no pass, a handful convict', async () => {
+    let pool = EMPTY_POOL
+    let answers = 0
+    for (; judgePool(pool) !== 'fail' && answers < 20; answers++) {
+      const { judgement, pool: own } = await answered(3, 40)
+      if (own.llr[EARLY_STOP]! > 0) expect(judgement.verdict).toBe('pending')
+      pool = addToPool(pool, own)
+    }
+    expect(pool.llr[EARLY_STOP]).toBeGreaterThan(14)
+    expect(answers).toBeLessThan(12)
+  })
+
+  it('behaviour: who stops early in one answer of four is convicted in the end', async () => {
+    let pool = EMPTY_POOL
+    let answers = 0
+    for (; judgePool(pool) !== 'fail' && answers < 200; answers++) {
+      pool = addToPool(pool, (await answered(3, answers % 4 === 3 ? 12 : Infinity)).pool)
+    }
+    expect(answers).toBeLessThan(80)
+  })
+
+  it('behaviour: what an end says is bounded, and never turns into a pass', () => {
+    const position = fc.record({
+      margin: fc.constantFrom(0, 0.01, 0.1, 0.3, 0.7, 5),
+      gap: fc.constantFrom(0.01, 0.1, 0.7, 3, 20),
+      isOut: fc.constant(false),
+      lpMilli: fc.constant(0),
+    })
+    fc.assert(
+      fc.property(fc.array(position, { minLength: 1, maxLength: 80 }), (positions) => {
+        const said = weigh(positions, ending, { isEnded: true }).llr
+        const { [EARLY_STOP]: own, ...others } = said
+        expect(own).toBeGreaterThan(-0.14)
+        expect(own).toBeLessThanOrEqual(4)
+        expect(weigh(positions, ending).llr).toEqual({ ...others, [EARLY_STOP]: 0 })
+        const judge = (isEnded: boolean) =>
+          judgeAnswer(positions, summarise(positions, null), ending, { isEnded }).verdict
+        if (judge(true) === 'pass') expect(judge(false)).toBe('pass')
+        if (judge(false) === 'fail') expect(judge(true)).toBe('fail')
+      }),
+    )
+  })
+
+  it('behaviour: a model without an end has no such kind', () => {
+    expect(table.earlyStop).toEqual([])
+    expect(Object.keys(weigh([], table, { isEnded: true }).llr)).not.toContain(EARLY_STOP)
+  })
+})
+
+describe('faint cheats', () => {
+  const cells = (match: number, miss: number) =>
+    Array.from({ length: CELLS }, (_, cell) => (cell % 7 === 0 ? match : cell % 7 < 3 ? miss : 0))
+  const positions: ReplayedPosition[] = new Array<ReplayedPosition>(64).fill({
+    margin: 0,
+    gap: 0.7,
+    isOut: false,
+    lpMilli: 0,
+  })
+  const plain: CalibrationTable = {
+    modelId: '',
+    modelName: '',
+    lenderBackend: 'cpu',
+    auditorBackend: 'cpu',
+    conditions: 'made up',
+    honest: cells(100_000, 50),
+    cheats: { coarse: cells(90_000, 5_000) },
+    earlyStop: [],
+    leftOut: {},
+    failLines: [],
+  }
+
+  it('default: stand in the way of no pass', () => {
+    const faint = cells(100_000, 200)
+    const both = { ...plain, cheats: { ...plain.cheats, faint } }
+    for (const each of [plain, both]) {
+      expect(judgeAnswer(positions, summarise(positions, null), each).verdict).toBe('pass')
+    }
+    const { llr, expected } = weigh(positions, both)
+    expect(Object.keys(llr)).toEqual(['coarse', 'faint'])
+    expect(llr.faint).toBeGreaterThan(-Math.log(100))
+    expect(Object.keys(expected)).toEqual(['coarse'])
+  })
+
+  it('behaviour: convict by many answers', () => {
+    const miss = { margin: 0.01, gap: 0.7, isOut: false, lpMilli: 0 }
+    const both = { ...plain, cheats: { faint: cells(100_000, 1_000) } }
+    const answer = [...positions, miss]
+    let pool = EMPTY_POOL
+    let answers = 0
+    for (; judgePool(pool) !== 'fail' && answers < 100; answers++) {
+      pool = addToPool(pool, weigh(answer, both))
+    }
+    expect(answers).toBeGreaterThan(3)
+    expect(answers).toBeLessThan(100)
   })
 })
 
@@ -242,6 +404,26 @@ describe('calibration', () => {
       expect(meanClippedMargin).toBeGreaterThan(0)
       expect(meanClippedMargin).toBeLessThan(0.2)
     }
+  })
+
+  it('behaviour: lines are above the roughest pair alone, not above the average', async () => {
+    const rough = createTestModel({ weights: WEIGHTS, device: 5, noise: 0.6 })
+    const lineWith = async (...lenders: Model[]) => {
+      const made = await calibrate(
+        { lenders, auditors: [auditor], cheats: {}, random },
+        {
+          prompts: Array.from({ length: 6 }, (_, n) => [n, n + 1, n + 2]),
+          maxTokens: 64,
+          temperature: 1,
+          conditions: 'test',
+        },
+      )
+      return made.failLines.at(-1)!.meanClippedMargin
+    }
+    const alone = await lineWith(rough)
+    expect(alone).toBeGreaterThan(0.05)
+    const calm = [2, 3, 4, 6, 7].map((device) => createTestModel({ weights: WEIGHTS, device }))
+    expect(await lineWith(...calm, rough)).toBeGreaterThan(0.6 * alone)
   })
 
   it('behaviour: a table serves its model and its pair of back-ends only', () => {

@@ -29,16 +29,16 @@ export async function selfCalibrate(init: {
     return engine.load(file, { sequences: 1, signal })
   }
   try {
-    const honest = [await load(path), await load(path, true)]
+    const lenders = [await load(path), await load(path, true)]
     const served: Record<string, Model> = {}
     for (const [kind, file] of Object.entries(cheats)) served[kind] = await load(file)
-    const [first] = honest as [Model]
+    const [first] = lenders as [Model]
     const ids = await promptIdsOf(first, [{ role: 'user', content: prompt }])
-    const answers = honest.length + Object.keys(served).length
+    const answers = lenders.length + Object.keys(served).length
     const affordable = Math.floor((BUDGET_SECONDS * tokensPerSecond) / (ANSWER_TOKENS * answers))
     const times = Math.max(2, Math.min(12, affordable))
     return await calibrate(
-      { honest, cheats: served, random: systemRandom },
+      { lenders, cheats: served, random: systemRandom },
       {
         prompts: new Array<number[]>(times).fill(ids),
         maxTokens: ANSWER_TOKENS,

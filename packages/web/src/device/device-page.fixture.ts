@@ -1,4 +1,3 @@
-import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { AuditReport } from '@freehold/core/device/audits'
@@ -28,19 +27,11 @@ export interface DevicePage {
     phrase: string
     models: Record<string, string>
     chain: ChainSettings
-    calibration?: readonly CalibrationTable[]
   }): Promise<void>
   /** Meets a lender and opens a channel to it. */
   befriend(address: string, deposit: bigint): Promise<void>
   borrow(question: CompletionInit): Promise<PageAnswer>
   profile(model: string): Promise<Profile>
-  /** Measures the page's own engine as lender and auditor; `lenderBackend` is what the table is for. */
-  calibrate(init: {
-    model: string
-    messages: CompletionInit['messages']
-    prompts: number
-    lenderBackend: Profile['backend']
-  }): Promise<CalibrationTable>
   /** Loads the model and audits an answer. */
   audit(model: string, id: string): Promise<AuditReport['audit']>
 }

@@ -1,9 +1,5 @@
 /** A page for tests: a device that answers to the Node side. */
-import { calibrate } from '@freehold/core/audit/calibrate'
-import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import type { Device } from '@freehold/core/device/device'
-import { promptIdsOf } from '@freehold/core/device/text'
-import { systemRandom } from '@freehold/core/platform'
 import type { DevicePage } from './device-page.fixture.ts'
 import { openDevice } from './open-device.ts'
 
@@ -42,20 +38,6 @@ const testPage: DevicePage = {
     }
   },
   profile: async (model) => (await opened().model(model)).info.profile,
-  calibrate: async ({ model, messages, prompts, lenderBackend }) => {
-    const loaded = await opened().model(model)
-    const ids = await promptIdsOf(loaded, messages)
-    const table: CalibrationTable = await calibrate(
-      { honest: [loaded], cheats: {}, random: systemRandom },
-      {
-        prompts: new Array<number[]>(prompts).fill(ids),
-        maxTokens: 96,
-        temperature: 1,
-        conditions: 'this page',
-      },
-    )
-    return { ...table, lenderBackend }
-  },
   audit: async (model, id) => {
     await opened().model(model)
     return (await opened().audits.audit(id)).audit
