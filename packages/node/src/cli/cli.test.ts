@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -284,5 +284,40 @@ describe('freehold ledger and audit', () => {
     const { code, stderr } = await freehold(['audit', 'abcdef'], { home: 'fresh' })
     expect(code).toBe(2)
     expect(stderr).toMatch(/no receipt abcdef/)
+  })
+})
+
+describe('freehold config, service and completion', () => {
+  it('default: every setting is shown with what says so', async () => {
+    const home = join(folder, 'configured')
+    await mkdir(home)
+    await writeFile(join(home, 'config.json'), '{"peers":["/ip4/127.0.0.1/tcp/1"]}')
+    const { code, json, stdout } = await freehold(['config', 'show', '--json'], {
+      home: 'configured',
+      env: { FREEHOLD_PASSPHRASE: 'correct horse battery staple' },
+    })
+    expect(code).toBe(0)
+    const settings = json as unknown as { name: string; value: unknown; origin: string }[]
+    const found = Object.fromEntries(settings.map((one) => [one.name, one]))
+    expect(found.models).toMatchObject({ value: join(home, 'models'), origin: 'FREEHOLD_HOME' })
+    expect(found.peers?.origin).toBe(join(home, 'config.json'))
+    expect(found.chain).toMatchObject({ value: null, origin: 'default' })
+    expect(stdout).not.toMatch(/horse/)
+  })
+
+  it('behaviour: a service is shown before it is installed', async () => {
+    const { code, stdout, stderr } = await freehold(['service', 'install', '--dry-run'])
+    expect(code).toBe(0)
+    expect(stdout).toContain('"serve"')
+    expect(stderr).toMatch(/Would write .+\nWould run: /)
+  })
+
+  it('behaviour: shells complete commands, options and models', async () => {
+    const complete = async (...words: string[]) =>
+      (await freehold(['complete', '--', ...words])).stdout
+    expect(await complete('wal')).toMatch(/^wallet\t/m)
+    expect(await complete('run', '--sc')).toMatch(/^--scope\t/m)
+    expect(await complete('run', 'acorn-')).toMatch(/^acorn-small\t/m)
+    expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
   })
 })
