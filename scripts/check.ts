@@ -9,6 +9,7 @@ const CHECKS: Record<string, readonly string[]> = {
   types: ['tsc', '-p', '.'],
   'promises and cycles': ['oxlint', '--type-aware', '--deny-warnings'],
   'unused code and packages': ['knip'],
+  'command reference': ['node', 'scripts/cli-docs.ts', '--check'],
   'golden vectors': ['node', 'scripts/vectors.ts', '--check'],
   'contracts’ generated files': ['node', 'packages/contracts/generate.ts', '--check'],
 }

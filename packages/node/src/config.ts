@@ -11,6 +11,8 @@ export interface Environment {
   home: string | undefined
   /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
   passphrase: string | undefined
+  /** FREEHOLD_NOHISTORY: what is typed in chats is not kept. */
+  hasHistory: boolean
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
   log: 'quiet' | 'debug'
 }
@@ -19,6 +21,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
   return {
     home: env.FREEHOLD_HOME || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
+    hasHistory: !env.FREEHOLD_NOHISTORY,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
 }
@@ -31,6 +34,8 @@ export interface Paths {
   models: string
   /** Headers of models that are not here. */
   headers: string
+  /** What was typed in chats. */
+  history: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -43,6 +48,7 @@ export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env):
     database: join(data, 'device.db'),
     models: join(data, 'models'),
     headers: join(data, 'headers'),
+    history: join(home ?? stateFolder(env), 'history'),
   }
 }
 
@@ -50,6 +56,11 @@ function dataFolder(env: NodeJS.ProcessEnv): string {
   if (process.platform === 'win32') return join(env.LOCALAPPDATA ?? homedir(), 'freehold')
   if (process.platform === 'darwin') return join(homedir(), 'Library/Application Support/freehold')
   return join(env.XDG_DATA_HOME || join(homedir(), '.local/share'), 'freehold')
+}
+
+function stateFolder(env: NodeJS.ProcessEnv): string {
+  if (process.platform !== 'linux') return dataFolder(env)
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'freehold')
 }
 
 function configFolder(env: NodeJS.ProcessEnv): string {

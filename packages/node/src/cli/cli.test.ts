@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { EventEmitter, once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BrokenModels, createBrokenModels } from '../engine/test-models.ts'
 
@@ -284,5 +285,80 @@ describe('freehold ledger and audit', () => {
     const { code, stderr } = await freehold(['audit', 'abcdef'], { home: 'fresh' })
     expect(code).toBe(2)
     expect(stderr).toMatch(/no receipt abcdef/)
+  })
+})
+
+const hasScript = spawnSync('script', ['--version']).status === 0
+describe.skipIf(!hasScript)(
+  'freehold run in a terminal (skipped where script is not installed)',
+  () => {
+    it('default: chats; Ctrl-C stops the answer and not the chat, Ctrl-D leaves', async () => {
+      const home = join(folder, 'chat')
+      const command = `${process.execPath} --no-warnings ${MAIN} run --max-tokens 900`
+      const child = spawn('script', ['-qefc', command, '/dev/null'], {
+        env: { ...process.env, FREEHOLD_HOME: home, TERM: 'xterm' },
+      })
+      let shown = ''
+      const more = new EventEmitter()
+      child.stdout.on('data', (data: Buffer) => {
+        shown += stripVTControlCharacters(data.toString())
+        more.emit('more')
+      })
+      const seen = async (words: RegExp, from = 0): Promise<number> => {
+        while (!words.test(shown.slice(from))) await once(more, 'more')
+        return shown.length
+      }
+      const ready = await seen(/>>> $/)
+      child.stdin.write('Tell me a long story about a whale\r')
+      // A word of the answer, on the line after the question.
+      const told = await seen(/whale[\r\n]+[^>]*\w{3}/, ready)
+      child.stdin.write('\x03')
+      const stopped = await seen(/>>> /, told)
+      child.stdin.write('/show parameters\r')
+      const listed = await seen(/max_tokens {2}900[\s\S]*>>> /, stopped)
+      child.stdin.write('\x04')
+      const [code] = await once(child, 'close')
+      expect(code).toBe(0)
+      expect(shown.slice(listed)).not.toMatch(/rror/)
+      expect(shown).not.toMatch(/the engine is closed/)
+      expect(await readFile(join(home, 'history'), 'utf8')).toBe(
+        'Tell me a long story about a whale\n',
+      )
+    })
+  },
+)
+
+describe('freehold config, service and completion', () => {
+  it('default: every setting is shown with what says so', async () => {
+    const home = join(folder, 'configured')
+    await mkdir(home)
+    await writeFile(join(home, 'config.json'), '{"peers":["/ip4/127.0.0.1/tcp/1"]}')
+    const { code, json, stdout } = await freehold(['config', 'show', '--json'], {
+      home: 'configured',
+      env: { FREEHOLD_PASSPHRASE: 'correct horse battery staple' },
+    })
+    expect(code).toBe(0)
+    const settings = json as unknown as { name: string; value: unknown; origin: string }[]
+    const found = Object.fromEntries(settings.map((one) => [one.name, one]))
+    expect(found.models).toMatchObject({ value: join(home, 'models'), origin: 'FREEHOLD_HOME' })
+    expect(found.peers?.origin).toBe(join(home, 'config.json'))
+    expect(found.chain).toMatchObject({ value: null, origin: 'default' })
+    expect(stdout).not.toMatch(/horse/)
+  })
+
+  it('behaviour: a service is shown before it is installed', async () => {
+    const { code, stdout, stderr } = await freehold(['service', 'install', '--dry-run'])
+    expect(code).toBe(0)
+    expect(stdout).toContain('"serve"')
+    expect(stderr).toMatch(/Would write .+\nWould run: /)
+  })
+
+  it('behaviour: shells complete commands, options and models', async () => {
+    const complete = async (...words: string[]) =>
+      (await freehold(['complete', '--', ...words])).stdout
+    expect(await complete('wal')).toMatch(/^wallet\t/m)
+    expect(await complete('run', '--sc')).toMatch(/^--scope\t/m)
+    expect(await complete('run', 'acorn-')).toMatch(/^acorn-small\t/m)
+    expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
   })
 })

@@ -1,39 +1,13 @@
 #!/usr/bin/env node
 import { FreeholdError, UsageError } from '@freehold/core/errors'
-import { Command, CommanderError } from 'commander'
-import { auditCommand } from './commands/audit.ts'
-import { demoCommand } from './commands/demo.ts'
-import { ledgerCommand } from './commands/ledger.ts'
-import { lendCommand } from './commands/lend.ts'
-import { offersCommand } from './commands/offers.ts'
-import { runCommand } from './commands/run.ts'
-import { walletCommand } from './commands/wallet.ts'
+import { CommanderError } from 'commander'
 import { printJson, say } from './output.ts'
+import { createProgram } from './program.ts'
 
 /** Exit statuses: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted. */
 async function main(args: readonly string[]): Promise<number> {
-  const program = new Command('freehold')
-    .description('Own your AI: answers from your own device, or borrowed from a peer and checked.')
-    .version('0.1.0', '-v, --version')
-    .showSuggestionAfterError()
-    .exitOverride()
-  for (const add of [
-    runCommand,
-    lendCommand,
-    offersCommand,
-    ledgerCommand,
-    auditCommand,
-    walletCommand,
-    demoCommand,
-  ]) {
-    program.addCommand(add())
-  }
-  for (const command of program.commands) {
-    command.exitOverride()
-    for (const sub of command.commands) sub.exitOverride()
-  }
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await createProgram().parseAsync([...args], { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     return report(error, args.includes('--json'))

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { createInterface } from 'node:readline/promises'
 import { text as readAll } from 'node:stream/consumers'
 import { fromHex, utf8 } from '@freehold/core/bytes'
 import type { Completion } from '@freehold/core/device/completions'
@@ -11,17 +10,21 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { pathsOf, readEnvironment } from '../../config.ts'
 import { isModelName } from '../../models/model-source.ts'
+import { createChatHistory } from '../chat-history.ts'
+import type { ChatSettings } from '../chat-settings.ts'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, safe, say } from '../output.ts'
+import { runRepl } from '../repl.ts'
 
 interface RunOptions extends GlobalOptions {
   scope: Scope
   via: Via
   temperature: number
-  maxTokens?: number
-  seed?: string
-  system?: string
+  maxTokens?: number | undefined
+  seed?: string | undefined
+  system?: string | undefined
   peer: string[]
   verbose?: boolean
 }
@@ -77,7 +80,8 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
   const model = hasModel ? first : 'acorn'
   const words = hasModel ? rest : [first, ...rest]
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
-  if (isChat) return chat(device, model, options, signal)
+  // Awaited: else the device would be closed under it.
+  if (isChat) return await chat(device, model, options)
   const prompt = words.length > 0 ? words.join(' ') : (await readAll(process.stdin)).trim()
   if (prompt === '')
     throw new UsageError({ what: 'there is no question', next: 'freehold run "…"' })
@@ -155,25 +159,33 @@ function summary(completion: Completion, report: Awaited<Completion['settled']>)
   }
 }
 
-async function chat(
-  device: Device,
-  model: string,
-  options: RunOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '>>> ' })
-  lines.on('SIGINT', () => lines.close())
-  const messages: ChatMessage[] = system(options)
-  say('Send a message (/bye to leave)')
-  lines.prompt()
-  for await (const line of lines) {
-    if (line.trim() === '/bye') break
-    if (line.trim() !== '') {
-      messages.push({ role: 'user', content: line })
-      const { text } = await answer(device, model, messages, options, signal)
-      messages.push({ role: 'assistant', content: text })
-    }
-    lines.prompt()
+async function chat(device: Device, model: string, options: RunOptions): Promise<void> {
+  const environment = readEnvironment()
+  const { temperature, maxTokens, seed } = options
+  const settings: ChatSettings = {
+    model,
+    system: options.system ?? null,
+    temperature,
+    maxTokens,
+    seed,
+    isVerbose: options.verbose ?? false,
   }
-  lines.close()
+  await runRepl({
+    settings,
+    input: process.stdin,
+    output: process.stderr,
+    history: environment.hasHistory ? createChatHistory(pathsOf(environment).history) : undefined,
+    answer: async (messages, now, signal) => {
+      const { isVerbose: verbose, ...asked } = now
+      const asks = { ...options, ...asked, system: undefined, verbose }
+      const completion = await answer(device, now.model, messages, asks, signal)
+      conclude(completion, asks)
+      if (completion.error && !signal.aborted) say(completion.error.message)
+      return completion.text === '' ? null : completion.text
+    },
+    describe: async (name) => {
+      const { info } = await device.model(name)
+      return `${info.name}, ${info.quantisation}, context ${info.contextTokens} tokens\n${info.modelId}`
+    },
+  })
 }

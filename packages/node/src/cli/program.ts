@@ -1,0 +1,53 @@
+import tab from '@bomb.sh/tab/commander'
+import { Command } from 'commander'
+import { BUNDLED } from '../models/acorn.ts'
+import { auditCommand } from './commands/audit.ts'
+import { configCommand } from './commands/config.ts'
+import { demoCommand } from './commands/demo.ts'
+import { ledgerCommand } from './commands/ledger.ts'
+import { lendCommand } from './commands/lend.ts'
+import { offersCommand } from './commands/offers.ts'
+import { runCommand } from './commands/run.ts'
+import { serviceCommand } from './commands/service.ts'
+import { walletCommand } from './commands/wallet.ts'
+
+/** The program as it is typed: every command, its options, and completion for shells. */
+export function createProgram(): Command {
+  const program = new Command('freehold')
+    .description('Own your AI: answers from your own device, or borrowed from a peer and checked.')
+    .version('0.1.0', '-v, --version')
+    .showSuggestionAfterError()
+  for (const make of [
+    runCommand,
+    lendCommand,
+    offersCommand,
+    ledgerCommand,
+    auditCommand,
+    walletCommand,
+    configCommand,
+    serviceCommand,
+    demoCommand,
+  ]) {
+    program.addCommand(make())
+  }
+  completeInShells(program)
+  overrideExits(program)
+  return program
+}
+
+function completeInShells(program: Command): void {
+  const completion = tab(program, { completionCommandName: 'completion' })
+  for (const { arguments: args } of completion.commands.values()) {
+    const model = args.get('model')
+    if (model === undefined) continue
+    model.handler = (complete) => {
+      for (const name of Object.keys(BUNDLED)) complete(name, 'bundled')
+    }
+  }
+}
+
+/** Commander ends the process by itself otherwise, before what is open has been closed. */
+function overrideExits(command: Command): void {
+  command.exitOverride()
+  for (const sub of command.commands) overrideExits(sub)
+}
