@@ -24,7 +24,8 @@ import { ownDiceEngine } from '../demo/cheats.ts'
 import { seededDice } from '../demo/dice.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { ACORN, createBrokenModels } from '../engine/test-models.ts'
-import { createModelSource, readModelFile } from '../models/model-source.ts'
+import { createModelSource } from '../models/model-source.ts'
+import { readModelFile } from '../models/read-model-file.ts'
 import { befriend, createTown, MODEL, question, type Town, termsOn } from './town.fixture.ts'
 
 type Lender = Awaited<ReturnType<Town['lender']>>

@@ -10,7 +10,8 @@ import type { OfferedModel } from '@freehold/core/wire/offer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashFile } from '../engine/hash-file.ts'
 import { ACORN, createBrokenModels } from '../engine/test-models.ts'
-import { createModelSource, readModelFile } from '../models/model-source.ts'
+import { createModelSource } from '../models/model-source.ts'
+import { readModelFile } from '../models/read-model-file.ts'
 import {
   createFakeLender,
   type FakeLenderInit,

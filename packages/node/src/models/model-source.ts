@@ -1,10 +1,7 @@
-import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isModelId } from '@freehold/core/device/offers'
 import type { ModelFile, ModelSource } from '@freehold/core/device/parts'
-import { CHUNK_BYTES } from '@freehold/core/wire/manifest'
-import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from './acorn.ts'
 
 /**
@@ -57,27 +54,4 @@ export function isPath(name: string): boolean {
 export function isModelName(name: string): boolean {
   const isFile = isPath(name) && name.endsWith('.gguf')
   return name.toLowerCase() in BUNDLED || isFile || isModelId(name)
-}
-
-/** Reads a model file once and says what it is. @throws ModelError when it is no whole GGUF */
-export async function readModelFile(path: string): Promise<ModelFile> {
-  const { header } = await readGguf(path, {})
-  const whole = createHash('sha256')
-  const hashes: Buffer[] = []
-  let sizeBytes = 0
-  await using file = await open(path)
-  const buffer = Buffer.alloc(CHUNK_BYTES)
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, sizeBytes)
-    if (bytesRead === 0) break
-    const piece = buffer.subarray(0, bytesRead)
-    whole.update(piece)
-    hashes.push(createHash('sha256').update(piece).digest())
-    sizeBytes += bytesRead
-  }
-  const chunkHashes = new Uint8Array(Buffer.concat(hashes))
-  const chunkRoot = new Uint8Array(createHash('sha256').update(chunkHashes).digest())
-  const sha256 = new Uint8Array(whole.digest())
-  const manifest = { files: [{ sha256, sizeBytes, chunkRoot, headerBytes: header.dataOffset }] }
-  return { source: path, manifest, chunkHashes }
 }
