@@ -9,6 +9,8 @@ import type { Address } from 'viem'
 export interface Environment {
   /** FREEHOLD_HOME: moves everything a device keeps into one folder. */
   home: string | undefined
+  /** FREEHOLD_MODELS: keeps models in another folder. */
+  models: string | undefined
   /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
   passphrase: string | undefined
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
@@ -18,6 +20,7 @@ export interface Environment {
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   return {
     home: env.FREEHOLD_HOME || undefined,
+    models: env.FREEHOLD_MODELS || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
@@ -29,19 +32,25 @@ export interface Paths {
   vault: string
   database: string
   models: string
+  /** What model files are, so that they are hashed once. */
+  hashes: string
   /** Headers of models that are not here. */
   headers: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
-export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env): Paths {
+export function pathsOf(
+  { home, models }: Pick<Environment, 'home'> & Partial<Pick<Environment, 'models'>>,
+  env = process.env,
+): Paths {
   const data = home ?? dataFolder(env)
   const config = home ?? configFolder(env)
   return {
     config: join(config, 'config.json'),
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
-    models: join(data, 'models'),
+    models: models ?? join(data, 'models'),
+    hashes: join(data, 'hashes'),
     headers: join(data, 'headers'),
   }
 }

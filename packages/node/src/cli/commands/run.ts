@@ -11,8 +11,17 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { openModelLibrary } from '../../models/library.ts'
 import { isModelName } from '../../models/model-source.ts'
-import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { tryModelName } from '../../models/name.ts'
+import {
+  add,
+  cliPaths,
+  type GlobalOptions,
+  interruptSignal,
+  openCliDevice,
+  withGlobals,
+} from '../context.ts'
 import { printJson, safe, say } from '../output.ts'
 
 interface RunOptions extends GlobalOptions {
@@ -31,7 +40,7 @@ export function runCommand(): Command {
     .description('Ask a model a question, or chat with it')
     .argument(
       '[model]',
-      'bundled model (acorn, acorn-small), path of a GGUF file, or name or id of a lent model',
+      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model',
       'acorn',
     )
     .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
@@ -70,10 +79,14 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
     chain: options.chain,
+    models: options.models,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })
   // `run "a question"` means the bundled model.
-  const hasModel = isModelName(first) || (mayLeave && (await device.peers.isOffered(first)))
+  const hasModel =
+    isModelName(first) ||
+    (await isModelHere(first, options)) ||
+    (mayLeave && (await device.peers.isOffered(first)))
   const model = hasModel ? first : 'acorn'
   const words = hasModel ? rest : [first, ...rest]
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
@@ -88,6 +101,12 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
   else conclude(completion, options)
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (completion.error) throw completion.error
+}
+
+/** Whether a word is the name of a model in a store, rather than a prompt. */
+async function isModelHere(text: string, options: RunOptions): Promise<boolean> {
+  if (tryModelName(text) === null) return false
+  return (await openModelLibrary({ paths: cliPaths(options) }).find(text)) !== null
 }
 
 function system({ system }: RunOptions): ChatMessage[] {
