@@ -175,6 +175,22 @@ export function nameOf({ name }: Pick<StoredModel, 'name'>): string {
   return formatModelName({ ...name, digest: null })
 }
 
+/** @throws UsageError when a name stands for another model than the one that should get it */
+export async function requireFreeName(
+  store: Pick<ModelStore, 'list'>,
+  name: StoredModel['name'],
+  modelId: string | null,
+): Promise<void> {
+  const old = (await store.list()).find(
+    (model) => isSameModel(model.name, name) && isSameTag(model.name.tag, name.tag),
+  )
+  if (old === undefined || old.modelId === modelId) return
+  throw new UsageError({
+    what: `${nameOf(old)} is another model already`,
+    next: `Choose another name, or remove it: freehold rm ${nameOf(old)}`,
+  })
+}
+
 /** A name to store under: what it leaves out is filled in. @throws UsageError when it names a digest */
 export function storableName(name: ModelName): StoredModel['name'] {
   if (name.digest === null) return { ...name, tag: name.tag ?? DEFAULT_TAG }
@@ -214,6 +230,8 @@ async function manifestPaths(folder: string): Promise<string[]> {
 async function moveIn(from: string, blob: string): Promise<void> {
   await mkdir(dirname(blob), { recursive: true, mode: 0o700 })
   await rename(from, blob)
+  // Renaming one link to a file over another of its links leaves both.
+  await rm(from, { force: true })
   await syncFolder(dirname(blob))
 }
 
