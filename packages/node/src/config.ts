@@ -13,6 +13,8 @@ export interface Environment {
   models: string | undefined
   /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
   passphrase: string | undefined
+  /** HF_ENDPOINT and HF_TOKEN: where `pull` asks, and as whom. */
+  hub: { endpoint: string | undefined; token: string | undefined }
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
   log: 'quiet' | 'debug'
 }
@@ -22,6 +24,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     home: env.FREEHOLD_HOME || undefined,
     models: env.FREEHOLD_MODELS || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
+    hub: { endpoint: env.HF_ENDPOINT || undefined, token: env.HF_TOKEN || undefined },
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
 }

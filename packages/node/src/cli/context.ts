@@ -9,22 +9,29 @@ import { openDevice } from '../device/open-device.ts'
 import { readVaultFile } from '../storage/vault-file.ts'
 import { say } from './output.ts'
 
-/** Options that every command has. */
-export interface GlobalOptions {
+/** Options of commands that need this device's models alone. */
+export interface ModelOptions {
   json?: boolean
-  chain?: ChainSettings
   models?: string
 }
 
-export function withGlobals(command: Command): Command {
+/** Options that every other command has. */
+export interface GlobalOptions extends ModelOptions {
+  chain?: ChainSettings
+}
+
+export function withModelOptions(command: Command): Command {
   return command
     .option('--json', 'print machine-readable data on stdout')
     .option('--models <folder>', 'keep and find models there, instead of FREEHOLD_MODELS')
-    .option(
-      '--chain <RPC,ID,HOUSE,TOKEN>',
-      'chain to clear on, instead of the settings’',
-      parseChain,
-    )
+}
+
+export function withGlobals(command: Command): Command {
+  return withModelOptions(command).option(
+    '--chain <RPC,ID,HOUSE,TOKEN>',
+    'chain to clear on, instead of the settings’',
+    parseChain,
+  )
 }
 
 /** Takes one value each time: a list would swallow what is behind it. */

@@ -2,11 +2,17 @@
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './commands/audit.ts'
+import { cpCommand } from './commands/cp.ts'
 import { demoCommand } from './commands/demo.ts'
+import { importCommand } from './commands/import.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
+import { listCommand } from './commands/list.ts'
 import { offersCommand } from './commands/offers.ts'
+import { pullCommand } from './commands/pull.ts'
+import { rmCommand } from './commands/rm.ts'
 import { runCommand } from './commands/run.ts'
+import { showCommand } from './commands/show.ts'
 import { walletCommand } from './commands/wallet.ts'
 import { printJson, say } from './output.ts'
 
@@ -19,6 +25,12 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
   for (const add of [
     runCommand,
+    pullCommand,
+    listCommand,
+    showCommand,
+    rmCommand,
+    cpCommand,
+    importCommand,
     lendCommand,
     offersCommand,
     ledgerCommand,

@@ -137,6 +137,15 @@ async function readModel(
   return whole
 }
 
+/** How large a model's files are, and when the last of them changed. */
+export async function sizeOf({ paths }: Pick<FoundModel, 'paths'>) {
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)))
+  return {
+    sizeBytes: found.reduce((sum, one) => sum + (one?.size ?? 0), 0),
+    changedAtMs: Math.max(0, ...found.map((one) => Math.round(one?.mtimeMs ?? 0))),
+  }
+}
+
 async function findFile(text: string): Promise<FoundModel> {
   const path = resolve(text.replace(/^~(?=[/\\])/, homedir()))
   return { name: basename(path), origin: 'file', paths: await modelPaths(path), stored: null }

@@ -11,17 +11,10 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { openModelLibrary } from '../../models/library.ts'
 import { isModelName } from '../../models/model-source.ts'
 import { tryModelName } from '../../models/name.ts'
-import {
-  add,
-  cliPaths,
-  type GlobalOptions,
-  interruptSignal,
-  openCliDevice,
-  withGlobals,
-} from '../context.ts'
+import { openCliLibrary } from '../cli-library.ts'
+import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, safe, say } from '../output.ts'
 
 interface RunOptions extends GlobalOptions {
@@ -106,7 +99,7 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
 /** Whether a word is the name of a model in a store, rather than a prompt. */
 async function isModelHere(text: string, options: RunOptions): Promise<boolean> {
   if (tryModelName(text) === null) return false
-  return (await openModelLibrary({ paths: cliPaths(options) }).find(text)) !== null
+  return (await openCliLibrary(options).find(text)) !== null
 }
 
 function system({ system }: RunOptions): ChatMessage[] {
