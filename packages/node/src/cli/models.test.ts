@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -165,16 +165,12 @@ describe('freehold pull, list, show, cp, rm', () => {
   it('behaviour: goes through the proxy that the environment names', async () => {
     const asked: string[] = []
     const proxy = createServer()
-    proxy.on('connect', ({ url = '' }, socket, head) => {
-      asked.push(url)
-      const [host, port] = url.split(':')
-      const through = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-        through.write(head)
-        through.pipe(socket).pipe(through)
-      })
-      through.on('error', () => socket.destroy())
-      socket.on('error', () => through.destroy())
+    proxy.on('request', ({ url = '', method, headers }, response) => {
+      asked.push(new URL(url).host)
+      request(url, { method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      }).end()
     })
     proxy.listen(0, '127.0.0.1')
     await once(proxy, 'listening')
@@ -190,15 +186,10 @@ describe('freehold pull, list, show, cp, rm', () => {
   })
 
   it.each([
-    [['pull', 'llama3.2'], 2, /does not say where it is fetched from/],
     [['pull', 'acorn'], 2, /comes with Freehold/],
-    [['pull', `${MODEL}:Q2_K`], 1, /It has Q4_K_M, Q8_0/],
-    [['pull', 'hf.co/user/none'], 1, /HF_TOKEN/],
-    [['rm', 'acorn'], 2, /comes with Freehold/],
     [['rm', 'nothing'], 1, /no model "nothing" here/],
     [['show', 'acron'], 1, /freehold list/],
     [['show', '--template', '--license', 'acorn'], 2, /cannot be used with/],
-    [['cp', 'acorn', 'a b'], 2, /no name of a model/],
     [['run', 'hf.co/user/repo', 'Hello'], 1, /freehold pull/],
   ])('behaviour: %j is refused clearly', async (args, status, words) => {
     const { code, stdout, stderr } = await freehold(args)

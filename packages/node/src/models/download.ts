@@ -10,7 +10,7 @@ import {
   readPieces,
   writePieces,
 } from './download-state.ts'
-import { RetryError, request } from './http-errors.ts'
+import { broken, RetryError, request } from './http-errors.ts'
 import { type RetryComponents, realWait, withRetries } from './retry.ts'
 
 export interface DownloadInit extends DownloadStateInit {
@@ -197,8 +197,7 @@ async function fetchPiece(
     if (stalled.signal.aborted) throw new RetryError(`${url.host} sent nothing for a while`, null)
     // What fetch throws when a connection breaks.
     if (!(error instanceof TypeError)) throw error
-    const why = error.cause instanceof Error ? `: ${error.cause.message}` : ''
-    throw new RetryError(`the connection to ${url.host} broke${why}`, null, { cause: error })
+    throw broken(url, error)
   } finally {
     clearTimeout(timer)
   }

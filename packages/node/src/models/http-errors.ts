@@ -1,3 +1,4 @@
+import { withinTime } from '@freehold/core/abort'
 import { ModelError } from '@freehold/core/errors'
 
 /** Thrown when asking again later may help. */
@@ -24,20 +25,33 @@ const MAX_AFTER_MS = 10 * 60_000
  */
 export async function request(
   url: URL,
-  init: { headers: Record<string, string>; method?: string; signal: AbortSignal | undefined },
+  init: {
+    headers: Record<string, string>
+    method?: string
+    /** How long the whole answer may take. @default as long as it wants */
+    timeoutMs?: number
+    signal: AbortSignal | undefined
+  },
 ): Promise<Response> {
-  const { headers, method = 'GET', signal } = init
+  const { headers, method = 'GET', signal, timeoutMs } = init
+  const within = timeoutMs === undefined ? signal : withinTime(signal, timeoutMs)
   let response: Response
   try {
-    response = await fetch(url, { headers, method, signal: signal ?? null })
+    response = await fetch(url, { headers, method, signal: within ?? null })
   } catch (cause) {
     signal?.throwIfAborted()
-    const { message = String(cause) } = (cause as Error).cause as Error | { message?: string }
-    throw new RetryError(`${url.host} cannot be reached: ${message}`, null, { cause })
+    throw broken(url, cause)
   }
   if (response.ok) return response
   await response.body?.cancel()
   throw refusal(url, response)
+}
+
+/** What is thrown when a host does not answer or breaks off. */
+export function broken(url: URL, cause: unknown): RetryError {
+  const { message, cause: inner } = cause as Error
+  const why = inner instanceof Error ? inner.message : message
+  return new RetryError(`the connection to ${url.host} failed: ${why}`, null, { cause })
 }
 
 function refusal(url: URL, { status, headers }: Response): RetryError | ModelError {

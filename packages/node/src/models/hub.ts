@@ -1,6 +1,6 @@
 import { ModelError } from '@freehold/core/errors'
 import { z } from 'zod'
-import { request } from './http-errors.ts'
+import { broken, request } from './http-errors.ts'
 import type { StoredModel } from './manifest-file.ts'
 import { asNamePart, DEFAULT_TAG, HUB_HOST, USUAL_TAGS } from './name.ts'
 import type { HubReference, UrlReference } from './reference.ts'
@@ -37,6 +37,7 @@ export interface HubInit {
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co'
 const ATTEMPTS = 5
+const TIMEOUT_MS = 30_000
 const MAX_PAGES = 100
 export const IDENTITY = { 'user-agent': 'freehold/0.1', 'accept-encoding': 'identity' }
 
@@ -68,8 +69,9 @@ export async function findOnHub(
     const url: URL = page
     const { found, next } = await withRetries(
       async () => {
-        const response = await request(url, { headers, signal: init.signal })
-        return { found: await readTree(response, url), next: nextPage(response, url) }
+        const { signal } = init
+        const response = await request(url, { headers, timeoutMs: TIMEOUT_MS, signal })
+        return { found: await readTree(response, url, signal), next: nextPage(response, url) }
       },
       { attempts: ATTEMPTS, onWait: init.onWait, signal: init.signal },
       components,
@@ -92,8 +94,17 @@ export async function findOnHub(
   }
 }
 
-async function readTree(response: Response, url: URL): Promise<TreeEntry[]> {
-  const parsed = treeSchema.safeParse(await response.json().catch(() => null))
+async function readTree(
+  response: Response,
+  url: URL,
+  signal: AbortSignal | undefined,
+): Promise<TreeEntry[]> {
+  const listed: unknown = await response.json().catch((error: unknown) => {
+    signal?.throwIfAborted()
+    if (error instanceof SyntaxError) return null
+    throw broken(url, error)
+  })
+  const parsed = treeSchema.safeParse(listed)
   if (parsed.success) return parsed.data
   throw new ModelError({
     what: `${url.host} does not answer as the Hugging Face hub does`,
@@ -188,7 +199,12 @@ async function describeFile(
   fileName: string,
   signal: AbortSignal | undefined,
 ): Promise<RemoteFile> {
-  const { headers } = await request(url, { method: 'HEAD', headers: IDENTITY, signal })
+  const { headers } = await request(url, {
+    method: 'HEAD',
+    headers: IDENTITY,
+    timeoutMs: TIMEOUT_MS,
+    signal,
+  })
   const sizeBytes = Number(headers.get('x-linked-size') ?? headers.get('content-length'))
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {
     const what = `${url.host} does not say how large ${fileName} is`
