@@ -50,7 +50,9 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     log,
     identity,
     storage: openSqliteStorage(paths.database),
-    engine: init.engine ?? createLlamaEngine({ modelIdAt: library.modelIdAt }),
+    engine:
+      init.engine ??
+      createLlamaEngine({ modelIdAt: (path, init) => library.modelIdAt(path, init) }),
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],

@@ -46,7 +46,7 @@ async function run(text: string, options: PullOptions): Promise<void> {
       {
         ...readEnvironment().hub,
         as: options.as === undefined ? undefined : storableName(parseModelName(options.as)),
-        onProgress: shown.onProgress,
+        onProgress: (progress) => shown.onProgress(progress),
         signal,
       },
       { library },
@@ -83,7 +83,7 @@ function lineProgress(): ShownProgress {
     last = text
   }
   return {
-    end: progress.end,
+    end: () => progress.end(),
     onProgress: (event) => {
       switch (event.status) {
         case 'asking':
