@@ -2,7 +2,7 @@ import { ModelError } from '@freehold/core/errors'
 import { z } from 'zod'
 import { broken, request } from './http-errors.ts'
 import type { StoredModel } from './manifest-file.ts'
-import { asNamePart, DEFAULT_TAG, HUB_HOST, USUAL_TAGS } from './name.ts'
+import { asNameHost, asNamePart, DEFAULT_TAG, HUB_HOST, USUAL_TAGS } from './name.ts'
 import type { HubReference, UrlReference } from './reference.ts'
 import { type RetryComponents, realWait, withRetries } from './retry.ts'
 import { groupFiles, type ModelFiles, parseShard, stemOf } from './shards.ts'
@@ -170,7 +170,7 @@ export async function findAtUrl(
   components: RetryComponents = realWait,
 ): Promise<RemoteModel> {
   const folder = url.pathname.slice(0, url.pathname.lastIndexOf('/') + 1)
-  const first = decodeURIComponent(url.pathname.slice(folder.length))
+  const first = decode(url.pathname.slice(folder.length))
   const names = parseShard(first)?.all ?? [first]
   const files: RemoteFile[] = []
   for (const fileName of names) {
@@ -185,13 +185,22 @@ export async function findAtUrl(
   }
   const parent = folder.split('/').filter(Boolean).at(-1) ?? 'files'
   const name = {
-    host: url.host.replace(/[[\]]/g, '').replaceAll('::', ''),
-    namespace: asNamePart(decodeURIComponent(parent)),
+    host: asNameHost(url),
+    namespace: asNamePart(decode(parent)),
     model: asNamePart(stemOf(first)),
     tag: DEFAULT_TAG,
     digest: null,
   }
   return { name, files, headers: IDENTITY }
+}
+
+/** What an address spells wrongly stays as it is spelt. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
 
 async function describeFile(

@@ -89,7 +89,11 @@ describe('importModel', () => {
         for (const path of process.argv.slice(1)) {
           try {
             const found = await library.find(path)
-            console.log((await importModel(found, {}, { library })).by)
+            if (found.stored && process.env.NAME) {
+              const name = { ...found.stored.name, model: process.env.NAME }
+              await library.store.add({ ...found.stored, name }, new Map())
+            } else if (found.stored) await library.store.remove(found.stored)
+            else console.log((await importModel(found, {}, { library })).by)
           } catch (error) {
             console.log(error.name + ': ' + error.what)
           }
@@ -102,18 +106,19 @@ describe('importModel', () => {
         `mount -t tmpfs -o size=3m tmpfs '${disk}'`,
         `${run} '${path}' '${ACORN}'`,
         `mount -o remount,ro '${disk}'`,
-        `${run} '${ACORN}'`,
+        `${run} '${ACORN}' birch`,
+        `NAME=second ${run} birch`,
       ]
       const { stdout } = spawnSync('unshare', ['-rm', 'sh', '-c', commands.join(' && ')], {
         encoding: 'utf8',
       })
+      const refused = expect.stringMatching(/^ModelError: the model store .* cannot be written$/)
       expect(stdout.trim().split('\n')).toEqual([
         'copy',
         '1',
         'ModelError: the disk is full',
         '1',
-        expect.stringMatching(/^ModelError: the model store .* cannot be written$/),
-        '1',
+        ...[refused, '1', refused, '1', refused, '1'],
       ])
     },
   )

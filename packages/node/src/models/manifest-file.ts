@@ -21,6 +21,9 @@ export interface StoredModel {
   addedAtMs: number
 }
 
+/** What may lie in a folder of its own, and nowhere else. */
+export const FILE_NAME = /^(?!\.{1,2}$)[^/\\\0]{1,255}$/
+
 const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const size = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 const manifestSchema = z.object({
@@ -31,7 +34,7 @@ const manifestSchema = z.object({
   files: z
     .array(
       z.object({
-        fileName: z.string().regex(/^[^/\\\0]{1,255}$/),
+        fileName: z.string().regex(FILE_NAME),
         sha256: hash,
         sizeBytes: size,
         headerBytes: size,

@@ -27,7 +27,7 @@ const HOST_ALIASES: Readonly<Record<string, string>> = {
 }
 
 const MAX_PART_CHARS = 80
-const HOST = /^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?$/i
+const HOST = /^[a-z0-9][a-z0-9._-]*(:[0-9]{1,5})?$/i
 const PART = /^[a-z0-9_][a-z0-9._-]*$/i
 const DIGEST = /^sha256[:-]([0-9a-f]{64})$/i
 
@@ -74,6 +74,11 @@ export function formatModelName({ host, namespace, model, tag, digest }: ModelNa
     tag === null ? '' : `:${tag}`,
     digest === null ? '' : `@sha256:${digest}`,
   ].join('')
+}
+
+/** Makes the host of a name of an address's. */
+export function asNameHost({ host, hostname }: URL): string {
+  return isPart(host, HOST) ? host : asNamePart(hostname).replace(/^_+/, '') || DEFAULT_HOST
 }
 
 /** Makes a part of a name of any text, such as a file's name. */

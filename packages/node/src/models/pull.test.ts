@@ -237,6 +237,7 @@ describe('pull', () => {
     ['user/repo', /it is hf.co\/user\/repo/],
     ['./file.gguf', /freehold import/],
     ['http://example.org/a.gguf', /without encryption/],
+    ['https://example.org/%zz/a.gguf', /a % in it/],
     ['https://example.org/a.zip', /no address of a GGUF/],
     ['hf.co/../../etc', /no name of a model/],
   ])('behaviour: %s is refused clearly', async (text, words) => {
@@ -278,6 +279,15 @@ describe('pull from an address', () => {
     await expect(fetchModel(text, { connections: 1 })).rejects.toThrow(/another one now/)
     const { model } = await fetchModel(text)
     expect(await bytesOf(nameOf(model))).toEqual(other)
+  })
+
+  it('behaviour: an address cannot name a file outside of the store', async () => {
+    const odd = '../../../../evil.gguf'
+    hub.files.set(odd, WHOLE)
+    const text = `${hub.plain}/folder/${encodeURIComponent(odd)}`
+    await expect(fetchModel(text)).rejects.toThrow(/no usable name/)
+    expect(await readdir(home.folder)).not.toContain('evil.gguf')
+    expect(await home.store.list()).toEqual([])
   })
 
   it('behaviour: the digest behind an address is checked', async () => {

@@ -99,8 +99,7 @@ function parseUrl(text: string): Reference {
       next: 'Give an https address',
     })
   }
-  const [, user, repository, rest = ''] =
-    /^\/([^/]+)\/([^/]+)\/?(.*)$/.exec(decodeURIComponent(url.pathname)) ?? []
+  const [, user, repository, rest = ''] = /^\/([^/]+)\/([^/]+)\/?(.*)$/.exec(decodePath(url)) ?? []
   const isHub = /^(www\.)?(hf\.co|huggingface\.co)$/.test(url.hostname)
   if (isHub && user && repository) {
     const [, revision, file = null] = /^(?:blob|resolve|tree)\/([^/]+)\/?(.+)?$/.exec(rest) ?? []
@@ -110,4 +109,12 @@ function parseUrl(text: string): Reference {
   if (/\.gguf$/i.test(url.pathname))
     return { kind: 'url', url, digest: digest?.toLowerCase() ?? null }
   throw new UsageError({ what: `${text} is no address of a GGUF`, next: 'Its path ends in .gguf' })
+}
+
+function decodePath({ pathname, href }: URL): string {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    throw new UsageError({ what: `${href} is no address`, why: 'a % in it stands for nothing' })
+  }
 }

@@ -1,9 +1,18 @@
 import { FreeholdError, ModelError } from '@freehold/core/errors'
 
+const UNWRITABLE = new Set([
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'ENOTDIR',
+  'unable to open database file',
+  'attempt to write a readonly database',
+])
+
 /** What the file system says, in words for the person. What is none of its errors stays as it is. */
 export function storeError(error: unknown, folder: string): unknown {
   if (error instanceof FreeholdError) return error
-  const { code, errstr, message } = error as NodeJS.ErrnoException & { errstr?: string }
+  const { code, errstr, message, syscall } = error as NodeJS.ErrnoException & { errstr?: string }
   // SQLite, which holds our locks, has words of its own.
   if (code === 'ENOSPC' || code === 'EDQUOT' || errstr === 'database or disk is full') {
     return new ModelError({
@@ -13,8 +22,12 @@ export function storeError(error: unknown, folder: string): unknown {
       cause: error,
     })
   }
-  const isReadOnly = ['EROFS', 'EACCES', 'EPERM', 'ENOTDIR'].includes(code ?? '')
-  if (isReadOnly || errstr === 'unable to open database file') {
+  const isReadOnly =
+    UNWRITABLE.has(code ?? '') ||
+    UNWRITABLE.has(errstr ?? '') ||
+    // What Node says of a folder that cannot be made on a read-only disk.
+    (code === 'ENOENT' && syscall === 'mkdir')
+  if (isReadOnly) {
     return new ModelError({
       what: `the model store ${folder} cannot be written`,
       why: message,

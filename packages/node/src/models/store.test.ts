@@ -127,6 +127,17 @@ describe('openModelStore', () => {
     })
   })
 
+  it('behaviour: no file leaves the folder of its name', async () => {
+    const put = await home.put('one', ACORN)
+    for (const fileName of ['../../../evil.gguf', '..', 'a\\b.gguf', '']) {
+      const files = put.files.map((file) => ({ ...file, fileName }))
+      await expect(home.store.add({ ...put, files }, new Map())).rejects.toThrow(/no usable name/)
+    }
+    const name = { ...put.name, model: '../evil' }
+    await expect(home.store.add({ ...put, name }, new Map())).rejects.toThrow(/no name of a model/)
+    expect(await home.store.list()).toEqual([put])
+  })
+
   it('behaviour: a host’s port makes no odd folder', async () => {
     const put = await home.put('localhost:5000/a/b:c', ACORN)
     expect(await readdir(join(home.store.folder, 'manifests'))).toEqual(['localhost+5000'])

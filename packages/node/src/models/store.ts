@@ -1,4 +1,15 @@
-import { link, mkdir, readdir, rename, rm, rmdir, stat, symlink } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  link,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+} from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { toHex } from '@freehold/core/bytes'
 import { ModelError, UsageError } from '@freehold/core/errors'
@@ -6,6 +17,7 @@ import { type HoldFileInit, holdFile } from '../storage/hold-file.ts'
 import { syncFolder } from '../storage/write-file-safely.ts'
 import type { KnownFiles } from './known-files.ts'
 import {
+  FILE_NAME,
   readManifestFile,
   type StoredFile,
   type StoredModel,
@@ -17,6 +29,7 @@ import {
   isSameModel,
   isSameTag,
   type ModelName,
+  parseModelName,
   pickTag,
 } from './name.ts'
 import { storeError } from './store-error.ts'
@@ -84,6 +97,7 @@ export function openModelStore(folder: string, { known }: { known: KnownFiles })
   async function inTurn<T>(work: () => Promise<T>, init: HoldFileInit = {}): Promise<T> {
     try {
       using _held = await holdFile(join(folder, '.lock'), init)
+      await access(folder, constants.W_OK)
       return await work()
     } catch (error) {
       throw storeError(error, folder)
@@ -138,6 +152,7 @@ export function openModelStore(folder: string, { known }: { known: KnownFiles })
     hasBlob,
     add: (model, incoming, init) =>
       inTurn(async () => {
+        requireSound(model)
         const old = (await list()).find(
           ({ name }) => isSameModel(name, model.name) && isSameTag(name.tag, model.name.tag),
         )
@@ -199,6 +214,17 @@ export function storableName(name: ModelName): StoredModel['name'] {
 
 function hashOf({ sha256 }: StoredFile): string {
   return toHex(sha256)
+}
+
+/** What is written must be what can be read again, and lie in its own folder. */
+function requireSound({ name, files }: Omit<StoredModel, 'modelId'>): void {
+  const text = nameOf({ name })
+  if (formatModelName(parseModelName(text)) !== text) {
+    throw new UsageError({ what: `"${text}" is no name of a model` })
+  }
+  const odd = files.find(({ fileName }) => !FILE_NAME.test(fileName))
+  if (odd === undefined) return
+  throw new ModelError({ what: `a file of ${text} has no usable name`, why: odd.fileName })
 }
 
 function removedMeanwhile(model: Pick<StoredModel, 'name'>): ModelError {
