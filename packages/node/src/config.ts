@@ -9,10 +9,14 @@ import type { Address } from 'viem'
 export interface Environment {
   /** FREEHOLD_HOME: moves everything a device keeps into one folder. */
   home: string | undefined
+  /** FREEHOLD_MODELS: keeps models in another folder. */
+  models: string | undefined
   /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
   passphrase: string | undefined
   /** FREEHOLD_NOHISTORY: what is typed in chats is not kept. */
   hasHistory: boolean
+  /** HF_ENDPOINT and HF_TOKEN: where `pull` asks, and as whom. */
+  hub: { endpoint: string | undefined; token: string | undefined }
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
   log: 'quiet' | 'debug'
 }
@@ -20,8 +24,10 @@ export interface Environment {
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environment {
   return {
     home: env.FREEHOLD_HOME || undefined,
+    models: env.FREEHOLD_MODELS || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
     hasHistory: !env.FREEHOLD_NOHISTORY,
+    hub: { endpoint: env.HF_ENDPOINT || undefined, token: env.HF_TOKEN || undefined },
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
 }
@@ -32,6 +38,8 @@ export interface Paths {
   vault: string
   database: string
   models: string
+  /** What model files are, so that they are hashed once. */
+  hashes: string
   /** Headers of models that are not here. */
   headers: string
   /** What was typed in chats. */
@@ -39,14 +47,18 @@ export interface Paths {
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
-export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env): Paths {
+export function pathsOf(
+  { home, models }: Pick<Environment, 'home'> & Partial<Pick<Environment, 'models'>>,
+  env = process.env,
+): Paths {
   const data = home ?? dataFolder(env)
   const config = home ?? configFolder(env)
   return {
     config: join(config, 'config.json'),
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
-    models: join(data, 'models'),
+    models: models ?? join(data, 'models'),
+    hashes: join(data, 'hashes'),
     headers: join(data, 'headers'),
     history: join(home ?? stateFolder(env), 'history'),
   }

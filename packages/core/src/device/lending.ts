@@ -1,5 +1,5 @@
 import { toHex } from '../bytes.ts'
-import { IdentityError, LendingError, UsageError } from '../errors.ts'
+import { IdentityError, LendingError, ModelError, UsageError } from '../errors.ts'
 import { lendAnswer } from '../lending/lender.ts'
 import { framesOver, messagesOver } from '../mesh/frames-over-stream.ts'
 import {
@@ -23,7 +23,7 @@ import { createLentBook } from './lent-book.ts'
 import { createLentModels } from './lent-models.ts'
 import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
-import type { Parts } from './parts.ts'
+import type { ModelFile, Parts } from './parts.ts'
 import type { LentRecord } from './records.ts'
 
 /** What a lender asks; the account that is paid is this device's own. */
@@ -86,6 +86,7 @@ export function createLendingService(
     const lent = await Promise.all(
       init.models.map(async (name) => {
         const { model, file } = await shelf.take(name, { contextTokens, sequences })
+        requireOneFile(name, file)
         return { name, file, offered: describeModel(model, manifestHash(file.manifest)) }
       }),
     )
@@ -166,4 +167,14 @@ function withDefaults(init: LendInit) {
     maxUnsettled: init.maxUnsettled ?? DEFAULTS.maxUnsettled,
     forgivenExposures: init.forgivenExposures ?? DEFAULTS.forgivenExposures,
   }
+}
+
+/** A borrower fetches the header of one file, and knows the model by that file's hash. */
+function requireOneFile(name: string, { manifest: { files } }: ModelFile): void {
+  if (files.length === 1) return
+  throw new ModelError({
+    what: `${name} cannot be lent`,
+    why: `it has ${files.length} files, and models of one file alone are lent`,
+    next: 'Merge them into one (llama-gguf-split --merge), and lend that',
+  })
 }

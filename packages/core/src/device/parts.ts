@@ -19,7 +19,10 @@ export interface ModelFile {
   /** What an engine loads it by. */
   source: string
   manifest: Manifest
-  /** SHA-256 of each 1 MiB piece of its file, one after the other: `chunkRoot` is the hash of this. */
+  /**
+   * SHA-256 of each 1 MiB piece of its file, one after the other: `chunkRoot` is the hash of this.
+   * Empty when it has several files.
+   */
   chunkHashes: Uint8Array
 }
 

@@ -20,7 +20,7 @@ export interface Profile {
 
 /** What is known about a loaded model. */
 export interface ModelInfo {
-  /** SHA-256 of the GGUF's bytes, 64 lower-case hex digits. */
+  /** SHA-256 of the GGUF’s bytes (of its manifest if it has several files), 64 lower-case hex digits. */
   readonly modelId: string
   /** `general.name` of the GGUF, or its file name. An alias, never an identity. */
   readonly name: string

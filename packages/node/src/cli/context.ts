@@ -4,25 +4,34 @@ import type { Device } from '@freehold/core/device/device'
 import { IdentityError } from '@freehold/core/errors'
 import type { Log } from '@freehold/core/platform'
 import type { Command } from 'commander'
-import { parseChain, pathsOf, readEnvironment, readSettings } from '../config.ts'
+import { type Paths, parseChain, pathsOf, readEnvironment, readSettings } from '../config.ts'
 import { openDevice } from '../device/open-device.ts'
 import { readVaultFile } from '../storage/vault-file.ts'
 import { say } from './output.ts'
 
-/** Options that every command has. */
-export interface GlobalOptions {
+/** Options of commands that need this device's models alone. */
+export interface ModelOptions {
   json?: boolean
+  models?: string
+}
+
+/** Options that every other command has. */
+export interface GlobalOptions extends ModelOptions {
   chain?: ChainSettings
 }
 
-export function withGlobals(command: Command): Command {
+export function withModelOptions(command: Command): Command {
   return command
     .option('--json', 'print machine-readable data on stdout')
-    .option(
-      '--chain <RPC,ID,HOUSE,TOKEN>',
-      'chain to clear on, instead of the settings’',
-      parseChain,
-    )
+    .option('--models <folder>', 'keep and find models there, instead of FREEHOLD_MODELS')
+}
+
+export function withGlobals(command: Command): Command {
+  return withModelOptions(command).option(
+    '--chain <RPC,ID,HOUSE,TOKEN>',
+    'chain to clear on, instead of the settings’',
+    parseChain,
+  )
 }
 
 /** Takes one value each time: a list would swallow what is behind it. */
@@ -30,14 +39,21 @@ export function add(value: string, before: string[]): string[] {
   return [...before, value]
 }
 
+/** Where this program's own device keeps its things. */
+export function cliPaths({ models }: { models?: string | undefined }): Paths {
+  const environment = readEnvironment()
+  return pathsOf({ ...environment, models: models ?? environment.models })
+}
+
 /** Opens this program's own device. `listen` null: no network at all; keys only when asked for. */
 export async function openCliDevice(init: {
   listen: readonly string[] | null
   needsKeys: boolean
   chain?: ChainSettings | undefined
+  models?: string | undefined
 }): Promise<Device> {
   const environment = readEnvironment()
-  const paths = pathsOf(environment)
+  const paths = cliPaths(init)
   const settings = await readSettings(paths.config)
   const phrase = init.needsKeys
     ? await readVaultFile(paths.vault, await askPassphrase(environment.passphrase))

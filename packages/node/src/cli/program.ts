@@ -3,12 +3,18 @@ import { Command } from 'commander'
 import { BUNDLED } from '../models/acorn.ts'
 import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
+import { cpCommand } from './commands/cp.ts'
 import { demoCommand } from './commands/demo.ts'
+import { importCommand } from './commands/import.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
+import { listCommand } from './commands/list.ts'
 import { offersCommand } from './commands/offers.ts'
+import { pullCommand } from './commands/pull.ts'
+import { rmCommand } from './commands/rm.ts'
 import { runCommand } from './commands/run.ts'
 import { serviceCommand } from './commands/service.ts'
+import { showCommand } from './commands/show.ts'
 import { walletCommand } from './commands/wallet.ts'
 
 /** The program as it is typed: every command, its options, and completion for shells. */
@@ -19,6 +25,12 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
   for (const make of [
     runCommand,
+    pullCommand,
+    listCommand,
+    showCommand,
+    rmCommand,
+    cpCommand,
+    importCommand,
     lendCommand,
     offersCommand,
     ledgerCommand,

@@ -24,7 +24,8 @@ import { ownDiceEngine } from '../demo/cheats.ts'
 import { seededDice } from '../demo/dice.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { ACORN, createBrokenModels } from '../engine/test-models.ts'
-import { createModelSource, readModelFile } from '../models/model-source.ts'
+import { readModelFile } from '../models/read-model-file.ts'
+import { createBareModels } from '../models/store.fixture.ts'
 import { befriend, createTown, MODEL, question, type Town, termsOn } from './town.fixture.ts'
 
 type Lender = Awaited<ReturnType<Town['lender']>>
@@ -39,7 +40,7 @@ afterAll(async () => {
   await town[Symbol.asyncDispose]()
 })
 
-const bare = { models: createModelSource({}) }
+const bare = { models: createBareModels({}) }
 
 /** A device without models, and another of the same owner that lends acorn, and so audits. */
 async function twoOfOneOwner(from: Lender = lender) {
@@ -159,7 +160,7 @@ describe('an audit by another device of the same owner', () => {
     const { sha256 } = real.manifest.files[0]!
     const manifest = { files: [{ ...other.manifest.files[0]!, sha256 }] }
     const models: ModelSource = {
-      ...createModelSource(),
+      ...createBareModels(),
       find: async () => ({ ...other, manifest }),
     }
     const honest = createLlamaEngine()

@@ -17,7 +17,7 @@ import {
 import { CHUNK_BYTES, manifestHash } from '@freehold/core/wire/manifest'
 import { encodeOffer, type OfferedModel } from '@freehold/core/wire/offer'
 import { tcp } from '@libp2p/tcp'
-import { createModelSource } from '../models/model-source.ts'
+import { createBareModels } from '../models/store.fixture.ts'
 import { TCP } from './town.fixture.ts'
 
 export interface FakeLender extends AsyncDisposable {
@@ -71,7 +71,7 @@ export async function honestAnswer(
   { chunk }: HeaderRequest,
 ): Promise<HeaderReply> {
   if (chunk === null) return { kind: 'manifest', manifest, chunkHashes }
-  const data = await createModelSource().read(source, chunk * CHUNK_BYTES, CHUNK_BYTES)
+  const data = await createBareModels().read(source, chunk * CHUNK_BYTES, CHUNK_BYTES)
   return { kind: 'chunk', index: chunk, data }
 }
 

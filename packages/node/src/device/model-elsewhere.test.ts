@@ -10,7 +10,8 @@ import type { OfferedModel } from '@freehold/core/wire/offer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hashFile } from '../engine/hash-file.ts'
 import { ACORN, createBrokenModels } from '../engine/test-models.ts'
-import { createModelSource, readModelFile } from '../models/model-source.ts'
+import { readModelFile } from '../models/read-model-file.ts'
+import { createBareModels } from '../models/store.fixture.ts'
 import {
   createFakeLender,
   type FakeLenderInit,
@@ -40,7 +41,7 @@ afterAll(async () => {
 })
 
 /** A device that holds no model at all. */
-const bare = { models: createModelSource({}) }
+const bare = { models: createBareModels({}) }
 
 async function egressOf({ device }: Awaited<ReturnType<Town['inhabitant']>>) {
   return (await device.egress.entries()).map(({ to, scope, why }) => ({ to, scope, why }))

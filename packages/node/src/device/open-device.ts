@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import type { Chain } from '@freehold/core/clearing/chain'
@@ -12,6 +13,7 @@ import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/
 import { createNativeVoucherCheck } from '../chain/native-voucher-check.ts'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
+import { openModelLibrary } from '../models/library.ts'
 import { createModelSource } from '../models/model-source.ts'
 import { createBlobFolder } from '../storage/blob-folder.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
@@ -26,7 +28,7 @@ export interface OpenDeviceInit extends DeviceInit {
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
-  /** Finds other models than the bundled ones and files: for tests. */
+  /** Finds other models than those of this device's library: for tests. */
   models?: ModelSource | undefined
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
@@ -38,7 +40,8 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const { paths, phrase, chain, listen = null } = init
   const log = init.log ?? (() => {})
   const clock = systemClock
-  mkdirSync(paths.models, { recursive: true, mode: 0o700 })
+  const library = openModelLibrary({ paths })
+  mkdirSync(dirname(paths.database), { recursive: true, mode: 0o700 })
   const identity: Identity | null = phrase
     ? await deriveIdentity(phrase, init.deviceIndex ?? 0)
     : null
@@ -48,8 +51,10 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     log,
     identity,
     storage: openSqliteStorage(paths.database),
-    engine: init.engine ?? createLlamaEngine(),
-    models: init.models ?? createModelSource(),
+    engine:
+      init.engine ??
+      createLlamaEngine({ modelIdAt: (path, init) => library.modelIdAt(path, init) }),
+    models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,

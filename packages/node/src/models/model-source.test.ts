@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { BUNDLED } from './acorn.ts'
-import { createModelSource } from './model-source.ts'
+import { createBareModels } from './store.fixture.ts'
 
 let folder: string
 beforeAll(async () => {
@@ -15,7 +15,7 @@ afterAll(async () => {
 
 describe('createModelSource', () => {
   it('default: a file is read once, however often it is asked for', async () => {
-    const models = createModelSource()
+    const models = createBareModels()
     const [one, other] = await Promise.all([models.find('acorn'), models.find('Acorn')])
     expect(other).toBe(one)
     expect(await models.find('acorn')).toBe(one)
@@ -30,7 +30,7 @@ describe('createModelSource', () => {
       await utimes(`${path}.part`, at, at)
       await rename(`${path}.part`, path)
     }
-    const models = createModelSource()
+    const models = createBareModels()
     await put(first)
     const before = await models.find(path)
     await put(second)
@@ -41,7 +41,7 @@ describe('createModelSource', () => {
 
   it('behaviour: a file that is not there is said, and found once it is', async () => {
     const path = join(folder, 'late.gguf')
-    const models = createModelSource()
+    const models = createBareModels()
     await expect(models.find(path)).rejects.toMatchObject({ name: 'ModelError' })
     await copyFile(BUNDLED['acorn-small']!, path)
     expect((await models.find(path))?.manifest.files).toHaveLength(1)

@@ -1,37 +1,18 @@
-import { createHash } from 'node:crypto'
-import { open, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { open } from 'node:fs/promises'
 import { isModelId } from '@freehold/core/device/offers'
-import type { ModelFile, ModelSource } from '@freehold/core/device/parts'
-import { CHUNK_BYTES } from '@freehold/core/wire/manifest'
-import { readGguf } from '../engine/read-gguf.ts'
+import type { ModelSource } from '@freehold/core/device/parts'
 import { BUNDLED } from './acorn.ts'
+import { isPath, type ModelLibrary } from './library.ts'
+import { HUB_HOST, tryModelName } from './name.ts'
 
-/**
- * Finds models by the name of a bundled one, or by the path of a GGUF file.
- * @param bundled paths by names in lower case
- */
-export function createModelSource(
-  bundled: Readonly<Record<string, string>> = BUNDLED,
-): ModelSource {
-  const known = new Map<string, { state: string; file: Promise<ModelFile> }>()
-
-  /** A file is read again when it has changed: every answer asks, and reading takes seconds. */
-  async function fileOf(source: string): Promise<ModelFile> {
-    const state = await stateOf(source)
-    const old = known.get(source)
-    if (old?.state === state) return old.file
-    const file = readModelFile(source)
-    known.set(source, { state, file })
-    file.catch(() => known.delete(source))
-    return file
-  }
-
+/** Finds a device's models in its library. */
+export function createModelSource(library: Pick<ModelLibrary, 'find' | 'read'>): ModelSource {
   return {
-    names: `Bundled are ${Object.keys(bundled).join(' and ')}; or give the path of a GGUF file`,
+    names:
+      'freehold list shows those that are; freehold pull hf.co/USER/REPO fetches one; a GGUF is named by its path',
     find: async (name) => {
-      const source = bundled[name.toLowerCase()] ?? (isPath(name) ? resolve(name) : undefined)
-      return source === undefined ? null : fileOf(source)
+      const found = await library.find(name)
+      return found === null ? null : library.read(found)
     },
     read: async (source, from, count) => {
       await using file = await open(source)
@@ -42,42 +23,9 @@ export function createModelSource(
   }
 }
 
-/** Changes whenever the file does; empty when it is not there, which reading it says better. */
-async function stateOf(path: string): Promise<string> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined)
-  return found ? [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join() : ''
-}
-
-/** Whether what was typed can only mean a file. */
-export function isPath(name: string): boolean {
-  return name.endsWith('.gguf') || name.includes('/') || name.includes('\\')
-}
-
-/** Whether what was typed means a model at all, rather than a prompt. */
-export function isModelName(name: string): boolean {
-  const isFile = isPath(name) && name.endsWith('.gguf')
-  return name.toLowerCase() in BUNDLED || isFile || isModelId(name)
-}
-
-/** Reads a model file once and says what it is. @throws ModelError when it is no whole GGUF */
-export async function readModelFile(path: string): Promise<ModelFile> {
-  const { header } = await readGguf(path, {})
-  const whole = createHash('sha256')
-  const hashes: Buffer[] = []
-  let sizeBytes = 0
-  await using file = await open(path)
-  const buffer = Buffer.alloc(CHUNK_BYTES)
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, sizeBytes)
-    if (bytesRead === 0) break
-    const piece = buffer.subarray(0, bytesRead)
-    whole.update(piece)
-    hashes.push(createHash('sha256').update(piece).digest())
-    sizeBytes += bytesRead
-  }
-  const chunkHashes = new Uint8Array(Buffer.concat(hashes))
-  const chunkRoot = new Uint8Array(createHash('sha256').update(chunkHashes).digest())
-  const sha256 = new Uint8Array(whole.digest())
-  const manifest = { files: [{ sha256, sizeBytes, chunkRoot, headerBytes: header.dataOffset }] }
-  return { source: path, manifest, chunkHashes }
+/** Whether what was typed can only mean a model, rather than a prompt. */
+export function isModelName(text: string): boolean {
+  const isFile = /\.gguf$/i.test(text) && isPath(text)
+  const isOfHub = tryModelName(text)?.host === HUB_HOST
+  return Object.hasOwn(BUNDLED, text.toLowerCase()) || isFile || isOfHub || isModelId(text)
 }

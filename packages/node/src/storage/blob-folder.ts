@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlobStore } from '@freehold/core/device/parts'
+import { writeFileSafely } from './write-file-safely.ts'
 
 /** Blobs as files of one folder, which is made when it is needed. */
 export function createBlobFolder(folder: string): BlobStore {
@@ -20,18 +20,7 @@ export function createBlobFolder(folder: string): BlobStore {
       }
     },
     put: async (sha256, bytes) => {
-      const path = source(sha256)
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      const draft = `${path}.${randomUUID()}`
-      try {
-        await using file = await open(draft, 'wx', 0o600)
-        await file.writeFile(bytes)
-        await file.sync()
-        await rename(draft, path)
-      } catch (error) {
-        await rm(draft, { force: true })
-        throw error
-      }
+      await writeFileSafely(source(sha256), bytes)
     },
     remove: (sha256) => rm(source(sha256), { force: true }),
   }

@@ -37,7 +37,11 @@ async function auditHere(
   options: AuditOptions,
   signal: AbortSignal,
 ): Promise<AuditReport | null> {
-  await using device = await openCliDevice({ listen: null, needsKeys: false })
+  await using device = await openCliDevice({
+    listen: null,
+    needsKeys: false,
+    models: options.models,
+  })
   const { id, modelId, modelName } = await findReceipt(device, receipt)
   const { info } = await device.model(options.model ?? 'acorn')
   if (info.modelId === modelId) return await device.audits.audit(id, { signal })
@@ -53,7 +57,7 @@ async function auditElsewhere(
   options: AuditOptions,
   signal: AbortSignal,
 ): Promise<AuditReport> {
-  await using device = await openCliDevice({ listen: [], needsKeys: true })
+  await using device = await openCliDevice({ listen: [], needsKeys: true, models: options.models })
   for (const address of options.peer) await device.peers.ask(address, { signal })
   return await device.audits.audit((await findReceipt(device, receipt)).id, { signal })
 }

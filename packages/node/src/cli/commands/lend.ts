@@ -65,7 +65,12 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
       next: 'Name one in the settings or with --chain, or lend with --free',
     })
   }
-  await using device = await openCliDevice({ listen: options.listen, needsKeys: true, chain })
+  await using device = await openCliDevice({
+    listen: options.listen,
+    needsKeys: true,
+    chain,
+    models: options.models,
+  })
   await using lending = await device.lending.start({
     models,
     payment: options.free || chain === undefined ? null : lendTerms(options, chain),

@@ -14,7 +14,12 @@ export function offersCommand(): Command {
 }
 
 async function offers(addresses: string[], options: GlobalOptions): Promise<void> {
-  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  await using device = await openCliDevice({
+    listen: [],
+    needsKeys: true,
+    chain: options.chain,
+    models: options.models,
+  })
   for (const address of addresses) await device.peers.ask(address)
   const found = await device.peers.offers()
   const rows = await Promise.all(

@@ -12,8 +12,10 @@ import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
 import { isModelName } from '../../models/model-source.ts'
+import { tryModelName } from '../../models/name.ts'
 import { createChatHistory } from '../chat-history.ts'
 import type { ChatSettings } from '../chat-settings.ts'
+import { openCliLibrary } from '../cli-library.ts'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, safe, say } from '../output.ts'
 import { runRepl } from '../repl.ts'
@@ -34,7 +36,7 @@ export function runCommand(): Command {
     .description('Ask a model a question, or chat with it')
     .argument(
       '[model]',
-      'bundled model (acorn, acorn-small), path of a GGUF file, or name or id of a lent model',
+      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model',
       'acorn',
     )
     .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
@@ -73,10 +75,14 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
     chain: options.chain,
+    models: options.models,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })
   // `run "a question"` means the bundled model.
-  const hasModel = isModelName(first) || (mayLeave && (await device.peers.isOffered(first)))
+  const hasModel =
+    isModelName(first) ||
+    (await isModelHere(first, options)) ||
+    (mayLeave && (await device.peers.isOffered(first)))
   const model = hasModel ? first : 'acorn'
   const words = hasModel ? rest : [first, ...rest]
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
@@ -92,6 +98,12 @@ async function run(first: string, rest: string[], options: RunOptions): Promise<
   else conclude(completion, options)
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (completion.error) throw completion.error
+}
+
+/** Whether a word is the name of a model in a store, rather than a prompt. */
+async function isModelHere(text: string, options: RunOptions): Promise<boolean> {
+  if (tryModelName(text) === null) return false
+  return (await openCliLibrary(options).find(text)) !== null
 }
 
 function system({ system }: RunOptions): ChatMessage[] {

@@ -1,0 +1,125 @@
+import { UsageError } from '@freehold/core/errors'
+import { Command } from 'commander'
+import { readEnvironment } from '../../config.ts'
+import { BUNDLED } from '../../models/acorn.ts'
+import { parseModelName } from '../../models/name.ts'
+import { type PullProgress, pull, useProxies } from '../../models/pull.ts'
+import { nameOf, storableName } from '../../models/store.ts'
+import { openCliLibrary } from '../cli-library.ts'
+import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
+import { formatDuration } from '../format.ts'
+import { printJson, safe, say } from '../output.ts'
+import { createProgress } from '../progress.ts'
+
+interface PullOptions extends ModelOptions {
+  as?: string
+}
+
+export function pullCommand(): Command {
+  const command = new Command('pull')
+    .alias('get')
+    .description('Fetch a model into the store, or go on with it')
+    .argument(
+      '<model>',
+      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH] or an https address',
+    )
+    .option('--as <name>', 'store it under this name')
+    .addHelpText(
+      'after',
+      '\nHF_TOKEN opens what needs an account, HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.',
+    )
+    .action((model: string, options: PullOptions) => run(model, options))
+  return withModelOptions(command)
+}
+
+async function run(text: string, options: PullOptions): Promise<void> {
+  if (Object.hasOwn(BUNDLED, text.toLowerCase())) {
+    throw new UsageError({ what: `${text} comes with Freehold: there is nothing to fetch` })
+  }
+  const library = openCliLibrary(options)
+  const signal = interruptSignal()
+  const shown = options.json ? jsonProgress() : lineProgress()
+  const endProxies = useProxies()
+  try {
+    const { model, isUpToDate } = await pull(
+      text,
+      {
+        ...readEnvironment().hub,
+        as: options.as === undefined ? undefined : storableName(parseModelName(options.as)),
+        onProgress: (progress) => shown.onProgress(progress),
+        signal,
+      },
+      { library },
+    )
+    shown.end()
+    const name = nameOf(model)
+    if (options.json) {
+      printJson({ status: 'success', name, id: model.modelId, isUpToDate })
+    } else {
+      say(isUpToDate ? `${name} is up to date` : `${name} is here. Try: freehold run ${name}`)
+    }
+  } catch (error) {
+    shown.end()
+    if (signal.aborted && !options.json) {
+      say('Interrupted. What was fetched is kept: the same command goes on there')
+    }
+    throw error
+  } finally {
+    endProxies()
+  }
+}
+
+interface ShownProgress {
+  onProgress(progress: PullProgress): void
+  end(): void
+}
+
+function lineProgress(): ShownProgress {
+  const progress = createProgress()
+  let last = ''
+  /** The same sentence once, however many connections have it to say. */
+  const sayOnce = (text: string) => {
+    if (text !== last) progress.say(text)
+    last = text
+  }
+  return {
+    end: () => progress.end(),
+    onProgress: (event) => {
+      switch (event.status) {
+        case 'asking':
+          break
+        case 'waiting':
+          sayOnce(`Another process is fetching ${safe(event.file)}: waiting for it`)
+          break
+        case 'retrying': {
+          const why = safe(event.why)
+          sayOnce(
+            `${why[0]?.toUpperCase()}${why.slice(1)}: again in ${formatDuration(event.inMs / 1_000)}`,
+          )
+          break
+        }
+        default:
+          progress.show(
+            `${event.status} ${safe(event.file).slice(0, 40)}`,
+            event.completedBytes,
+            event.totalBytes,
+          )
+      }
+    },
+  }
+}
+
+/** A line for each percent is enough for a program. */
+function jsonProgress(): ShownProgress {
+  let last = ''
+  return {
+    end: () => {},
+    onProgress: (event) => {
+      const part =
+        'totalBytes' in event ? Math.floor((100 * event.completedBytes) / event.totalBytes) : ''
+      const key = [event.status, 'file' in event ? event.file : '', part].join()
+      if (key !== last || event.status === 'retrying') printJson(event)
+      last = key
+    },
+  }
+}

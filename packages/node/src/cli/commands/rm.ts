@@ -1,0 +1,30 @@
+import { Command } from 'commander'
+import { nameOf } from '../../models/store.ts'
+import { openCliLibrary, requireStored } from '../cli-library.ts'
+import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
+import { formatBytes } from '../format.ts'
+import { printJson, say } from '../output.ts'
+
+export function rmCommand(): Command {
+  const command = new Command('rm')
+    .description('Remove models from the store')
+    .argument('<model...>', 'their names (freehold list)')
+    .action((names: string[], options: ModelOptions) => remove(names, options))
+  return withModelOptions(command)
+}
+
+async function remove(names: string[], options: ModelOptions): Promise<void> {
+  const library = openCliLibrary(options)
+  const signal = interruptSignal()
+  // All are there, or none is removed.
+  const models = await Promise.all(names.map((name) => requireStored(library, name)))
+  const removed: { name: string; freedBytes: number }[] = []
+  for (const model of models) {
+    const { freedBytes } = await library.store.remove(model, { signal })
+    removed.push({ name: nameOf(model), freedBytes })
+    if (options.json) continue
+    const why = 'another name or another program has its bytes still'
+    say(`Removed ${nameOf(model)}: ${freedBytes > 0 ? `${formatBytes(freedBytes)} freed` : why}`)
+  }
+  if (options.json) printJson(removed)
+}

@@ -1,0 +1,107 @@
+import { formatBytes, formatDuration } from './format.ts'
+
+/** Shows how far something is: a bar on a terminal, else a line for each tenth. */
+export interface Progress {
+  /** `title` comes first in the line; another one begins another line. Bytes never fall. */
+  show(title: string, doneBytes: number, totalBytes: number): void
+  /** A sentence between the lines. */
+  say(text: string): void
+  /** Ends the line. */
+  end(): void
+}
+
+export interface ProgressComponents {
+  stream: Pick<NodeJS.WriteStream, 'write'> & { isTTY?: boolean; columns?: number }
+  now: () => number
+}
+
+/** The rate is that of the last seconds, a sample each. */
+const SAMPLES = 10
+const SAMPLE_MS = 1_000
+const DRAW_MS = 100
+const MIN_BAR = 6
+const MAX_BAR = 40
+
+export function createProgress(
+  { stream, now }: ProgressComponents = { stream: process.stderr, now: Date.now },
+): Progress {
+  let title = ''
+  let samples: { atMs: number; bytes: number }[] = []
+  let drawnMs = Number.NEGATIVE_INFINITY
+  let tenth = -1
+  let isOpen = false
+
+  function rateOf(bytes: number): number | null {
+    const [oldest] = samples
+    const last = samples.at(-1)
+    if (last === undefined || now() - last.atMs >= SAMPLE_MS) {
+      samples = [...samples, { atMs: now(), bytes }].slice(-SAMPLES)
+    }
+    if (oldest === undefined || now() - oldest.atMs < SAMPLE_MS) return null
+    return (1_000 * (bytes - oldest.bytes)) / (now() - oldest.atMs)
+  }
+
+  const end = () => {
+    if (isOpen) stream.write('\n')
+    isOpen = false
+  }
+
+  return {
+    end,
+    say: (text) => {
+      end()
+      stream.write(`${text}\n`)
+    },
+    show: (newTitle, doneBytes, totalBytes) => {
+      if (newTitle !== title) {
+        end()
+        title = newTitle
+        samples = []
+        tenth = -1
+        drawnMs = Number.NEGATIVE_INFINITY
+      }
+      const part = totalBytes > 0 ? Math.min(1, doneBytes / totalBytes) : 1
+      const rate = rateOf(doneBytes)
+      if (stream.isTTY !== true) {
+        if (Math.floor(part * 10) <= tenth) return
+        tenth = Math.floor(part * 10)
+        stream.write(`${title} ${percent(part)} ${sizes(doneBytes, totalBytes)}\n`)
+        return
+      }
+      if (part < 1 && now() - drawnMs < DRAW_MS) return
+      drawnMs = now()
+      isOpen = true
+      stream.write(
+        `\r${line(title, part, doneBytes, totalBytes, rate, stream.columns ?? 80)}\x1b[K`,
+      )
+    },
+  }
+}
+
+/** `pulling 6340dc3229b0...  45% ▕████      ▏ 2.1 GB/4.7 GB   34 MB/s   1m12s` */
+function line(
+  title: string,
+  part: number,
+  doneBytes: number,
+  totalBytes: number,
+  rate: number | null,
+  columns: number,
+): string {
+  const speed = rate === null ? '' : `${formatBytes(rate)}/s`
+  const left = rate === null || rate <= 0 ? '' : formatDuration((totalBytes - doneBytes) / rate)
+  // Widths that do not change: nothing jitters.
+  const tail = ` ${sizes(doneBytes, totalBytes).padStart(17)} ${speed.padStart(10)} ${left.padStart(6)}`
+  const head = `${title} ${percent(part)} `
+  const width = Math.min(MAX_BAR, columns - head.length - tail.length - 3)
+  if (width < MIN_BAR) return `${head}${sizes(doneBytes, totalBytes)}`.slice(0, columns - 1)
+  const full = Math.round(part * width)
+  return `${head}▕${'█'.repeat(full)}${' '.repeat(width - full)}▏${tail}`
+}
+
+function percent(part: number): string {
+  return `${Math.floor(part * 100)}%`.padStart(4)
+}
+
+function sizes(doneBytes: number, totalBytes: number): string {
+  return `${formatBytes(doneBytes)}/${formatBytes(totalBytes)}`
+}

@@ -1,0 +1,172 @@
+/**
+ * A hub on loopback that answers as the real one does: a tree of files with their LFS ids, page by
+ * page; a redirect to another host with a signed address; ranges there. Faults on demand.
+ */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface HubRequest {
+  at: 'api' | 'resolve' | 'cdn' | 'plain'
+  path: string
+  range: string | undefined
+  authorization: string | undefined
+}
+
+/** What goes wrong with one request. */
+export type Fault =
+  /** The connection breaks after so many bytes. */
+  | { cutAfter: number }
+  /** Nothing more comes after so many bytes. */
+  | { stallAfter: number }
+  | { status: number; headers?: Record<string, string> }
+  /** Whole files only, as some hosts send. */
+  | { noRanges: true; cutAfter?: number }
+  /** One byte is another. */
+  | { wrongByte: number }
+
+export interface FakeHub extends AsyncDisposable {
+  endpoint: string
+  /** Where files lie without a hub: `${plain}/folder/name.gguf`. */
+  plain: string
+  files: Map<string, Buffer>
+  requests: HubRequest[]
+  /** Asked at each request; what it returns goes wrong. */
+  fault: (request: HubRequest, nth: number) => Fault | undefined
+}
+
+const COMMIT = 'c0ffee'.padEnd(40, '0')
+const PAGE = 2
+
+export async function startFakeHub(): Promise<FakeHub> {
+  const counts = { api: 0, resolve: 0, cdn: 0, plain: 0 }
+  const files = new Map<string, Buffer>()
+  const servers: Server[] = []
+  const listen = async (handle: (request: IncomingMessage, response: ServerResponse) => void) => {
+    const server = createServer(handle)
+    servers.push(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  function note(at: HubRequest['at'], { url = '', headers }: IncomingMessage): Fault | undefined {
+    const { range, authorization } = headers
+    const request = { at, path: url, range, authorization }
+    hub.requests.push(request)
+    return hub.fault(request, ++counts[at])
+  }
+
+  function refuse(response: ServerResponse, fault: Fault | undefined): boolean {
+    if (fault === undefined || !('status' in fault)) return false
+    response.writeHead(fault.status, fault.headers).end('no')
+    return true
+  }
+
+  function send(
+    request: IncomingMessage,
+    response: ServerResponse,
+    bytes: Buffer | undefined,
+    fault: Fault | undefined,
+  ): void {
+    if (refuse(response, fault)) return
+    if (bytes === undefined) return void response.writeHead(404).end('Not found')
+    const size = bytes.length
+    const etag = `"${createHash('md5').update(bytes).digest('hex')}"`
+    const ranges = fault !== undefined && 'noRanges' in fault ? null : request.headers.range
+    const isFresh = [undefined, etag].includes(request.headers['if-range'] as string | undefined)
+    const [, from, to] = (isFresh && /^bytes=(\d+)-(\d+)$/.exec(ranges ?? '')) || []
+    const [start, end] = from === undefined ? [0, size] : [Number(from), Number(to) + 1]
+    const common = { etag, 'content-length': Math.min(end, size) - start }
+    if (from === undefined) response.writeHead(200, common)
+    else {
+      const range = `bytes ${start}-${Math.min(end, size) - 1}/${size}`
+      response.writeHead(206, { ...common, 'accept-ranges': 'bytes', 'content-range': range })
+    }
+    if (request.method === 'HEAD') return void response.end()
+    const body = Buffer.from(bytes.subarray(start, end))
+    if (fault !== undefined && 'wrongByte' in fault && fault.wrongByte < body.length) {
+      body[fault.wrongByte] = (body[fault.wrongByte] ?? 0) ^ 0xff
+    }
+    if (fault !== undefined && 'cutAfter' in fault && fault.cutAfter !== undefined) {
+      response.write(body.subarray(0, fault.cutAfter), () => response.destroy())
+    } else if (fault !== undefined && 'stallAfter' in fault) {
+      response.write(body.subarray(0, fault.stallAfter))
+    } else response.end(body)
+  }
+
+  const cdn = await listen((request, response) => {
+    const hash = request.url?.split(/[/?]/)[2]
+    const bytes = [...files.values()].find((bytes) => sha256(bytes) === hash)
+    send(request, response, bytes, note('cdn', request))
+  })
+
+  const plain = await listen((request, response) => {
+    const { pathname } = new URL(request.url ?? '', 'http://host')
+    const bytes = files.get(decodeURIComponent(pathname).replace(/^\/[^/]+\//, ''))
+    send(request, response, bytes, note('plain', request))
+  })
+
+  const endpoint = await listen((request, response) => {
+    const url = new URL(request.url ?? '', 'http://hub')
+    const tree = /^\/api\/models\/user\/repo\/tree\/main$/.exec(url.pathname)
+    const file = /^\/user\/repo\/resolve\/main\/(.+)$/.exec(url.pathname)?.[1]
+    const fault = note(tree ? 'api' : 'resolve', request)
+    if (refuse(response, fault)) return
+    const bytes = file === undefined ? undefined : files.get(decodeURIComponent(file))
+    if (tree) {
+      const from = Number(url.searchParams.get('cursor') ?? 0)
+      const next = `${url.pathname}?recursive=true&cursor=${from + PAGE}`
+      const link = from + PAGE < files.size ? { link: `<${endpoint}${next}>; rel="next"` } : {}
+      response.writeHead(200, { 'content-type': 'application/json', ...link })
+      response.end(JSON.stringify(listing(files).slice(from, from + PAGE)))
+    } else if (bytes === undefined) {
+      const isRepository = url.pathname.startsWith('/user/repo/')
+      const code = isRepository ? 'EntryNotFound' : 'RepoNotFound'
+      const headers = { 'x-error-code': code, 'x-error-message': 'Repository not found' }
+      response.writeHead(isRepository ? 404 : 401, headers).end()
+    } else {
+      const location = `${cdn}/repos/${sha256(bytes)}?X-Amz-Expires=3600&X-Amz-Signature=abc`
+      response.writeHead(302, {
+        location,
+        'x-repo-commit': COMMIT,
+        'x-linked-size': String(bytes.length),
+        'x-linked-etag': `"${sha256(bytes)}"`,
+        'content-type': 'text/plain',
+      })
+      response.end(`Found. Redirecting to ${location}`)
+    }
+  })
+
+  const hub: FakeHub = {
+    endpoint,
+    plain,
+    files,
+    requests: [],
+    fault: () => undefined,
+    [Symbol.asyncDispose]: async () => {
+      for (const server of servers) {
+        server.closeAllConnections()
+        server.close()
+        await once(server, 'close')
+      }
+    },
+  }
+  return hub
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function listing(files: ReadonlyMap<string, Buffer>): object[] {
+  return [...files].map(([path, bytes]) => ({
+    type: 'file',
+    oid: createHash('sha1').update(bytes).digest('hex'),
+    size: bytes.length,
+    path,
+    lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 134 },
+    xetHash: sha256(bytes),
+  }))
+}
