@@ -35,7 +35,7 @@ export interface HubInit {
   signal?: AbortSignal | undefined
 }
 
-const DEFAULT_ENDPOINT = 'https://huggingface.co'
+export const DEFAULT_ENDPOINT = 'https://huggingface.co'
 const ATTEMPTS = 5
 const TIMEOUT_MS = 30_000
 const MAX_PAGES = 100

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
 
@@ -37,14 +38,23 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
   const data = variable('FREEHOLD_HOME') ?? variable('XDG_DATA_HOME') ?? 'default'
   const config = variable('FREEHOLD_HOME') ?? variable('XDG_CONFIG_HOME') ?? 'default'
   const { config: configPath, ...others } = paths
+  const own: Record<string, string | undefined> = {
+    models: variable('FREEHOLD_MODELS'),
+    history: variable('FREEHOLD_HOME') ?? variable('XDG_STATE_HOME') ?? 'default',
+  }
   return [
     { name: 'settings file', value: configPath, origin: config },
-    ...Object.entries(others).map(([name, value]) => ({ name, value, origin: data })),
+    ...Object.entries(others).map(([name, value]) => ({ name, value, origin: own[name] ?? data })),
     // Never its value: what is printed ends in logs and pictures.
     {
       name: 'passphrase',
       value: environment.passphrase === undefined ? 'asked for' : 'set',
       origin: variable('FREEHOLD_PASSPHRASE') ?? 'default',
+    },
+    {
+      name: 'hub',
+      value: environment.hub.endpoint ?? DEFAULT_ENDPOINT,
+      origin: variable('HF_ENDPOINT') ?? 'default',
     },
     { name: 'log', value: environment.log, origin: variable('FREEHOLD_LOG') ?? 'default' },
     {
