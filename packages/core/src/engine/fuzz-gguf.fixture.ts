@@ -1,5 +1,5 @@
 import { ModelError } from '../errors.ts'
-import { describeGguf, requireNewlineToken } from './describe-gguf.ts'
+import { describeGguf, requireSoundVocabulary } from './describe-gguf.ts'
 import { type GgufHeader, ggufStrings, HeaderCut, parseGguf } from './gguf.ts'
 import { TYPE_STRING } from './gguf-types.ts'
 import type { MutatedGguf } from './mutate-gguf.fixture.ts'
@@ -18,7 +18,7 @@ export function judgeGguf(
     const header = parseGguf(bytes, fileBytes)
     requireSound(header, fileBytes)
     describeGguf(header, 'fuzzed')
-    requireNewlineToken(header)
+    requireSoundVocabulary(header)
     also(header)
     return 'accepted'
   } catch (error) {

@@ -31,6 +31,7 @@ describe('parseGguf', () => {
       [build({ alignment: 0 }), /no power of two/],
       [build({ secondOffset: 100 }), /two is not aligned/],
       [build({ secondOffset: 192 }), /the tensor two needs/],
+      [build({ secondOffset: 64 }), /two lies where none should/],
       [replace(build(), 'two', 'one'), /one is there twice/],
       [replace(build(), 'a.flag', 'a.list'), /a\.list is there twice/],
     ]

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
@@ -70,7 +70,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
     const { contextTokens, sequences } = loadCounts(loadInit)
     const path = resolve(source)
     const { header, stats } = await readGguf(path, { signal })
-    if (!init.skipChecks) requireNewlineToken(header)
+    if (!init.skipChecks) requireSoundVocabulary(header)
     const process = await start()
     const onAbort = () => void process[Symbol.asyncDispose]()
     signal?.addEventListener('abort', onAbort, { once: true })
