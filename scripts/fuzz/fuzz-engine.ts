@@ -11,6 +11,9 @@ import { BUNDLED } from '../../packages/node/src/models/acorn.ts'
 /** A load or an answer that takes longer is ended: as a person would. */
 const PATIENCE_MS = 30_000
 
+/** What is worth a look. */
+const SLOW_MS = 5_000
+
 const SAY_EVERY = 50
 
 /** What came of the files that reached an engine's child process. */
@@ -56,7 +59,9 @@ export async function fuzzEngine(init: {
       await writeFile(path, mutated.bytes)
       const beforeMs = performance.now()
       const outcome = await outcomeOf(engine, path)
-      result.worstMs = Math.max(result.worstMs, performance.now() - beforeMs)
+      const ms = performance.now() - beforeMs
+      if (ms > SLOW_MS) init.say(`input ${result.inputs}: took ${Math.round(ms)} ms`)
+      result.worstMs = Math.max(result.worstMs, ms)
       if (typeof outcome === 'string') result[outcome]++
       else {
         result.died += outcome.message.includes('process died') ? 1 : 0

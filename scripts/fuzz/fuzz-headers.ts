@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { judgeGguf } from '../../packages/core/src/engine/fuzz-gguf.fixture.ts'
-import { parseGguf } from '../../packages/core/src/engine/gguf.ts'
+import { type GgufHeader, parseGguf } from '../../packages/core/src/engine/gguf.ts'
 import {
   type MutatedGguf,
   mutateGguf,
@@ -9,6 +9,7 @@ import {
 import { smallGguf } from '../../packages/core/src/engine/small-gguf.fixture.ts'
 import { seededDice } from '../../packages/node/src/demo/dice.ts'
 import { BUNDLED } from '../../packages/node/src/models/acorn.ts'
+import { estimateNeeds } from '../../packages/node/src/models/fit.ts'
 
 /** Small headers are shown more often: the same faults, many times as fast. */
 const SMALL_SHARE = 9
@@ -55,7 +56,7 @@ export async function fuzzHeaders(init: {
     const mutated = mutateGguf(bases, dice)
     try {
       const beforeMs = performance.now()
-      result[judgeGguf(mutated)]++
+      result[judge(mutated)]++
       let ms = performance.now() - beforeMs
       // A collection of garbage or another program may have come between: the best of three counts.
       for (let again = 0; again < 2 && ms > result.worstMs; again++)
@@ -71,8 +72,19 @@ export async function fuzzHeaders(init: {
   return result
 }
 
+function judge(mutated: MutatedGguf) {
+  return judgeGguf(mutated, requireSoundNeeds)
+}
+
+/** What is said of memory must be a number, however large. */
+function requireSoundNeeds(header: GgufHeader): void {
+  const needs = estimateNeeds(header, { contextTokens: 2_048, sequences: 4 })
+  const isSound = Object.values(needs).every((value) => Number.isFinite(value) && value >= 0)
+  if (!isSound) throw new RangeError(`the needs make no sense: ${JSON.stringify(needs)}`)
+}
+
 function time(mutated: MutatedGguf): number {
   const beforeMs = performance.now()
-  judgeGguf(mutated)
+  judge(mutated)
   return performance.now() - beforeMs
 }

@@ -49,10 +49,11 @@ function ownContext(header: GgufHeader): number {
  * @throws ModelError
  */
 export function requireSoundVocabulary(header: GgufHeader): void {
-  const tokens = ggufStrings(header, TOKENS, 'bytes') ?? []
-  // Empty ones are told apart by their number.
-  const named = tokens.filter((token) => token !== '')
-  if (new Set(named).size < named.length) refuse('its vocabulary has the same token twice')
+  // llama.cpp reads a token up to its first zero, and names those of which nothing is left.
+  const tokens = (ggufStrings(header, TOKENS, 'bytes') ?? []).map(
+    (token, id) => token.split('\0', 1)[0] || `[EMPTY_${id}]`,
+  )
+  if (new Set(tokens).size < tokens.length) refuse('its vocabulary has the same token twice')
   const kind = header.metadata.get('tokenizer.ggml.model')
   const names = kind === 'gpt2' ? [NEWLINE_LETTER] : kind === 'llama' ? ['<0x0A>', '\n'] : undefined
   if (names === undefined || names.some((name) => tokens.includes(name))) return

@@ -71,6 +71,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   for (let index = 0; index < entryCount; index++) {
     const from = cursor.at
     const key = cursor.text(bounded(cursor.size(), MAX_KEY_BYTES, 'bytes of a metadata key'))
+    if (key === '') refuse('a metadata key is empty')
     if (metadata.has(key)) refuse(`the metadata key ${key} is there twice`)
     metadata.set(key, readValue(cursor, cursor.u32(), key))
     spans.set(key, [from, cursor.at])

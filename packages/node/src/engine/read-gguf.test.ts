@@ -30,6 +30,10 @@ describe('readGguf', () => {
     const path = await broken.make('twice', (bytes) => renameToken(bytes, 'Ā', 'ā'))
     const { header } = await readGguf(path)
     expect(() => requireSoundVocabulary(header)).toThrow(/the same token twice/)
+    // Native code sees no further than a zero.
+    const zero = await broken.make('zero', (bytes) => renameToken(bytes, 'he', 'h\0'))
+    const cut = (await readGguf(zero)).header
+    expect(() => requireSoundVocabulary(cut)).toThrow(/the same token twice/)
   })
 
   it('behaviour: a file that ends in its header says so', async () => {
