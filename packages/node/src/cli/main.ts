@@ -7,6 +7,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
 import { offersCommand } from './commands/offers.ts'
 import { runCommand } from './commands/run.ts'
+import { shrinkCommand } from './commands/shrink.ts'
 import { walletCommand } from './commands/wallet.ts'
 import { printJson, say } from './output.ts'
 
@@ -19,6 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
   for (const add of [
     runCommand,
+    shrinkCommand,
     lendCommand,
     offersCommand,
     ledgerCommand,
