@@ -1,10 +1,10 @@
 import { parseGguf } from '@freehold/core/engine/gguf'
 import { smallGguf } from '@freehold/core/engine/small-gguf.fixture'
 import { ModelError } from '@freehold/core/errors'
-import { describe, expect, it, vi } from 'vitest'
-import { createLlamaEngine } from '../engine/llama-engine.ts'
+import { describe, expect, it } from 'vitest'
 import { readGguf } from '../engine/read-gguf.ts'
 import { ACORN } from '../engine/test-models.ts'
+import { allocations } from './allocations.fixture.ts'
 import { estimateNeeds } from './fit.ts'
 import { adviseFit, markFit, requireFit } from './fit-advice.ts'
 
@@ -15,20 +15,6 @@ const free = (availableBytes: number) => ({
   source: 'system' as const,
 })
 
-/** Bytes that llama.cpp says it allocated, by what for. */
-async function allocations(contextTokens: number, sequences: number, flashAttn: boolean) {
-  const found: Record<string, number> = {}
-  const log = (_: string, line: string) => {
-    const [, what = '', size] = /(model|KV|compute) buffer size = +([\d.]+) MiB/.exec(line) ?? []
-    if (size !== undefined) found[what] = (found[what] ?? 0) + Number(size) * 2 ** 20
-  }
-  await using engine = createLlamaEngine({ gpu: false, flashAttn, log, checkMemory: false })
-  await using _model = await engine.load(ACORN, { contextTokens, sequences })
-  // What was logged last may come after the model.
-  await vi.waitUntil(() => found.compute !== undefined, { timeout: 20_000 })
-  return found
-}
-
 describe('estimateNeeds', () => {
   it('default: is what llama.cpp allocates: weights and cache to 1 %, compute to a tenth or 2 MB', async () => {
     for (const [contextTokens, sequences, flashAttn] of [
@@ -37,8 +23,8 @@ describe('estimateNeeds', () => {
       [200, 1, false],
     ] as const) {
       const needs = estimateNeeds(header, { contextTokens, sequences, flashAttn })
-      const real = await allocations(contextTokens, sequences, flashAttn)
-      const near = (own: number, other = 0, share = 0.01, least = 6e3) =>
+      const real = await allocations(ACORN, { contextTokens, sequences, flashAttn })
+      const near = (own: number, other: number, share = 0.01, least = 6e3) =>
         expect(Math.abs(own - other)).toBeLessThan(Math.max(least, share * other))
       near(needs.weightsBytes, real.model)
       near(needs.kvBytes, real.KV)

@@ -133,9 +133,10 @@ function estimateCompute(shape: Shape, cells: number, init: FitInit): number {
   // A batch is spread over all sequences, each with its own cells.
   const tokens = Math.min(BATCH_TOKENS, cells * init.sequences)
   const state = tokens * width * FLOAT_BYTES
-  // Scores of all heads and the mask; flash attention computes them a tile at a time.
+  // Scores of all heads and the mask; flash attention computes them a tile at a time, and lays
+  // several sequences out anew.
   const attention = init.flashAttn
-    ? tokens * cells * 2 + 13 * state
+    ? tokens * cells * 2 + (init.sequences > 1 ? 13 : 9) * state
     : tokens * cells * (heads + 1) * FLOAT_BYTES + 7 * state
   const feeding = 2 * tokens * feedForward * FLOAT_BYTES + 3 * state
   const logits = tokens * vocabulary * FLOAT_BYTES + 2 * state
