@@ -2,13 +2,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeSyntheticModel } from '../bench/synthetic-model.ts'
 import { hashFile } from '../packages/node/src/engine/hash-file.ts'
 import { type Quantisation, quantise } from '../packages/node/src/engine/quantise.ts'
 import { readGguf } from '../packages/node/src/engine/read-gguf.ts'
 import { allocations } from '../packages/node/src/models/allocations.fixture.ts'
 import { estimateNeeds } from '../packages/node/src/models/fit.ts'
+
+/** For a machine that does much else at the same time. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const SHAPE = {
   layers: 2,

@@ -5,11 +5,16 @@ import { judgeGguf } from '../../packages/core/src/engine/fuzz-gguf.fixture.ts'
 import { mutateGguf, mutationBase } from '../../packages/core/src/engine/mutate-gguf.fixture.ts'
 import { EngineError, ModelError } from '../../packages/core/src/errors.ts'
 import { seededDice } from '../../packages/node/src/demo/dice.ts'
-import { createLlamaEngine, type LlamaEngine } from '../../packages/node/src/engine/llama-engine.ts'
+import {
+  type EngineProcess,
+  startEngineProcess,
+} from '../../packages/node/src/engine/engine-process.ts'
+import { createLlamaEngine } from '../../packages/node/src/engine/llama-engine.ts'
 import { BUNDLED } from '../../packages/node/src/models/acorn.ts'
+import { requireSoundNeeds } from './require-sound-needs.ts'
 
 /** A load or an answer that takes longer is ended: as a person would. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 
 /** What is worth a look. */
 const SLOW_MS = 5_000
@@ -34,7 +39,13 @@ export interface EngineFuzz {
   seconds: number
 }
 
-/** Loads mutated files one after the other in this process, which must outlive them all. */
+/** A child that lives on is replaced after so many files, whose memory it never gives back. */
+const FILES_OF_A_CHILD = 50
+
+/**
+ * Loads mutated files one after the other in the engine's child process, which starts again when it
+ * died. This process must outlive them all.
+ */
 export async function fuzzEngine(init: {
   inputs: number
   seed: string
@@ -50,29 +61,35 @@ export async function fuzzEngine(init: {
     ...{ worstMs: 0, seconds: 0 },
   }
   const startedMs = performance.now()
+  let child: EngineProcess | undefined
   try {
-    await using engine = createLlamaEngine({ gpu: false, threads: 1 })
     while (result.inputs < init.inputs) {
       const mutated = mutateGguf([base], dice, { keepsLength: true })
       if (dice() < 0.1) mutated.bytes.fill(255, Math.floor(dice() * mutated.bytes.length))
-      if (judgeGguf(mutated) === 'refused') continue
+      if (judgeGguf(mutated, requireSoundNeeds) === 'refused') continue
       await writeFile(path, mutated.bytes)
+      if (child?.pid === undefined || result.inputs % FILES_OF_A_CHILD === 0) {
+        await child?.[Symbol.asyncDispose]()
+        child = startEngineProcess({})
+      }
       const beforeMs = performance.now()
-      const outcome = await outcomeOf(engine, path)
+      const outcome = await outcomeOf(child, path)
       const ms = performance.now() - beforeMs
-      if (ms > SLOW_MS) init.say(`input ${result.inputs}: took ${Math.round(ms)} ms`)
       result.worstMs = Math.max(result.worstMs, ms)
       if (typeof outcome === 'string') result[outcome]++
       else {
-        result.died += outcome.message.includes('process died') ? 1 : 0
-        result.refused += outcome.message.includes('process died') ? 0 : 1
+        result[child.pid === undefined ? 'died' : 'refused']++
         init.say(`input ${result.inputs}: ${outcome.message}`)
       }
+      if (ms > SLOW_MS) init.say(`input ${result.inputs}: took ${Math.round(ms)} ms`)
       if (++result.inputs % SAY_EVERY === 0) init.say(JSON.stringify(result))
     }
     // The device lives: what is sound still loads.
-    if ((await outcomeOf(engine, sound)) !== 'sound') result.crashes++
+    await using engine = createLlamaEngine()
+    await using model = await engine.load(sound)
+    if (model.pid === undefined) result.crashes++
   } finally {
+    await child?.[Symbol.asyncDispose]()
     await rm(folder, { recursive: true, force: true })
   }
   result.seconds = (performance.now() - startedMs) / 1_000
@@ -81,19 +98,31 @@ export async function fuzzEngine(init: {
 
 /** Loads a file and computes a little with it. */
 async function outcomeOf(
-  engine: LlamaEngine,
+  child: EngineProcess,
   path: string,
 ): Promise<'sound' | 'slow' | 'crashes' | Error> {
-  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const params = {
+    ...{ path, sequences: 1, contextTokens: 256, threads: 1, flashAttn: false, useGpu: false },
+    ...{ vocabOnly: false, isVerbose: false },
+  }
+  let isSlow = false
+  const timer = setTimeout(() => {
+    isSlow = true
+    void child[Symbol.asyncDispose]()
+  }, PATIENCE_MS)
   try {
-    await using model = await engine.load(path, { contextTokens: 256, sequences: 1, signal })
-    const ids = await model.tokenize('Hello, 1 + 1?\n<|im_end|>', { special: true })
-    await model.detokenize(ids)
-    await using sequence = await model.openSequence({ signal })
-    await sequence.prefill(ids, { signal })
+    await child.call('load', params).result
+    const text = 'Hello, 1 + 1?\n<|im_end|>'
+    const ids = await child.call('tokenize', { text, special: true }).result
+    await child.call('detokenize', { ids }).result
+    await child.call('open', { sequence: 0 }).result
+    await child.call('feed', { sequence: 0, ids, logitsFrom: 0 }, () => {}).result
+    await child.call('close', { sequence: 0 }).result
     return 'sound'
   } catch (error) {
-    if (error instanceof ModelError || error instanceof EngineError) return error
-    return signal.aborted ? 'slow' : 'crashes'
+    if (isSlow) return 'slow'
+    return error instanceof ModelError || error instanceof EngineError ? error : 'crashes'
+  } finally {
+    clearTimeout(timer)
   }
 }

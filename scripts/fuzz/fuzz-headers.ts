@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { judgeGguf } from '../../packages/core/src/engine/fuzz-gguf.fixture.ts'
-import { type GgufHeader, parseGguf } from '../../packages/core/src/engine/gguf.ts'
+import { parseGguf } from '../../packages/core/src/engine/gguf.ts'
 import {
   type MutatedGguf,
   mutateGguf,
@@ -9,7 +9,7 @@ import {
 import { smallGguf } from '../../packages/core/src/engine/small-gguf.fixture.ts'
 import { seededDice } from '../../packages/node/src/demo/dice.ts'
 import { BUNDLED } from '../../packages/node/src/models/acorn.ts'
-import { estimateNeeds } from '../../packages/node/src/models/fit.ts'
+import { requireSoundNeeds } from './require-sound-needs.ts'
 
 /** Small headers are shown more often: the same faults, many times as fast. */
 const SMALL_SHARE = 9
@@ -74,13 +74,6 @@ export async function fuzzHeaders(init: {
 
 function judge(mutated: MutatedGguf) {
   return judgeGguf(mutated, requireSoundNeeds)
-}
-
-/** What is said of memory must be a number, however large. */
-function requireSoundNeeds(header: GgufHeader): void {
-  const needs = estimateNeeds(header, { contextTokens: 2_048, sequences: 4 })
-  const isSound = Object.values(needs).every((value) => Number.isFinite(value) && value >= 0)
-  if (!isSound) throw new RangeError(`the needs make no sense: ${JSON.stringify(needs)}`)
 }
 
 function time(mutated: MutatedGguf): number {

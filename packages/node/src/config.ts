@@ -26,6 +26,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
 /** Where a device keeps its things. */
 export interface Paths {
   config: string
+  /** A person's own list of models, instead of the built-in one. */
+  catalogue: string
   vault: string
   database: string
   models: string
@@ -39,6 +41,7 @@ export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env):
   const config = home ?? configFolder(env)
   return {
     config: join(config, 'config.json'),
+    catalogue: join(config, 'catalogue.json'),
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
     models: join(data, 'models'),

@@ -3,8 +3,10 @@ import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './commands/audit.ts'
 import { demoCommand } from './commands/demo.ts'
+import { fitCommand } from './commands/fit.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
+import { modelsCommand } from './commands/models.ts'
 import { offersCommand } from './commands/offers.ts'
 import { runCommand } from './commands/run.ts'
 import { shrinkCommand } from './commands/shrink.ts'
@@ -20,6 +22,8 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
   for (const add of [
     runCommand,
+    modelsCommand,
+    fitCommand,
     shrinkCommand,
     lendCommand,
     offersCommand,

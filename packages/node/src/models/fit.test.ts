@@ -1,12 +1,15 @@
 import { parseGguf } from '@freehold/core/engine/gguf'
 import { smallGguf } from '@freehold/core/engine/small-gguf.fixture'
 import { ModelError } from '@freehold/core/errors'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { readGguf } from '../engine/read-gguf.ts'
 import { ACORN } from '../engine/test-models.ts'
 import { allocations } from './allocations.fixture.ts'
 import { estimateNeeds } from './fit.ts'
 import { adviseFit, markFit, requireFit } from './fit-advice.ts'
+
+/** For a machine that does much else at the same time. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const { header } = await readGguf(ACORN)
 const free = (availableBytes: number) => ({

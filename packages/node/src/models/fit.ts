@@ -53,10 +53,19 @@ const LIMITS = { layers: 1_000, width: 1_000_000, heads: 10_000, head: 100_000 }
  */
 export function estimateNeeds(header: GgufHeader, init: FitInit): Needs {
   const shape = readShape(header)
+  const weightsBytes = header.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  return needsOfParts({ weightsBytes, readBytes: readPerToken(header, shape), shape }, init)
+}
+
+/** The same for a model of which only this is known. @param parts.readBytes weights read for each token */
+export function needsOfParts(
+  parts: { weightsBytes: number; readBytes: number; shape: FitShape },
+  init: FitInit,
+): Needs {
+  const { weightsBytes, shape } = parts
   const contextTokens = Math.min(init.contextTokens, shape.contextTokens)
   const cells = Math.ceil((contextTokens + 1) / CONTEXT_PAD) * CONTEXT_PAD
   const perCell = shape.kvNumbers * (init.kvBytes ?? 2)
-  const weightsBytes = header.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const kvBytes = perCell * cells * init.sequences
   const computeBytes = estimateCompute(shape, cells, init)
   return {
@@ -67,19 +76,22 @@ export function estimateNeeds(header: GgufHeader, init: FitInit): Needs {
     totalBytes: weightsBytes + kvBytes + computeBytes + PROCESS_BYTES,
     contextTokens,
     sequences: init.sequences,
-    bytesPerToken: readPerToken(header, shape) + (perCell * contextTokens) / 2,
+    bytesPerToken: parts.readBytes + (perCell * contextTokens) / 2,
   }
 }
 
-interface Shape {
+/** What memory depends on, besides the weights. */
+export interface FitShape {
   contextTokens: number
-  layers: number
   width: number
   heads: number
   feedForward: number
   vocabulary: number
   /** Numbers that one token keeps in the KV cache, over all layers. */
   kvNumbers: number
+}
+
+interface Shape extends FitShape {
   experts: number
   usedExperts: number
 }
@@ -113,7 +125,6 @@ function readShape(header: GgufHeader): Shape {
   const tokens = header.metadata.get('tokenizer.ggml.tokens')
   return {
     contextTokens: number('context_length', Number.MAX_SAFE_INTEGER),
-    layers,
     width,
     heads,
     feedForward: number('feed_forward_length', LIMITS.width * 10, 0),
@@ -128,7 +139,7 @@ function readShape(header: GgufHeader): Shape {
  * The largest of the three phases of a graph for a whole batch: attention, feed-forward, logits. Buffers
  * of a phase that is over are used again.
  */
-function estimateCompute(shape: Shape, cells: number, init: FitInit): number {
+function estimateCompute(shape: FitShape, cells: number, init: FitInit): number {
   const { width, heads, feedForward, vocabulary } = shape
   // A batch is spread over all sequences, each with its own cells.
   const tokens = Math.min(BATCH_TOKENS, cells * init.sequences)

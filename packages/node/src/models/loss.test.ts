@@ -2,12 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EngineError, UsageError } from '@freehold/core/errors'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { type Measured, measureModel } from '../engine/measure.ts'
 import { quantise } from '../engine/quantise.ts'
 import { ACORN } from '../engine/test-models.ts'
 import { lossOf, perplexityOf } from './loss.ts'
+
+/** For a machine that does much else at the same time. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const TEXT =
   'Once upon a time there was a fox who lived near a river. It had a lantern and a friend.'

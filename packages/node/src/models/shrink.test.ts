@@ -1,11 +1,14 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { readGguf } from '../engine/read-gguf.ts'
 import { ACORN } from '../engine/test-models.ts'
 import { chooseQuantisation, outputFor, requireAbsent, shrink } from './shrink.ts'
 import { parseSize, sizeText } from './size-text.ts'
+
+/** For a machine that does much else at the same time. */
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
 
 const TEXT = 'Once upon a time there was a fox who lived near a river.'
 

@@ -17,6 +17,7 @@ import { parseSize, sizeText } from '../../models/size-text.ts'
 import { interruptSignal } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { createProgressLine } from '../progress-line.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 interface ShrinkOptions {
   to?: Quantisation
@@ -41,9 +42,9 @@ export function shrinkCommand(): Command {
     .option('--chart <file>', 'draw size against loss as an SVG')
     .option('--out <file>', 'where the smaller model goes; without it, beside the original')
     .option('--text <file>', 'text to measure on, instead of the built-in sample')
-    .option('--tokens <number>', 'most tokens of the text', count, 512)
+    .option('--tokens <number>', 'most tokens of the text', wholeNumber, 512)
     .option('--no-measure', 'make the file and measure nothing')
-    .option('--threads <number>', 'of the processor; all but one', count)
+    .option('--threads <number>', 'of the processor; all but one', wholeNumber)
     .option('--json', 'print machine-readable data on stdout')
     .action((model: string, options: ShrinkOptions) => run(model, options))
 }
@@ -127,10 +128,4 @@ function size(text: string): number {
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : '')
   }
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new InvalidArgumentError('It is a whole number above 0.')
 }
