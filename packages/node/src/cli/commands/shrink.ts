@@ -83,7 +83,7 @@ async function run(model: string, options: ShrinkOptions): Promise<void> {
     models = await shrink({
       ...{ input, to, output, signal, threads: options.threads, maxTokens: options.tokens },
       text: options.measure ? text : null,
-      onProgress: progress.show,
+      onProgress: (step, done, of) => progress.show(step, done, of),
     })
   } finally {
     progress.end()
