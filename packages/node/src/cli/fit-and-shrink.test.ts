@@ -57,6 +57,15 @@ describe('freehold fit', () => {
   })
 })
 
+describe('freehold fit of a listed model', () => {
+  it('default: chooses a quantisation of a model that is not here', async () => {
+    const { code, json } = await freehold('fit', 'SmolLM2-135M', '--no-probe', '--json')
+    expect(code).toBe(0)
+    expect(json).toMatchObject({ model: 'smollm2-135m', quantisation: expect.stringMatching(/^Q/) })
+    expect(json.needs.totalBytes).toBeGreaterThan(1e8)
+  })
+})
+
 describe('freehold models', () => {
   it('default: marks each model for this device', async () => {
     const { code, stdout, stderr } = await freehold('models')
