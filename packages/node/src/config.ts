@@ -35,6 +35,8 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
 /** Where a device keeps its things. */
 export interface Paths {
   config: string
+  /** A person's own list of models, instead of the built-in one. */
+  catalogue: string
   vault: string
   database: string
   models: string
@@ -55,6 +57,7 @@ export function pathsOf(
   const config = home ?? configFolder(env)
   return {
     config: join(config, 'config.json'),
+    catalogue: join(config, 'catalogue.json'),
     vault: join(data, 'vault.json'),
     database: join(data, 'device.db'),
     models: models ?? join(data, 'models'),

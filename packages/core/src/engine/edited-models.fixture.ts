@@ -9,6 +9,7 @@ export function brokenModels(model: Uint8Array): Record<string, Uint8Array> {
     'a file that ends in its header': model.subarray(0, 999),
     'a file that ends in its tensors': model.subarray(0, -1),
     'a file of zeros': new Uint8Array(model.length),
+    'the same token twice': renameToken(model, 'Ā', 'ā'),
     'a vocabulary without newline': renameToken(model, 'Ċ', 'ф'),
     'shapes that do not fit': setNumber(model, 'llama.feed_forward_length', 32),
   }

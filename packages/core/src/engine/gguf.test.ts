@@ -31,6 +31,8 @@ describe('parseGguf', () => {
       [build({ alignment: 0 }), /no power of two/],
       [build({ secondOffset: 100 }), /two is not aligned/],
       [build({ secondOffset: 192 }), /the tensor two needs/],
+      [build({ secondOffset: 64 }), /two lies where none should/],
+      [emptyKey(build()), /key is empty/],
       [replace(build(), 'two', 'one'), /one is there twice/],
       [replace(build(), 'a.flag', 'a.list'), /a\.list is there twice/],
     ]
@@ -77,6 +79,12 @@ describe('parseGguf', () => {
     )
   })
 })
+
+/** Gives the first key no letters. */
+function emptyKey(bytes: Buffer): Buffer {
+  bytes.writeBigUInt64LE(0n, 24)
+  return bytes
+}
 
 function replace(bytes: Buffer, from: string, to: string): Buffer {
   bytes.write(to, bytes.indexOf(from))

@@ -71,6 +71,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
   for (let index = 0; index < entryCount; index++) {
     const from = cursor.at
     const key = cursor.text(bounded(cursor.size(), MAX_KEY_BYTES, 'bytes of a metadata key'))
+    if (key === '') refuse('a metadata key is empty')
     if (metadata.has(key)) refuse(`the metadata key ${key} is there twice`)
     metadata.set(key, readValue(cursor, cursor.u32(), key))
     spans.set(key, [from, cursor.at])
@@ -89,6 +90,7 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
     found.set(tensor.name, tensor)
   }
   const dataOffset = Math.ceil(cursor.at / alignment) * alignment
+  let expected = 0
   const tensors = [...found.values()].map((tensor) => {
     const offset = dataOffset + tensor.offset
     const end = offset + tensor.sizeBytes
@@ -100,18 +102,44 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
         next: 'Fetch it again, or resume its download.',
       })
     }
+    // As llama.cpp has it: one after the other, with no room between them.
+    if (tensor.offset !== expected) refuse(`the tensor ${tensor.name} lies where none should`)
+    expected += Math.ceil(tensor.sizeBytes / alignment) * alignment
     return { ...tensor, offset }
   })
   return { bytes, metadata, spans, tensors, entriesOffset, dataOffset }
 }
 
-/** Reads the strings of the array under `key`; undefined when there is none. */
-export function ggufStrings(header: GgufHeader, key: string): string[] | undefined {
+/**
+ * Reads the strings of the array under `key`; undefined when there is none.
+ * @param as `bytes` gives one letter for each byte: in broken UTF-8, different strings stay different
+ */
+export function ggufStrings(
+  header: GgufHeader,
+  key: string,
+  as: 'text' | 'bytes' = 'text',
+): string[] | undefined {
   const value = header.metadata.get(key)
   if (typeof value !== 'object' || value.type !== TYPE_STRING) return undefined
+  const cursor = cursorAt(header, value.at)
+  return Array.from({ length: value.count }, () =>
+    as === 'text' ? cursor.text(cursor.size()) : cursor.bytesAsText(cursor.size()),
+  )
+}
+
+/** Reads the number or the numbers under `key`; undefined when there are none. */
+export function ggufNumbers(header: GgufHeader, key: string): number[] | undefined {
+  const value = header.metadata.get(key)
+  if (typeof value === 'number' || typeof value === 'bigint') return [Number(value)]
+  if (typeof value !== 'object' || value.type === TYPE_STRING) return undefined
+  const cursor = cursorAt(header, value.at)
+  return Array.from({ length: value.count }, () => Number(cursor.number(value.type)))
+}
+
+function cursorAt(header: GgufHeader, at: number): ByteCursor {
   const cursor = new ByteCursor(header.bytes, (what) => new HeaderCut(what))
-  cursor.at = value.at
-  return Array.from({ length: value.count }, () => cursor.text(cursor.size()))
+  cursor.at = at
+  return cursor
 }
 
 function readValue(cursor: ByteCursor, type: number, key: string): GgufValue {

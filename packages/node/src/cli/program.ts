@@ -5,16 +5,19 @@ import { auditCommand } from './commands/audit.ts'
 import { configCommand } from './commands/config.ts'
 import { cpCommand } from './commands/cp.ts'
 import { demoCommand } from './commands/demo.ts'
+import { fitCommand } from './commands/fit.ts'
 import { importCommand } from './commands/import.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
 import { listCommand } from './commands/list.ts'
+import { modelsCommand } from './commands/models.ts'
 import { offersCommand } from './commands/offers.ts'
 import { pullCommand } from './commands/pull.ts'
 import { rmCommand } from './commands/rm.ts'
 import { runCommand } from './commands/run.ts'
 import { serviceCommand } from './commands/service.ts'
 import { showCommand } from './commands/show.ts'
+import { shrinkCommand } from './commands/shrink.ts'
 import { walletCommand } from './commands/wallet.ts'
 
 /** The program as it is typed: every command, its options, and completion for shells. */
@@ -31,6 +34,9 @@ export function createProgram(): Command {
     rmCommand,
     cpCommand,
     importCommand,
+    modelsCommand,
+    fitCommand,
+    shrinkCommand,
     lendCommand,
     offersCommand,
     ledgerCommand,

@@ -9,7 +9,7 @@ const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning
  * socket; its output comes through pipes.
  */
 export function forkChild(
-  name: 'child' | 'native-tool-child',
+  name: 'child' | 'measure-child' | 'native-tool-child',
   init: { env?: Record<string, string> | undefined } = {},
 ): ChildProcess {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'

@@ -1,13 +1,16 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
+import { requireFit } from '../models/fit-advice.ts'
+import { freeMemory } from '../models/free-memory.ts'
 import { forceCpuVariant } from './cpu-variants.ts'
 import { type EngineProcess, startEngineProcess } from './engine-process.ts'
 import { hashFile } from './hash-file.ts'
+import { mayHaveGpu } from './may-have-gpu.ts'
 import { describeModel } from './model-info.ts'
 import type { LogLevel } from './protocol.ts'
 import { readGguf } from './read-gguf.ts'
@@ -28,6 +31,8 @@ export interface LlamaEngineInit {
   modelIdAt?:
     | ((path: string, init: { signal?: AbortSignal | undefined }) => Promise<string>)
     | undefined
+  /** Refuses what would not fit into memory before it is loaded. @default true */
+  checkMemory?: boolean | undefined
   /** Hands even unsound files to native code; for tests of what happens when it crashes. */
   skipChecks?: boolean | undefined
 }
@@ -74,7 +79,13 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
     const { contextTokens, sequences } = loadCounts(loadInit)
     const path = resolve(source)
     const { header, stats } = await readGguf(path, { signal })
-    if (!init.skipChecks) requireNewlineToken(header)
+    if (!init.skipChecks) requireSoundVocabulary(header)
+    const isChecked = init.checkMemory !== false && !init.skipChecks && !loadInit.vocabOnly
+    // With a GPU, how much goes where is known only once the model is loaded.
+    if (isChecked && (init.gpu === false || init.cpuVariant !== undefined || !mayHaveGpu())) {
+      const ask = { contextTokens, sequences, flashAttn: init.flashAttn }
+      requireFit(header, ask, await freeMemory(), path)
+    }
     const process = await start()
     const onAbort = () => void process[Symbol.asyncDispose]()
     signal?.addEventListener('abort', onAbort, { once: true })

@@ -1,16 +1,14 @@
 import { EngineError } from '@freehold/core/errors'
 import { collectLines } from './collect-lines.ts'
 import { forkChild } from './fork-child.ts'
+import type { NativeQuantiseInit } from './quantise-natively.ts'
 
 /** What the short-lived child for single native calls can do. */
 export interface NativeTools {
   /** Asks libraries of ggml how well they suit this CPU; 0 means not at all. */
   score: { params: { libraries: string[] }; result: number[] }
-  /** Runs `llama_model_quantize`. */
-  quantise: {
-    params: { library: string; input: string; output: string; fileType: number; threads: number }
-    result: null
-  }
+  /** Runs `llama_model_quantize`; a dry run writes nothing and says the sizes. */
+  quantise: { params: NativeQuantiseInit; result: null }
 }
 
 export type NativeToolRequest = {
@@ -26,11 +24,15 @@ export type NativeToolReply = { result: NativeTools[keyof NativeTools]['result']
 export async function runNativeTool<Tool extends keyof NativeTools>(
   tool: Tool,
   params: NativeTools[Tool]['params'],
-  init: { signal?: AbortSignal | undefined } = {},
+  init: {
+    signal?: AbortSignal | undefined
+    /** Called with each line that native code says. */
+    onLine?: ((line: string) => void) | undefined
+  } = {},
 ): Promise<NativeTools[Tool]['result']> {
   init.signal?.throwIfAborted()
   const child = forkChild('native-tool-child')
-  const errors = collectLines(child.stderr, () => {})
+  const errors = collectLines(child.stderr, (line) => init.onLine?.(line))
   child.stdout?.resume()
   const { promise, resolve } = Promise.withResolvers<NativeToolReply>()
   const onAbort = () => child.kill('SIGKILL')
@@ -46,8 +48,8 @@ export async function runNativeTool<Tool extends keyof NativeTools>(
   try {
     const outcome = await promise
     init.signal?.throwIfAborted()
-    if ('result' in outcome) return outcome.result as NativeTools[Tool]['result']
     await errors.ended
+    if ('result' in outcome) return outcome.result as NativeTools[Tool]['result']
     throw new EngineError({
       what: `llama.cpp failed to ${tool}`,
       why: [outcome.why, errors.last()].filter((text) => text !== '').join(' – '),

@@ -25,17 +25,22 @@ interface Params {
   spare: number[]
 }
 
+export interface NativeQuantiseInit {
+  /** Path of `libllama`. */
+  library: string
+  input: string
+  output: string
+  /** `llama_ftype`. */
+  fileType: number
+  threads: number
+  isDryRun: boolean
+}
+
 /**
  * Quantises a GGUF with the `libllama` at `library`. Blocks until it is done.
  * @throws Error when the library lays out its settings in another way, or refuses
  */
-export function quantiseNatively(init: {
-  library: string
-  input: string
-  output: string
-  fileType: number
-  threads: number
-}): void {
+export function quantiseNatively(init: NativeQuantiseInit): void {
   const llama = koffi.load(init.library)
   // llama.h of v0.5.0; what the library says of its defaults must agree with this order.
   koffi.struct('llama_model_quantize_params', {
@@ -64,6 +69,7 @@ export function quantiseNatively(init: {
   params.nthread = init.threads
   params.ftype = init.fileType
   params.allow_requantize = true
+  params.dry_run = init.isDryRun
   const quantise = llama.func(
     'uint32_t llama_model_quantize(const char *input, const char *output, const llama_model_quantize_params *params)',
   )

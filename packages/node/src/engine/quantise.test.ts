@@ -5,7 +5,7 @@ import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { afterAll, describe, expect, it } from 'vitest'
 import { hashFile } from './hash-file.ts'
 import { createLlamaEngine } from './llama-engine.ts'
-import { quantise } from './quantise.ts'
+import { type QuantiseProgress, quantise, quantisedSize } from './quantise.ts'
 import { readGguf } from './read-gguf.ts'
 import { ACORN } from './test-models.ts'
 
@@ -24,6 +24,20 @@ describe('quantise', () => {
     expect(model.info.quantisation).toBe('Q2_K')
     await using sequence = await model.openSequence()
     expect((await sequence.step(1)).ids.length).toBeGreaterThan(0)
+  })
+
+  it('behaviour: says how far it is, and how large the file would be without writing it', async () => {
+    const output = join(folder, 'told.gguf')
+    const seen: QuantiseProgress[] = []
+    await quantise(ACORN, output, 'Q4_0', { onProgress: (progress) => seen.push(progress) })
+    const { header, stats } = await readGguf(output)
+    const count = header.tensors.length
+    expect(seen.map(({ tensors }) => tensors)).toEqual(header.tensors.map((_, index) => index + 1))
+    expect(seen.at(-1)).toMatchObject({ tensors: count, ofTensors: count })
+    const before = await readdir(folder)
+    const size = await quantisedSize(ACORN, 'Q4_0')
+    expect(Math.abs(size - stats.size)).toBeLessThan(16e3)
+    expect(await readdir(folder)).toEqual(before)
   })
 
   it('behaviour: what is no model is refused and leaves nothing behind', async () => {

@@ -31,15 +31,25 @@ export type Quantisation = (typeof QUANTISATIONS)[number]
 /** Releases of llama.cpp whose settings we know the layout of. */
 const KNOWN_RELEASES = ['v0.5.0']
 
+export interface QuantiseProgress {
+  /** How many are done. */
+  tensors: number
+  ofTensors: number
+  tensor: string
+}
+
 export interface QuantiseInit {
   /** @default all cores but one; the output does not depend on it */
   threads?: number | undefined
+  /** Called after each tensor. */
+  onProgress?: ((progress: QuantiseProgress) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
  * Writes the model at `input` to `output` in another quantisation, with llama.cpp's own code in a
- * child process. The same input gives the same bytes each time; `output` appears only when it is whole.
+ * child process. The same input gives the same bytes each time, those of `llama-quantize`; `output`
+ * appears only when it is whole.
  * @throws ModelError when `input` is no sound GGUF; EngineError when llama.cpp cannot do it
  */
 export async function quantise(
@@ -48,6 +58,45 @@ export async function quantise(
   type: Quantisation,
   init: QuantiseInit = {},
 ): Promise<void> {
+  const part = `${resolve(output)}.${process.pid}.part`
+  try {
+    await run(input, part, type, false, init)
+    await readGguf(part)
+    await rename(part, resolve(output))
+  } finally {
+    await rm(part, { force: true })
+  }
+}
+
+/**
+ * Says how large the file would be, without writing it: to a hundredth of a MiB.
+ * @throws as `quantise`
+ */
+export async function quantisedSize(
+  input: string,
+  type: Quantisation,
+  init: Pick<QuantiseInit, 'signal'> = {},
+): Promise<number> {
+  let mebibytes: number | undefined
+  const onLine = (line: string) => {
+    const found = /quant size += +([\d.]+) MiB/.exec(line)?.[1]
+    if (found !== undefined) mebibytes = Number(found)
+  }
+  const { header } = await run(input, '', type, true, init, onLine)
+  if (mebibytes === undefined) {
+    throw new EngineError({ what: 'llama.cpp did not say how large the quantised model would be' })
+  }
+  return Math.ceil(mebibytes * 2 ** 20) + header.dataOffset
+}
+
+async function run(
+  input: string,
+  output: string,
+  type: Quantisation,
+  isDryRun: boolean,
+  init: QuantiseInit,
+  onLine?: (line: string) => void,
+) {
   const fileType = [...FILE_TYPES].find(([, name]) => name === type)?.[0]
   if (fileType === undefined || !QUANTISATIONS.includes(type)) {
     throw new UsageError({
@@ -55,7 +104,34 @@ export async function quantise(
       next: `Choose one of ${QUANTISATIONS.join(', ')}.`,
     })
   }
-  await readGguf(resolve(input), { signal: init.signal })
+  const read = await readGguf(resolve(input), { signal: init.signal })
+  const params = {
+    library: await findLibrary(),
+    input: resolve(input),
+    output,
+    fileType,
+    threads: init.threads ?? Math.max(1, availableParallelism() - 1),
+    isDryRun,
+  }
+  await runNativeTool('quantise', params, {
+    signal: init.signal,
+    onLine(line) {
+      onLine?.(line)
+      const progress = readProgress(line)
+      if (progress !== undefined) init.onProgress?.(progress)
+    },
+  })
+  return read
+}
+
+/** `[   3/  38] blk.0.attn_k.weight - [...], type = …`. */
+function readProgress(line: string): QuantiseProgress | undefined {
+  const [, tensors, ofTensors, tensor = ''] = /^\[ *(\d+)\/ *(\d+)\] (\S+)/.exec(line) ?? []
+  if (tensors === undefined) return undefined
+  return { tensors: Number(tensors), ofTensors: Number(ofTensors), tensor }
+}
+
+async function findLibrary(): Promise<string> {
   const bins = await findLlamaBins()
   const library = bins.files.find((name) =>
     /^(?:lib)?llama(?:\.v[\d.]+)?\.(?:so|dylib|dll)$/.test(name),
@@ -66,19 +142,5 @@ export async function quantise(
       why: `its release is ${bins.release}, and we know ${KNOWN_RELEASES.join(', ')}`,
     })
   }
-  const part = `${resolve(output)}.${process.pid}.part`
-  try {
-    const params = {
-      library: join(bins.folder, library),
-      input: resolve(input),
-      output: part,
-      fileType,
-      threads: init.threads ?? Math.max(1, availableParallelism() - 1),
-    }
-    await runNativeTool('quantise', params, { signal: init.signal })
-    await readGguf(part)
-    await rename(part, resolve(output))
-  } finally {
-    await rm(part, { force: true })
-  }
+  return join(bins.folder, library)
 }

@@ -1,4 +1,4 @@
-import { requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import { renameToken } from '@freehold/core/engine/edited-models.fixture'
 import { ggufStrings } from '@freehold/core/engine/gguf'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -17,13 +17,23 @@ describe('readGguf', () => {
     expect(last).toBeLessThanOrEqual(stats.size)
     expect(header.metadata.get('general.architecture')).toBe('llama')
     expect(ggufStrings(header, 'tokenizer.ggml.tokens')).toContain('Ċ')
-    requireNewlineToken(header)
+    requireSoundVocabulary(header)
   })
 
   it('behaviour: a vocabulary without newline is refused', async () => {
     const path = await broken.make('no-newline', (bytes) => renameToken(bytes, 'Ċ', 'ф'))
     const { header } = await readGguf(path)
-    expect(() => requireNewlineToken(header)).toThrow(/no token for the newline/)
+    expect(() => requireSoundVocabulary(header)).toThrow(/no token for the newline/)
+  })
+
+  it('behaviour: a vocabulary with the same token twice is refused', async () => {
+    const path = await broken.make('twice', (bytes) => renameToken(bytes, 'Ā', 'ā'))
+    const { header } = await readGguf(path)
+    expect(() => requireSoundVocabulary(header)).toThrow(/the same token twice/)
+    // Native code sees no further than a zero.
+    const zero = await broken.make('zero', (bytes) => renameToken(bytes, 'he', 'h\0'))
+    const cut = (await readGguf(zero)).header
+    expect(() => requireSoundVocabulary(cut)).toThrow(/the same token twice/)
   })
 
   it('behaviour: a file that ends in its header says so', async () => {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { describeGguf, requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { describeGguf, requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import { ggufStrings, parseGguf } from '@freehold/core/engine/gguf'
 import { describe, expect, it } from 'vitest'
 import { hollowGguf } from './hollow-gguf.ts'
@@ -19,7 +19,7 @@ describe('hollowGguf', () => {
       if (typeof value !== 'object') expect(hollow.metadata.get(key)).toEqual(value)
       else expect(ggufStrings(hollow, key)).toEqual(ggufStrings(header, key))
     }
-    requireNewlineToken(hollow)
+    requireSoundVocabulary(hollow)
     const last = Math.max(...hollow.tensors.map(({ offset, sizeBytes }) => offset + sizeBytes))
     expect(last).toBeLessThanOrEqual(blob.size)
     expect(blob.size - hollow.dataOffset).toBeLessThan(40 * (vocabSize + 1_000))

@@ -1,5 +1,5 @@
 import { orAborted } from '@freehold/core/abort'
-import { describeGguf, requireNewlineToken } from '@freehold/core/engine/describe-gguf'
+import { describeGguf, requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { EngineError, ModelError } from '@freehold/core/errors'
@@ -40,7 +40,7 @@ export function createWllamaEngine(init: WllamaEngineInit): Engine {
     signal?.throwIfAborted()
     const counts = loadCounts(loadInit)
     const { blob, header, modelId } = await readModel(source, { read: init.read, signal })
-    requireNewlineToken(header)
+    requireSoundVocabulary(header)
     const described = describeGguf(header, fileNameOf(source))
     requireOpen()
     const worker = createWllamaWorker(init)

@@ -1,0 +1,64 @@
+import { networkInterfaces } from 'node:os'
+import { Command } from 'commander'
+import { pathsOf, readEnvironment } from '../../config.ts'
+import {
+  catalogueSize,
+  markCatalogue,
+  offerModel,
+  readCatalogue,
+  writeCatalogue,
+} from '../../models/catalogue.ts'
+import { freeMemory } from '../../models/free-memory.ts'
+import { sizeText } from '../../models/size-text.ts'
+import { print, printJson, say, table } from '../output.ts'
+
+interface ModelsOptions {
+  write?: boolean
+  json?: boolean
+}
+
+/** How the engine loads unless told otherwise. */
+const SEQUENCES = 4
+const CONTEXT_TOKENS = 2_048
+
+export function modelsCommand(): Command {
+  return new Command('models')
+    .description('List small models under open licences, and which of them fit here')
+    .option('--write', 'write the list into the config folder, where you can change it')
+    .option('--json', 'print machine-readable data on stdout')
+    .action((options: ModelsOptions) => models(options))
+}
+
+async function models(options: ModelsOptions): Promise<void> {
+  const { catalogue } = pathsOf(readEnvironment())
+  if (options.write) {
+    await writeCatalogue(catalogue)
+    return say(`Wrote ${catalogue}.`)
+  }
+  const free = await freeMemory()
+  const ask = { contextTokens: CONTEXT_TOKENS, sequences: SEQUENCES }
+  const marked = markCatalogue(await readCatalogue(catalogue), ask, free.availableBytes)
+  const best = offerModel(marked, mayBeOnline())
+  if (options.json) return printJson({ free, models: marked, offer: best?.name ?? 'acorn' })
+  const headings = ['NAME', 'PARAMETERS', 'LICENCE', 'Q8_0', 'Q4_K_M', 'NEEDS', 'HERE', 'BEST HERE']
+  const rows = marked.map((model) => [
+    model.name,
+    `${(model.parameters / 1e9).toFixed(2)} B`,
+    model.licence,
+    sizeText(catalogueSize(model, 'Q8_0')),
+    sizeText(catalogueSize(model, 'Q4_K_M')),
+    sizeText(model.needs.totalBytes),
+    model.mark,
+    model.quantisation ?? '-',
+  ])
+  print(table(headings, rows))
+  const what = `Sizes are estimates; NEEDS is Q4_K_M with ${SEQUENCES} × ${CONTEXT_TOKENS} tokens of context.`
+  say(`${sizeText(free.availableBytes)} of memory are free. ${what}`)
+  if (best === null) say('The bundled model is here without a network: freehold run')
+  else say(`The largest that fits well: freehold pull ${best.source}:${best.quantisation}`)
+}
+
+/** Whether any network is there at all: asked of the system, without opening a socket. */
+function mayBeOnline(): boolean {
+  return Object.values(networkInterfaces()).some((list) => list?.some(({ internal }) => !internal))
+}
