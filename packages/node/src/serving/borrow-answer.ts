@@ -47,7 +47,14 @@ export async function* borrowAnswer(
   return endOf(completion)
 }
 
-function endOf({ ids, finish, promptTokens, firstTokenMs, totalMs, record }: Completion): AnswerEnd {
+function endOf({
+  ids,
+  finish,
+  promptTokens,
+  firstTokenMs,
+  totalMs,
+  record,
+}: Completion): AnswerEnd {
   return {
     finish: finish === 'length' ? 'length' : 'stop',
     stopText: null,

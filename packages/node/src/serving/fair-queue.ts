@@ -27,11 +27,7 @@ export interface FairQueue {
 const NEWEST_WEIGHT = 0.2
 const LONGEST_RETRY_SECONDS = 60
 
-export function createFairQueue({
-  places,
-  maxWaiting,
-  now = Date.now,
-}: FairQueueInit): FairQueue {
+export function createFairQueue({ places, maxWaiting, now = Date.now }: FairQueueInit): FairQueue {
   /** Clients in the order of their turns, each with its requests in order. */
   const lines = new Map<string, Set<() => void>>()
   let running = 0

@@ -25,7 +25,9 @@ export function createFileModels(
 ): ModelManager {
   const sources = new Map(Object.entries(BUNDLED))
   for (const path of paths) {
-    const name = basename(path).replace(/\.gguf$/i, '').toLowerCase()
+    const name = basename(path)
+      .replace(/\.gguf$/i, '')
+      .toLowerCase()
     if (sources.has(name)) {
       throw new UsageError({
         what: `two models would be called ${name}`,

@@ -193,7 +193,10 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
     entry.users--
     entry.usedAtMs = clock.now()
     if (entry.users > 0 || entries.get(entry.model.source) !== entry) return
-    if (entry.isStopping || entry.keepAliveMs <= 0) return drop(entry)
+    if (entry.isStopping || entry.keepAliveMs <= 0) {
+      drop(entry)
+      return
+    }
     if (entry.keepAliveMs === Infinity) return
     entry.expiresAtMs = clock.now() + entry.keepAliveMs
     entry.cancelTimer = clock.after(entry.keepAliveMs, () => drop(entry))

@@ -17,7 +17,8 @@ function split(pieces: readonly string[], init = all): OutputPart[] {
   return joined
 }
 
-const TEXT = '<think>\nHm < 3?\n</think>\n\nLet me see. <tool_call>{"a":1}</tool_call>\n<tool_call>2</tool_call> <b>'
+const TEXT =
+  '<think>\nHm < 3?\n</think>\n\nLet me see. <tool_call>{"a":1}</tool_call>\n<tool_call>2</tool_call> <b>'
 
 describe('createOutputSplitter', () => {
   it('default: however the text is cut, the parts are the same', () => {

@@ -1,0 +1,178 @@
+import { z } from 'zod'
+import type { AnswerEnd, AnswerInit, Logprobs } from '../../serving/answer.ts'
+import type { TextFormat } from '../../serving/generation.ts'
+import { HttpError } from '../errors.ts'
+import { beyondAudited, defined, samplingFields, samplingOf } from '../sampling.ts'
+
+/** Options that we know and do not have, each with the values that ask for nothing. */
+const REFUSED_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
+  draft_num_predict: [],
+  embedding_only: [false],
+  f16_kv: [true],
+  logits_all: [false],
+  low_vram: [false],
+  main_gpu: [0],
+  mirostat: [0],
+  mirostat_eta: [],
+  mirostat_tau: [],
+  num_batch: [],
+  num_gpu: [],
+  num_keep: [0],
+  num_thread: [0],
+  numa: [false],
+  penalize_newline: [true],
+  tfs_z: [1],
+  typical_p: [1],
+  use_mlock: [false],
+  use_mmap: [true],
+  vocab_only: [false],
+}
+
+const { logit_bias: _, ...shared } = samplingFields
+
+export const optionsSchema = z
+  .looseObject({
+    ...shared,
+    num_ctx: z.int().min(1).optional(),
+    /** -1 and -2: as much as the context leaves. */
+    num_predict: z.int().min(-2).optional(),
+    repeat_last_n: z.int().min(-1).optional(),
+    stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
+  })
+  .optional()
+
+/** Seconds, or a number with its unit; below 0: for good. */
+export const keepAliveSchema = z.union([z.string(), z.number()]).optional()
+
+export const formatSchema = z
+  .union([z.literal(''), z.literal('json'), z.record(z.string(), z.unknown())])
+  .optional()
+
+export const thinkSchema = z
+  .union([z.boolean(), z.enum(['low', 'medium', 'high', 'max'])])
+  .optional()
+
+export const answerFields = {
+  model: z.string().min(1),
+  stream: z.boolean().optional(),
+  format: formatSchema,
+  options: optionsSchema,
+  keep_alive: keepAliveSchema,
+  think: thinkSchema,
+  logprobs: z.boolean().optional(),
+  top_logprobs: z.int().min(0).max(20).optional(),
+  images: z.array(z.unknown()).max(0, 'images are not supported: the models read text').optional(),
+}
+
+/** Nothing is ever cut off: these are only agreed to where they change nothing. */
+export const TRUNCATION: Readonly<Record<string, readonly unknown[]>> = {
+  shift: [false],
+  truncate: [false],
+}
+
+type AnswerBody = z.output<z.ZodObject<typeof answerFields>>
+
+/** What the fields that chat and generate share ask for. */
+export function answerInitOf(body: AnswerBody): Omit<AnswerInit, 'asker' | 'question'> {
+  const { options = {}, format } = body
+  refuseOptions(options)
+  const { stop = [], num_predict: predict, repeat_last_n: last } = options
+  const contextTokens = options.num_ctx
+  const penaltyTokens = last === -1 ? Number.MAX_SAFE_INTEGER : last
+  return {
+    model: body.model,
+    sampling: { ...samplingOf(options), ...defined({ penaltyTokens }) },
+    maxTokens: predict === undefined || predict <= 0 ? undefined : predict,
+    stop: typeof stop === 'string' ? [stop] : stop,
+    format: textFormat(format),
+    topLogprobs: body.logprobs ? (body.top_logprobs ?? 0) : undefined,
+    contextTokens,
+    keepAliveMs: keepAliveMs(body.keep_alive),
+    beyondAudited: beyondAudited(options, {
+      stop,
+      format: textFormat(format),
+      logprobs: body.logprobs,
+      think: body.think,
+      num_ctx: contextTokens,
+      repeat_last_n: last,
+    }).map((name) => (name in options ? `options.${name}` : name)),
+  }
+}
+
+function refuseOptions(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, harmless] of Object.entries(REFUSED_OPTIONS)) {
+    const value = options[name]
+    if (value === undefined || value === null || harmless.includes(value)) continue
+    throw new HttpError({
+      status: 400,
+      param: `options.${name}`,
+      code: 'unsupported_parameter',
+      what: `options.${name} is not supported here`,
+      next: 'Leave it out',
+    })
+  }
+}
+
+function textFormat(format: z.output<typeof formatSchema>): TextFormat | undefined {
+  if (format === undefined || format === '') return undefined
+  return format === 'json' ? { kind: 'json' } : { kind: 'schema', schema: format }
+}
+
+export function thinkOf(think: z.output<typeof thinkSchema>) {
+  if (think === undefined) return undefined
+  const level = think === true ? 'medium' : think === false ? 'none' : think
+  return { level, param: 'think' }
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5 }
+
+/** @throws HttpError when it is no duration */
+export function keepAliveMs(value: z.output<typeof keepAliveSchema>): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = typeof value === 'number' ? value : Number(value || Number.NaN)
+  const ms = Number.isNaN(seconds) ? durationMs(String(value)) : seconds * 1_000
+  return ms < 0 ? Infinity : ms
+}
+
+/** A duration such as `5m` or `1h30m`. */
+function durationMs(text: string): number {
+  const [, sign, rest = ''] = /^(-?)((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(text) ?? []
+  if (rest === '') {
+    throw new HttpError({
+      status: 400,
+      param: 'keep_alive',
+      code: 'invalid_value',
+      what: `keep_alive "${text.slice(0, 40)}" is no duration`,
+      next: 'It is like 5m, 300 or -1',
+    })
+  }
+  let ms = 0
+  for (const [, count, unit = ''] of rest.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+    ms += Number(count) * (UNIT_MS[unit] ?? 0)
+  }
+  return sign === '-' ? -ms : ms
+}
+
+/** Figures of an answer; durations in nanoseconds. */
+export function figuresOf(end: AnswerEnd) {
+  const ns = (ms: number) => Math.round(ms * 1e6)
+  return {
+    done: true,
+    done_reason: end.finish === 'length' ? 'length' : 'stop',
+    total_duration: ns(end.loadMs + end.promptMs + end.generateMs),
+    load_duration: ns(end.loadMs),
+    prompt_eval_count: end.promptTokens,
+    prompt_eval_duration: ns(end.promptMs),
+    eval_count: end.tokens,
+    eval_duration: ns(end.generateMs),
+  }
+}
+
+export function logprobsOf(logprobs: Logprobs) {
+  const one = ({ bytes, logprob }: { bytes: Uint8Array; logprob: number }) => ({
+    token: new TextDecoder().decode(bytes),
+    logprob,
+    bytes: [...bytes],
+  })
+  return logprobs.map((token) => ({ ...one(token), top_logprobs: token.top.map(one) }))
+}

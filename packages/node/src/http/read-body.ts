@@ -1,0 +1,59 @@
+import type { z } from 'zod'
+import { HttpError } from './errors.ts'
+import type { Refusals } from './route.ts'
+
+/**
+ * Reads a body as a schema says. Parameters that nobody knows are left alone.
+ * @throws HttpError naming the parameter that is wrong or not supported
+ */
+export async function readBody<Schema extends z.ZodType>(
+  request: Pick<Request, 'text'>,
+  schema: Schema,
+  refuses: Refusals = {},
+): Promise<z.output<Schema>> {
+  const body = parseJson(await request.text())
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new HttpError({ status: 400, what: 'the body is no JSON object', code: 'invalid_json' })
+  }
+  for (const [param, harmless] of Object.entries(refuses)) {
+    const value = (body as Record<string, unknown>)[param]
+    if (value === undefined || value === null || isAmong(value, harmless)) continue
+    throw new HttpError({
+      status: 400,
+      param,
+      code: 'unsupported_parameter',
+      what: `${param} is not supported here`,
+      next: 'Leave it out',
+    })
+  }
+  const parsed = schema.safeParse(withoutNulls(body))
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const param = issue?.path.join('.') ?? ''
+  throw new HttpError({
+    status: 400,
+    ...(param === '' ? {} : { param }),
+    code: 'invalid_value',
+    what: param === '' ? 'the body is wrong' : `${param} is wrong`,
+    why: issue?.message,
+  })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new HttpError({ status: 400, what: 'the body is no JSON', why, code: 'invalid_json' })
+  }
+}
+
+/** Many clients say null where they mean nothing. */
+function withoutNulls(body: object): object {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+}
+
+function isAmong(value: unknown, values: readonly unknown[]): boolean {
+  const text = JSON.stringify(value)
+  return values.some((one) => JSON.stringify(one) === text)
+}
