@@ -11,6 +11,8 @@ export interface Environment {
   home: string | undefined
   /** FREEHOLD_PASSPHRASE: opens the vault where nobody can be asked. */
   passphrase: string | undefined
+  /** FREEHOLD_API_TOKEN: who asks over HTTP must show it, besides those of the settings. */
+  apiToken: string | undefined
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
   log: 'quiet' | 'debug'
 }
@@ -19,6 +21,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
   return {
     home: env.FREEHOLD_HOME || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
+    apiToken: env.FREEHOLD_API_TOKEN || undefined,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
 }
@@ -31,6 +34,10 @@ export interface Paths {
   models: string
   /** Headers of models that are not here. */
   headers: string
+  /** Responses that clients of the HTTP interface may go on from; apart from what money depends on. */
+  responses: string
+  /** Which process serves. */
+  state: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -43,6 +50,8 @@ export function pathsOf({ home }: Pick<Environment, 'home'>, env = process.env):
     database: join(data, 'device.db'),
     models: join(data, 'models'),
     headers: join(data, 'headers'),
+    responses: join(data, 'responses.db'),
+    state: home ?? stateFolder(env),
   }
 }
 
@@ -57,11 +66,18 @@ function configFolder(env: NodeJS.ProcessEnv): string {
   return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'freehold')
 }
 
+function stateFolder(env: NodeJS.ProcessEnv): string {
+  if (process.platform !== 'linux') return dataFolder(env)
+  return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'freehold')
+}
+
 /** The settings file; everything in it may be absent. */
 export interface Settings {
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
+  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
+  tokens?: string[]
 }
 
 /** @throws UsageError when the file is no JSON object */

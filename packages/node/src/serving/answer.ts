@@ -88,8 +88,6 @@ export interface ServingComponents {
   models: ModelManager
   pool: ModelPool
   device: Pick<Device, 'complete'>
-  /** The widest scope that a request may have. */
-  widestScope: Scope
   newId: () => string
 }
 

@@ -100,10 +100,9 @@ export function namedModels(names: readonly string[], info: Partial<ModelInfo> =
     list: async () => names.map(one),
     find: async (name) => (names.includes(name) ? one(name) : null),
     describe: async (model): Promise<ModelDetails> => ({
-      ...model,
       ...TOY_INFO,
       ...info,
-      name: model.name,
+      ...model,
       parameters: 3_148_032,
       license: 'apache-2.0',
       metadata: { 'general.architecture': 'toy' },
