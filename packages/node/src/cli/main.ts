@@ -6,7 +6,10 @@ import { demoCommand } from './commands/demo.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { lendCommand } from './commands/lend.ts'
 import { offersCommand } from './commands/offers.ts'
+import { psCommand } from './commands/ps.ts'
 import { runCommand } from './commands/run.ts'
+import { serveCommand } from './commands/serve.ts'
+import { stopCommand } from './commands/stop.ts'
 import { walletCommand } from './commands/wallet.ts'
 import { printJson, say } from './output.ts'
 
@@ -19,6 +22,9 @@ async function main(args: readonly string[]): Promise<number> {
     .exitOverride()
   for (const add of [
     runCommand,
+    serveCommand,
+    psCommand,
+    stopCommand,
     lendCommand,
     offersCommand,
     ledgerCommand,

@@ -5,7 +5,8 @@ import type { LocalSampling } from '../serving/generation.ts'
 export const samplingFields = {
   temperature: z.number().min(0).max(2).optional(),
   top_p: z.number().min(0).max(1).optional(),
-  top_k: z.int().min(0).optional(),
+  /** 0: as many as there can be. */
+  top_k: z.int().min(0).max(64, 'it is 64 at most').optional(),
   min_p: z.number().min(0).max(1).optional(),
   repeat_penalty: z.number().min(0.1).max(10).optional(),
   presence_penalty: z.number().min(-2).max(2).optional(),
@@ -37,7 +38,8 @@ export function samplingOf(body: SamplingBody): Partial<LocalSampling> {
   const { logit_bias: bias } = body
   return defined({
     temperature: body.temperature,
-    topP: body.top_p,
+    // The smallest share that still has a token in it.
+    topP: body.top_p === 0 ? Number.EPSILON : body.top_p,
     topK: body.top_k,
     minP: body.min_p,
     repeatPenalty: body.repeat_penalty,
