@@ -1,7 +1,6 @@
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { z } from 'zod'
 import type { Asker } from '../serving/answer.ts'
 import { errorResponse, HttpError, problemOf } from './errors.ts'
@@ -16,9 +15,6 @@ export interface AppInit extends GuardInit {
   /** Says what nobody foresaw. */
   onDefect?: ((error: unknown) => void) | undefined
 }
-
-/** Longest body of a request; a context of 128 k tokens is about half a megabyte of text. */
-export const MAX_BODY_BYTES = 4 * 1024 * 1024
 
 const SCOPES = ['device', 'own', 'friends', 'market'] as const
 const VIAS = ['auto', 'here', 'peer'] as const
@@ -35,24 +31,12 @@ export function createApp(init: AppInit, parts: ApiParts): Hono<ApiEnv> {
     parts.metrics.request(c.req.routePath, c.res.status)
   })
   app.use(guard(init))
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new HttpError({
-          status: 413,
-          code: 'too_large',
-          what: `the body is longer than ${MAX_BODY_BYTES} bytes`,
-        })
-      },
-    }),
-  )
 
   for (const route of ROUTES) {
     app.on(route.method, route.path, async (c) => {
       const gone = new AbortController()
       const signal = AbortSignal.any([c.req.raw.signal, gone.signal])
-      const body = route.body ? await readBody(c.req, route.body, route.refuses) : undefined
+      const body = route.body ? await readBody(c.req.raw, route.body, route.refuses) : undefined
       const asker = askerOf(c.req.raw.headers, init.widestScope, c.get('client'), signal)
       const hangUp = () => gone.abort(new DOMException('the client is gone', 'AbortError'))
       return route.handle({ body, asker, hangUp, id: c.get('requestId'), context: c }, parts)

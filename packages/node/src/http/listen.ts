@@ -2,9 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { UsageError } from '@freehold/core/errors'
 import { createAdaptorServer } from '@hono/node-server'
-
-/** Where the HTTP interface is, unless the person says otherwise. */
-export const DEFAULT_PORT = 1215
+import { DEFAULT_PORT } from './default-port.ts'
 
 /** More than this at once is no person's own programs. */
 const MAX_CONNECTIONS = 256

@@ -2,16 +2,19 @@ import type { z } from 'zod'
 import { HttpError } from './errors.ts'
 import type { Refusals } from './route.ts'
 
+/** Longest body of a request; a context of 128 k tokens is about half a megabyte of text. */
+export const MAX_BODY_BYTES = 4 * 1024 * 1024
+
 /**
  * Reads a body as a schema says. Parameters that nobody knows are left alone.
  * @throws HttpError naming the parameter that is wrong or not supported
  */
 export async function readBody<Schema extends z.ZodType>(
-  request: Pick<Request, 'text'>,
+  request: Pick<Request, 'headers' | 'body'>,
   schema: Schema,
   refuses: Refusals = {},
 ): Promise<z.output<Schema>> {
-  const body = parseJson(await request.text())
+  const body = parseJson(await readText(request))
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new HttpError({ status: 400, what: 'the body is no JSON object', code: 'invalid_json' })
   }
@@ -36,6 +39,27 @@ export async function readBody<Schema extends z.ZodType>(
     code: 'invalid_value',
     what: param === '' ? 'the body is wrong' : `${param} is wrong`,
     why: issue?.message,
+  })
+}
+
+/** @throws HttpError before more than `MAX_BODY_BYTES` are in memory */
+async function readText({ headers, body }: Pick<Request, 'headers' | 'body'>): Promise<string> {
+  if (Number(headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLong()
+  const parts: Uint8Array[] = []
+  let count = 0
+  for await (const part of body ?? []) {
+    count += part.length
+    if (count > MAX_BODY_BYTES) throw tooLong()
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
+function tooLong(): HttpError {
+  return new HttpError({
+    status: 413,
+    code: 'too_large',
+    what: `the body is longer than ${MAX_BODY_BYTES} bytes`,
   })
 }
 

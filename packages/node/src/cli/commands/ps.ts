@@ -1,12 +1,13 @@
 import { Command } from 'commander'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
-import { connectToResident, type LoadedModel, loadedModels } from '../resident-client.ts'
+import type { LoadedModel } from '../resident-client.ts'
 
 export function psCommand(): Command {
   const command = new Command('ps')
     .description('Show the models in memory')
     .action(async (options: GlobalOptions) => {
+      const { connectToResident, loadedModels } = await import('../resident-client.ts')
       const models = await loadedModels(await connectToResident())
       if (options.json) printJson(models)
       else print(table(HEADINGS, models.map(rowOf)))

@@ -3,10 +3,8 @@ import { once } from 'node:events'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
-import { DEFAULT_PORT, listen } from '../../http/listen.ts'
-import { keepAliveMs } from '../../http/ollama/fields.ts'
-import { openServing } from '../../http/open-serving.ts'
-import { takeResidence } from '../../serving/resident.ts'
+import { DEFAULT_PORT } from '../../http/default-port.ts'
+import { durationMs } from '../../http/duration.ts'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
@@ -56,13 +54,19 @@ function whole(least: number, most: number) {
 
 function duration(text: string): number {
   try {
-    return keepAliveMs(text) ?? 0
+    return durationMs(text)
   } catch {
     throw new InvalidArgumentError('It is like 5m, 300 (seconds) or -1 (for good).')
   }
 }
 
 async function serve(files: string[], options: ServeOptions): Promise<void> {
+  // Only a process that serves loads what serving takes: an own answer starts without.
+  const [{ takeResidence }, { openServing }, { listen }] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../../http/open-serving.ts'),
+    import('../../http/listen.ts'),
+  ])
   const signal = interruptSignal()
   const environment = readEnvironment()
   const paths = pathsOf(environment)

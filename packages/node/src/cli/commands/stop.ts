@@ -2,7 +2,6 @@ import { UsageError } from '@freehold/core/errors'
 import { Command } from 'commander'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
-import { connectToResident, loadedModels } from '../resident-client.ts'
 
 export function stopCommand(): Command {
   const command = new Command('stop')
@@ -20,6 +19,7 @@ async function stop(
   if (models.length > 0 === (options.all ?? false)) {
     throw new UsageError({ what: 'stop needs the name of a model, or --all' })
   }
+  const { connectToResident, loadedModels } = await import('../resident-client.ts')
   const ask = await connectToResident()
   const names = options.all ? (await loadedModels(ask)).map(({ name }) => name) : models
   for (const model of names) {

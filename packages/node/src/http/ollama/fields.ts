@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { AnswerEnd, AnswerInit, Logprobs } from '../../serving/answer.ts'
 import type { TextFormat } from '../../serving/generation.ts'
+import { durationMs } from '../duration.ts'
 import { HttpError } from '../errors.ts'
 import { beyondAudited, defined, samplingFields, samplingOf } from '../sampling.ts'
 
@@ -124,33 +125,20 @@ export function thinkOf(think: z.output<typeof thinkSchema>) {
   return { level, param: 'think' }
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e4, h: 36e5 }
-
-/** @throws HttpError when it is no duration */
+/** How long a model stays; undefined: as the device was started. @throws HttpError */
 export function keepAliveMs(value: z.output<typeof keepAliveSchema>): number | undefined {
   if (value === undefined) return undefined
-  const seconds = typeof value === 'number' ? value : Number(value || Number.NaN)
-  const ms = Number.isNaN(seconds) ? durationMs(String(value)) : seconds * 1_000
-  return ms < 0 ? Infinity : ms
-}
-
-/** A duration such as `5m` or `1h30m`. */
-function durationMs(text: string): number {
-  const [, sign, rest = ''] = /^(-?)((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(text) ?? []
-  if (rest === '') {
+  try {
+    return durationMs(String(value))
+  } catch {
     throw new HttpError({
       status: 400,
       param: 'keep_alive',
       code: 'invalid_value',
-      what: `keep_alive "${text.slice(0, 40)}" is no duration`,
+      what: `keep_alive "${String(value).slice(0, 40)}" is no duration`,
       next: 'It is like 5m, 300 or -1',
     })
   }
-  let ms = 0
-  for (const [, count, unit = ''] of rest.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-    ms += Number(count) * (UNIT_MS[unit] ?? 0)
-  }
-  return sign === '-' ? -ms : ms
 }
 
 /** Figures of an answer; durations in nanoseconds. */

@@ -2,7 +2,7 @@ import type { Completion, CompletionInit } from '@freehold/core/device/completio
 import { EngineError, LendingError } from '@freehold/core/errors'
 import { describe, expect, it } from 'vitest'
 import { createTestApi } from '../api.fixture.ts'
-import { MAX_BODY_BYTES } from '../app.ts'
+import { MAX_BODY_BYTES } from '../read-body.ts'
 
 const PATH = '/v1/chat/completions'
 const body = (more: object = {}) => ({
