@@ -9,6 +9,7 @@ const CHECKS: Record<string, readonly string[]> = {
   types: ['tsc', '-p', '.'],
   'promises and cycles': ['oxlint', '--type-aware', '--deny-warnings'],
   'unused code and packages': ['knip'],
+  'reference of the HTTP interface': ['node', 'scripts/api-reference.ts', '--check'],
   'golden vectors': ['node', 'scripts/vectors.ts', '--check'],
   'contracts’ generated files': ['node', 'packages/contracts/generate.ts', '--check'],
 }

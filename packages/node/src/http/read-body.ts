@@ -19,7 +19,7 @@ export async function readBody<Schema extends z.ZodType>(
     throw new HttpError({ status: 400, what: 'the body is no JSON object', code: 'invalid_json' })
   }
   for (const [param, harmless] of Object.entries(refuses)) {
-    const value = (body as Record<string, unknown>)[param]
+    const value = at(body, param)
     if (value === undefined || value === null || isAmong(value, harmless)) continue
     throw new HttpError({
       status: 400,
@@ -75,6 +75,19 @@ function parseJson(text: string): unknown {
 /** Many clients say null where they mean nothing. */
 function withoutNulls(body: object): object {
   return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+}
+
+/** The value at a path such as `options.num_gpu`. */
+function at(body: object, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (value, name) =>
+        typeof value === 'object' && value !== null
+          ? (value as Record<string, unknown>)[name]
+          : undefined,
+      body,
+    )
 }
 
 function isAmong(value: unknown, values: readonly unknown[]): boolean {

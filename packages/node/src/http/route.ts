@@ -37,8 +37,8 @@ export interface ApiRequest<Body> {
 }
 
 /**
- * Parameters that we know and do not support, each with the values that ask for nothing. Whatever
- * else they are gets 400: nothing is dropped silently.
+ * Parameters that we know and do not support (`options.num_gpu` is one inside another), each with the
+ * values that ask for nothing. Whatever else they are gets 400: nothing is dropped silently.
  */
 export type Refusals = Readonly<Record<string, readonly unknown[]>>
 

@@ -144,7 +144,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
       contextTokens,
       loading,
       served: null,
-      queue: createFairQueue({ places: parallel, maxWaiting, now: clock.now }),
+      queue: createFairQueue({ places: parallel, maxWaiting, now: () => clock.now() }),
       users: 0,
       usedAtMs: clock.now(),
       keepAliveMs: init.keepAliveMs ?? FIVE_MINUTES_MS,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { toolSchema, toolsOf } from '../openai/tools.ts'
 import { route } from '../route.ts'
 import { loadOrUnload, type OllamaPart, ollamaAnswer } from './answer.ts'
-import { answerFields, answerInitOf, TRUNCATION, thinkOf } from './fields.ts'
+import { answerFields, answerInitOf, REFUSED, thinkOf } from './fields.ts'
 
 const messageSchema = z.object({
   role: z.enum(['system', 'user', 'assistant', 'tool']),
@@ -35,7 +35,7 @@ export const chat = route({
     messages: z.array(messageSchema).optional(),
     tools: z.array(toolSchema).optional(),
   }),
-  refuses: TRUNCATION,
+  refuses: REFUSED,
   async handle(request, parts) {
     const { body, asker } = request
     const init = { ...answerInitOf(body), asker }

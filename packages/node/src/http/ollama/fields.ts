@@ -3,30 +3,34 @@ import type { AnswerEnd, AnswerInit, Logprobs } from '../../serving/answer.ts'
 import type { TextFormat } from '../../serving/generation.ts'
 import { durationMs } from '../duration.ts'
 import { HttpError } from '../errors.ts'
+import type { Refusals } from '../route.ts'
 import { beyondAudited, defined, samplingFields, samplingOf } from '../sampling.ts'
 
-/** Options that we know and do not have, each with the values that ask for nothing. */
-const REFUSED_OPTIONS: Readonly<Record<string, readonly unknown[]>> = {
-  draft_num_predict: [],
-  embedding_only: [false],
-  f16_kv: [true],
-  logits_all: [false],
-  low_vram: [false],
-  main_gpu: [0],
-  mirostat: [0],
-  mirostat_eta: [],
-  mirostat_tau: [],
-  num_batch: [],
-  num_gpu: [],
-  num_keep: [0],
-  num_thread: [0],
-  numa: [false],
-  penalize_newline: [true],
-  tfs_z: [1],
-  typical_p: [1],
-  use_mlock: [false],
-  use_mmap: [true],
-  vocab_only: [false],
+/** What chat and generate know and do not have, each with the values that ask for nothing. */
+export const REFUSED: Refusals = {
+  images: [[]],
+  'options.draft_num_predict': [],
+  'options.embedding_only': [false],
+  'options.f16_kv': [true],
+  'options.logits_all': [false],
+  'options.low_vram': [false],
+  'options.main_gpu': [0],
+  'options.mirostat': [0],
+  'options.mirostat_eta': [],
+  'options.mirostat_tau': [],
+  'options.num_batch': [],
+  'options.num_gpu': [],
+  'options.num_keep': [0],
+  'options.num_thread': [0],
+  'options.numa': [false],
+  'options.penalize_newline': [true],
+  'options.tfs_z': [1],
+  'options.typical_p': [1],
+  'options.use_mlock': [false],
+  'options.use_mmap': [true],
+  'options.vocab_only': [false],
+  shift: [false],
+  truncate: [false],
 }
 
 const { logit_bias: _, ...shared } = samplingFields
@@ -62,13 +66,6 @@ export const answerFields = {
   think: thinkSchema,
   logprobs: z.boolean().optional(),
   top_logprobs: z.int().min(0).max(20).optional(),
-  images: z.array(z.unknown()).max(0, 'images are not supported: the models read text').optional(),
-}
-
-/** Nothing is ever cut off: these are only agreed to where they change nothing. */
-export const TRUNCATION: Readonly<Record<string, readonly unknown[]>> = {
-  shift: [false],
-  truncate: [false],
 }
 
 type AnswerBody = z.output<z.ZodObject<typeof answerFields>>
@@ -76,7 +73,6 @@ type AnswerBody = z.output<z.ZodObject<typeof answerFields>>
 /** What the fields that chat and generate share ask for. */
 export function answerInitOf(body: AnswerBody): Omit<AnswerInit, 'asker' | 'question'> {
   const { options = {}, format } = body
-  refuseOptions(options)
   const { stop = [], num_predict: predict, repeat_last_n: last } = options
   const contextTokens = options.num_ctx
   const penaltyTokens = last === -1 ? Number.MAX_SAFE_INTEGER : last
@@ -97,20 +93,6 @@ export function answerInitOf(body: AnswerBody): Omit<AnswerInit, 'asker' | 'ques
       num_ctx: contextTokens,
       repeat_last_n: last,
     }).map((name) => (name in options ? `options.${name}` : name)),
-  }
-}
-
-function refuseOptions(options: Readonly<Record<string, unknown>>): void {
-  for (const [name, harmless] of Object.entries(REFUSED_OPTIONS)) {
-    const value = options[name]
-    if (value === undefined || value === null || harmless.includes(value)) continue
-    throw new HttpError({
-      status: 400,
-      param: `options.${name}`,
-      code: 'unsupported_parameter',
-      what: `options.${name} is not supported here`,
-      next: 'Leave it out',
-    })
   }
 }
 

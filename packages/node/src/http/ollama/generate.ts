@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Question } from '../../serving/answer.ts'
 import { route } from '../route.ts'
 import { loadOrUnload, type OllamaPart, ollamaAnswer } from './answer.ts'
-import { answerFields, answerInitOf, TRUNCATION, thinkOf } from './fields.ts'
+import { answerFields, answerInitOf, REFUSED, thinkOf } from './fields.ts'
 
 const generateSchema = z.object({
   ...answerFields,
@@ -19,7 +19,7 @@ export const generate = route({
     'An answer to one prompt, as lines of JSON unless `stream` is false. Without a prompt the model is loaded, or unloaded where `keep_alive` is 0.',
   body: generateSchema,
   refuses: {
-    ...TRUNCATION,
+    ...REFUSED,
     context: [[]],
     height: [],
     steps: [],

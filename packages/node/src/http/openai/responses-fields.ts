@@ -62,7 +62,6 @@ export const responsesSchema = z.object({
           z.object({ type: z.literal('json_schema'), schema, name: z.string().optional() }),
         ])
         .optional(),
-      verbosity: z.literal('medium', 'text.verbosity is not supported here').nullish(),
     })
     .optional(),
   reasoning: z.looseObject({ effort: z.string().nullish() }).optional(),

@@ -27,6 +27,8 @@ export const responses = route({
     max_tool_calls: [],
     moderation: [],
     prompt: [],
+    'text.verbosity': ['medium'],
+    'reasoning.summary': ['auto'],
     prompt_cache_retention: [],
     service_tier: ['auto', 'default'],
     stream_options: [{}],
