@@ -29,7 +29,7 @@ const HEAD = `# The HTTP interface
   64 highest logits at most, so top_k is 0 (all of those) to 64. The same \`seed\`, prompt and build give the same text.
 - **Formats** (JSON, JSON schema, a tool that must be called) hold by grammar; what a schema cannot express here gets 400 before anything is computed.
 - **Tools** go to the model by its own chat template where that has tools and marks calls with \`<tool_call>\`; else as a description in the system
-  message. Calls and answers of a conversation are told in the same way. What looks like a call and cannot be read is shown as text.
+  message, with a grammar that keeps each call whole and as its parameters say (\`strict: true\` asks for that everywhere). Calls and answers of a conversation are told in the same way. What looks like a call and cannot be read is shown as text.
 - **Thoughts** between \`<think>\` and \`</think>\` come apart from the answer: \`reasoning_content\` (and \`reasoning\`), \`thinking\`, a reasoning item.
 - **Errors** have the shape of their API. One after the first words is an event of the stream (\`data: {"error": …}\`, \`event: error\`, a line).
   503 with \`retry-after\` means that all places are taken and the line is full. Each answer has an \`x-request-id\`.

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Names of what a body may hold, those inside \`options\` and the like too; * is needed. */
+/** Names of what a body may hold, those inside `options` and the like too; * is needed. */
 export function bodyParameters(schema: z.ZodType | undefined, before = ''): string[] {
   if (!(schema instanceof z.ZodObject)) return []
   return Object.entries(schema.shape).flatMap(([name, field]) => {

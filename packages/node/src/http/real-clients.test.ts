@@ -101,6 +101,17 @@ describe('openai', () => {
     if (call?.type !== 'function') throw new Error('no call of a function')
     expect(call.function.name).toBe('weather')
     expect(['Oslo', 'Rome']).toContain(JSON.parse(call.function.arguments).place)
+    const free = await openai.chat.completions.create({
+      model,
+      messages,
+      max_tokens: 100,
+      tools: [{ type: 'function', function: { name: 'weather', parameters: schema } }],
+    })
+    for (const made of free.choices[0]?.message.tool_calls ?? []) {
+      if (made.type === 'function')
+        expect(JSON.parse(made.function.arguments)).toHaveProperty('days')
+    }
+    expect(['stop', 'length', 'tool_calls']).toContain(free.choices[0]?.finish_reason)
   })
 
   it('behaviour: an answer in a schema, with log-probabilities', async () => {

@@ -6,6 +6,7 @@ import { UsageError } from '@freehold/core/errors'
 import { decideRoute, type Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { borrowAnswer } from './borrow-answer.ts'
+import { callGrammar } from './call-grammar.ts'
 import { ContextError, NoSuchModelError, UnsupportedError } from './errors.ts'
 import type { GeneratedPiece, LocalSampling, TextFormat } from './generation.ts'
 import type { ManagedModel, ModelManager } from './model-manager.ts'
@@ -200,11 +201,27 @@ function planOf(info: ModelInfo, { question, format, stop = [] }: AnswerInit): P
   return {
     prompt: { text: prompt },
     stop: tools.length > 0 && !isForced && !parallelCalls ? [...stop, CALL_CLOSE] : stop,
-    format: isForced ? { kind: 'schema', schema: callSchema(tools) } : format,
+    format: isForced
+      ? { kind: 'schema', schema: callSchema(tools) }
+      : (format ?? callFormat(info, tools)),
     tools,
     isForced,
     thinks: !isFixed && info.chatTemplate.includes('</think>'),
     startsThinking,
+  }
+}
+
+/** How calls are held to what the tools say, where the model may write what it wants. */
+function callFormat(info: ModelInfo, tools: readonly ToolSpec[]): TextFormat | undefined {
+  if (tools.length === 0) return undefined
+  const isStrict = tools.some((tool) => tool.isStrict)
+  // Who knows tools writes calls by itself, and without a grammar faster.
+  if (!isStrict && hasOwnTools(info.chatTemplate)) return undefined
+  try {
+    return { kind: 'grammar', text: callGrammar(tools) }
+  } catch (error) {
+    if (isStrict || !(error instanceof UsageError)) throw error
+    return undefined
   }
 }
 

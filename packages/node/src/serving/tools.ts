@@ -7,6 +7,8 @@ export interface ToolSpec {
   description?: string | undefined
   /** JSON schema of its arguments. */
   parameters: Readonly<Record<string, unknown>>
+  /** Whether its arguments must be as `parameters` say, also where the model may choose. */
+  isStrict?: boolean | undefined
 }
 
 export interface ToolCall {

@@ -15,6 +15,7 @@ const toolSchema = z.looseObject({
   name: z.string().min(1).max(64),
   description: z.string().nullish(),
   input_schema: z.record(z.string(), z.unknown()).optional(),
+  strict: z.boolean().nullish(),
 })
 
 const { temperature: _, ...rest } = samplingFields
@@ -134,15 +135,16 @@ function textOf(all: readonly Block[], at: string): string {
     .join('')
 }
 
-function toolOf({ type, name, description, input_schema }: z.output<typeof toolSchema>): ToolSpec {
+function toolOf({ type, name, description, ...tool }: z.output<typeof toolSchema>): ToolSpec {
   if ((type ?? 'custom') !== 'custom') {
     throw new UnsupportedError('tools', {
       what: `a tool of type ${String(type).slice(0, 40)} is not supported`,
       next: 'Describe a tool with input_schema',
     })
   }
-  const parameters = input_schema ?? { type: 'object', properties: {} }
-  return { name, description: description ?? undefined, parameters }
+  const parameters = tool.input_schema ?? { type: 'object', properties: {} }
+  const isStrict = tool.strict ?? false
+  return { name, description: description ?? undefined, parameters, isStrict }
 }
 
 function choiceOf(choice: z.output<typeof promptFields.tool_choice>): ToolChoice {

@@ -157,6 +157,7 @@ describe('POST /v1/chat/completions', () => {
       },
     })
     expect(api.scripted.asked[0]?.prompt).toMatch(/^\[system\]You may call.*"weather"/s)
+    expect(api.scripted.asked[0]?.format).toMatchObject({ kind: 'grammar' })
     const events = await api.events(PATH, body({ tools: [weather], stream: true }))
     const calls = events.flatMap((event) => event.choices?.[0]?.delta.tool_calls ?? [])
     expect(calls.map(({ index }) => index)).toEqual([0, 1])
@@ -186,6 +187,10 @@ describe('POST /v1/chat/completions', () => {
     ]
     await api.ask(PATH, body({ tools: [weather], messages }))
     expect(api.scripted.asked[0]?.prompt).toBe('weather;<tool_call>user assistant Oslotool ')
+    expect(api.scripted.asked[0]?.format).toBeUndefined()
+    const strict = { ...weather, function: { ...weather.function, strict: true } }
+    await api.ask(PATH, body({ tools: [strict] }))
+    expect(api.scripted.asked[1]?.format).toMatchObject({ kind: 'grammar' })
   })
 
   it('behaviour: tool_choice is honoured', async () => {

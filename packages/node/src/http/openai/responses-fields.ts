@@ -31,6 +31,7 @@ const toolSchema = z.looseObject({
   name: z.string().optional(),
   description: z.string().nullish(),
   parameters: schema.nullish(),
+  strict: z.boolean().nullish(),
 })
 
 const choiceSchema = z.union([
@@ -92,9 +93,9 @@ export function answerInitOf(
       kind: 'chat',
       messages: [...first, ...before, ...inputMessages(body.input)],
       ...toolsOf(
-        (body.tools ?? []).map(({ type, name, description, parameters }) => ({
+        (body.tools ?? []).map(({ type, name, ...fn }) => ({
           type,
-          function: name === undefined ? undefined : { name, description, parameters },
+          function: name === undefined ? undefined : { name, ...fn },
         })),
         choiceOf(body.tool_choice),
       ),

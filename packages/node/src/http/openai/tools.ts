@@ -12,6 +12,7 @@ export const toolSchema = z.looseObject({
       name: z.string().min(1).max(64),
       description: z.string().nullish(),
       parameters: parameters.nullish(),
+      strict: z.boolean().nullish(),
     })
     .optional(),
 })
@@ -45,7 +46,12 @@ export function toolsOf(
       })
     }
     const { name, description, parameters } = fn
-    return { name, description: description ?? undefined, parameters: parameters ?? NO_PARAMETERS }
+    return {
+      name,
+      description: description ?? undefined,
+      parameters: parameters ?? NO_PARAMETERS,
+      isStrict: fn.strict ?? false,
+    }
   })
   if (typeof choice === 'string') return { tools: specs, choice: { kind: choice } }
   if (choice.type === 'function') {
