@@ -6,13 +6,20 @@ export interface NativeEmbedder {
 }
 
 /** Creates it; its context takes memory from the first text on only. */
-export function createNativeEmbedder(model: LlamaModel, contextTokens: number): NativeEmbedder {
+export function createNativeEmbedder(
+  model: LlamaModel,
+  init: { contextTokens: number; threads: number },
+): NativeEmbedder {
   let starting: Promise<LlamaEmbeddingContext> | undefined
 
   function start(): Promise<LlamaEmbeddingContext> {
     // A text is one batch: models that read both ways need it so. Begin and end tokens may be added.
-    const contextSize = contextTokens + 3
-    return model.createEmbeddingContext({ contextSize, batchSize: contextSize })
+    const contextSize = init.contextTokens + 3
+    return model.createEmbeddingContext({
+      contextSize,
+      batchSize: contextSize,
+      threads: init.threads,
+    })
   }
 
   return {

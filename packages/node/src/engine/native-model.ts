@@ -70,9 +70,12 @@ export async function startLlama(init: {
 
 /** Loads a GGUF and makes room for its sequences. */
 export async function loadNativeModel(llama: Llama, params: LoadParams): Promise<NativeModel> {
-  const { path: modelPath, vocabOnly } = params
+  const { path: modelPath, vocabOnly, threads } = params
   const model = await llama.loadModel({ modelPath, vocabOnly })
-  if (vocabOnly) return createNativeModel(llama, model, null, await describe(llama, model, null))
+  if (vocabOnly) {
+    const parts = await describe(llama, model, null)
+    return createNativeModel({ llama, model, context: null, parts, threads })
+  }
   const contextTokens = Math.min(params.contextTokens, model.trainContextSize)
   if (contextTokens < 1) throw new Error('the file says that the model has no context')
   const context = await model.createContext({
@@ -80,7 +83,7 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     // One more than we fill: node-llama-cpp shifts the context when the last cell is left.
     contextSize: Math.ceil((contextTokens + 1) / CONTEXT_PAD) * CONTEXT_PAD,
     batchSize: ROUND_TOKENS,
-    threads: params.threads,
+    threads,
     flashAttention: params.flashAttn && model.flashAttentionSupported,
     experimentalKvCacheKeyType: KV_TYPES[params.kvType],
     experimentalKvCacheValueType: KV_TYPES[params.kvType],
@@ -90,19 +93,22 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
   const sequence = context.getSequence()
   made.canRewind = !sequence.needsCheckpoints
   await sequence.dispose()
-  return createNativeModel(llama, model, context, await describe(llama, model, made))
+  const parts = await describe(llama, model, made)
+  return createNativeModel({ llama, model, context, parts, threads })
 }
 
-function createNativeModel(
-  llama: Llama,
-  model: LlamaModel,
-  context: LlamaContext | null,
-  parts: LoadedParts,
-): NativeModel {
+function createNativeModel(init: {
+  llama: Llama
+  model: LlamaModel
+  context: LlamaContext | null
+  parts: LoadedParts
+  threads: number
+}): NativeModel {
+  const { llama, model, context, parts, threads } = init
   const sequences = new Map<number, LlamaContextSequence>()
   const texts = new Map<number, ShapedText>()
   let candidates: Candidates | undefined
-  const embedder = createNativeEmbedder(model, parts.contextTokens ?? 0)
+  const embedder = createNativeEmbedder(model, { contextTokens: parts.contextTokens ?? 0, threads })
 
   function begin(sequence: number): void {
     if (context === null) throw new Error('only the vocabulary is loaded')

@@ -11,6 +11,8 @@ export interface DrawInit {
   seed: number
   /** Guesses tokens to be taken in with the drawn one; without it each has a step of its own. */
   guesser?: Guesser | undefined
+  /** How many guesses a step may have now. */
+  mostGuesses(): number
   signal: AbortSignal
 }
 
@@ -43,7 +45,8 @@ export async function* drawTokens(
   /** Takes in the id drawn last, with what may follow it. */
   async function takeIn(id: number, drawn: number): Promise<TextLogits[]> {
     sequence.cutTo(ids.length - 1)
-    guessed = guesser?.guess(ids, maxTokens - drawn - 1) ?? []
+    const most = Math.min(maxTokens - drawn - 1, init.mostGuesses())
+    guessed = guesser?.guess(ids, most) ?? []
     right = 0
     const startedAt = performance.now()
     const next = await sequence.prefill([id, ...guessed], { logitsFrom: 0, signal })

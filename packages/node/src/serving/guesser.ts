@@ -16,20 +16,26 @@ const MATCH_TOKENS = 3
 const MOST_GUESSES = 16
 /** How much a new measurement weighs. */
 const WEIGHT = 0.2
-/** Tokens without guesses after it did not pay; twice as many each time it does not again. */
+/** Steps without guesses after they did not pay; twice as many each time they do not again. */
 const FIRST_PAUSE = 8
 const LAST_PAUSE = 256
+/** Faster by this much, and it pays beyond doubt. */
+const CLEAR_GAIN = 1.2
 /** What a guess costs at first, in steps: between a CPU's third and a GPU's nothing. */
 const FIRST_COST = 0.25
+/** How likely a guess is right at first, where all before it were. */
+const FIRST_CHANCE = 0.7
 
-/** Creates a guesser that knows from its own results how many guesses pay. */
+/** Creates a guesser that knows from its own results whether guesses pay, and how many. */
 export function createGuesser(): Guesser {
   /** Where in the text each run of tokens was last followed by another. */
   const seen = new Map<string, number>()
   let indexed = 0
-  let chance = 0.7
+  let chance = FIRST_CHANCE
   let cost = FIRST_COST
   let stepMs: number | undefined
+  /** How much faster than without guesses. */
+  let gain = CLEAR_GAIN
   let pause = 0
   let nextPause = FIRST_PAUSE
 
@@ -40,15 +46,15 @@ export function createGuesser(): Guesser {
     }
   }
 
-  /** The number of guesses with the most right tokens for each step's worth of time. */
+  /** The number of guesses with the most right tokens for each step's worth of time; at least one. */
   function bestCount(): number {
-    let best = 0
-    let bestGain = 1
+    let best = 1
+    let most = 0
     let expected = 1
     for (let count = 1; count <= MOST_GUESSES; count++) {
       expected += chance ** count
-      const gain = expected / (1 + cost * count)
-      if (gain > bestGain) [best, bestGain] = [count, gain]
+      const speed = expected / (1 + cost * count)
+      if (speed > most) [best, most] = [count, speed]
     }
     return best
   }
@@ -56,14 +62,13 @@ export function createGuesser(): Guesser {
   return {
     guess(ids, most) {
       index(ids)
+      const from = seen.get(ids.slice(-MATCH_TOKENS).join())
+      if (from === undefined) return []
       if (pause > 0) {
         pause--
         return []
       }
-      const from = seen.get(ids.slice(-MATCH_TOKENS).join())
-      if (from === undefined || ids.length < MATCH_TOKENS) return []
-      const count = Math.min(bestCount(), most)
-      return count < 1 ? [] : ids.slice(from, from + count)
+      return ids.slice(from, from + Math.min(bestCount(), Math.max(0, most)))
     },
     learn(guessed, right, ms) {
       if (guessed === 0) {
@@ -73,19 +78,15 @@ export function createGuesser(): Guesser {
       for (let at = 0; at < Math.min(right + 1, guessed); at++) {
         chance += WEIGHT * ((at < right ? 1 : 0) - chance)
       }
-      if (stepMs !== undefined && stepMs > 0) {
-        const measured = Math.min(1, Math.max(0, (ms / stepMs - 1) / guessed))
-        cost += WEIGHT * (measured - cost)
-      }
-      if (bestCount() > 0) {
-        nextPause = FIRST_PAUSE
-        return
-      }
+      const steps = stepMs === undefined || stepMs === 0 ? 1 + cost * guessed : ms / stepMs
+      cost += WEIGHT * (Math.min(1, Math.max(0, (steps - 1) / guessed)) - cost)
+      gain += WEIGHT * ((right + 1) / Math.max(steps, 0.5) - gain)
+      if (gain > CLEAR_GAIN) nextPause = FIRST_PAUSE
+      if (gain >= 1) return
       pause = nextPause
       nextPause = Math.min(LAST_PAUSE, nextPause * 2)
-      // Else it would never try again.
-      chance = Math.max(chance, 0.5)
-      cost = Math.min(cost, FIRST_COST)
+      // One more wrong guess after the pause, and there is another.
+      gain = 1
     },
   }
 }

@@ -14,6 +14,9 @@ export interface TextGeneratorInit {
   guesses?: boolean | undefined
 }
 
+/** All texts at once may guess so many in one step: their guesses slow down each other. */
+const MOST_GUESSES_AT_ONCE = 16
+
 /** The largest range that Node draws from. */
 const SEEDS = 2 ** 48 - 1
 
@@ -24,6 +27,7 @@ export function createTextGenerator(
 ): TextGenerator {
   const { info } = model
   const closing = new AbortController()
+  let running = 0
 
   async function* generate(
     generation: GenerationInit,
@@ -54,8 +58,11 @@ export function createTextGenerator(
       sampling,
       seed: sampling.seed ?? randomInt(SEEDS),
       guesser: isGuessing ? createGuesser() : undefined,
+      mostGuesses: () => Math.floor(MOST_GUESSES_AT_ONCE / running),
       signal,
     })
+    running++
+    using _ = { [Symbol.dispose]: () => void running-- }
     let tokens = 0
     let guessedTokens = 0
     const end = (finish: 'stop' | 'length', stopText: string | null): GenerationEnd => ({
