@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { totalmem } from 'node:os'
 import type { Scope } from '@freehold/core/wire/frames'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
@@ -7,6 +8,9 @@ import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
+
+/** Of the memory, for files of models: contexts, this process and others need the rest. */
+const MODELS_SHARE = 0.6
 
 interface ServeOptions extends GlobalOptions {
   port: number
@@ -95,6 +99,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
         keepAliveMs: options.keepAlive,
         parallel: options.parallel,
         maxModels: options.maxModels,
+        memoryBytes: totalmem() * MODELS_SHARE,
         maxWaiting: options.maxWaiting,
         contextTokens: options.context,
       },
