@@ -22,7 +22,8 @@ const HEAD = `# The HTTP interface
 ## What holds for each request
 
 - **Nothing is dropped silently.** A parameter that is known and not supported gets 400 with its name; those are listed below, with the
-  values that ask for nothing and pass. A parameter that nobody knows is left alone.
+  values that ask for nothing and pass. What could change no answer here passes (\`user\`, \`safety_identifier\`, \`prompt_cache_key\`,
+  \`cache_control\`: prefixes are kept by themselves), and so does a parameter that nobody knows.
 - **Nothing is cut off silently.** A prompt that does not fit gets 400 (\`context_length_exceeded\`); an answer that reaches its limit, or the end
   of the context, ends with \`length\`, \`max_tokens\` or \`incomplete\`.
 - **Sampling** where a request says nothing: temperature ${temperature}, top_k ${topK}, top_p ${topP}, min_p ${minP}, repeat_penalty ${repeatPenalty}. A token is drawn from the

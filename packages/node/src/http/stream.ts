@@ -9,11 +9,11 @@ export interface StreamInit {
   ping: string | null
   /** Nobody reads any more. */
   onCancel: () => void
+  /** A failure in this time still has a status of its own; then the stream begins with a ping. @default 10 s */
+  firstWithinMs?: number | undefined
+  /** @default 15 s */
+  pingMs?: number | undefined
 }
-
-/** A failure in this time still gets a status of its own; then the stream begins with a ping. */
-const FIRST_WITHIN_MS = 10_000
-const PING_MS = 15_000
 
 export const SSE = 'text/event-stream; charset=utf-8'
 export const NDJSON = 'application/x-ndjson'
@@ -36,15 +36,16 @@ export async function streamResponse(
   pieces: AsyncGenerator<string>,
   init: StreamInit,
 ): Promise<Response> {
+  const { firstWithinMs = 10_000, pingMs = 15_000 } = init
   let pending: Promise<IteratorResult<string>> | undefined = pieces.next()
   if (init.ping === null) await pending
-  else await within(pending, FIRST_WITHIN_MS)
+  else await within(pending, firstWithinMs)
   const encoder = new TextEncoder()
   const body = new ReadableStream<Uint8Array>({
     async pull(out) {
       try {
         pending ??= pieces.next()
-        const step = init.ping === null ? await pending : await within(pending, PING_MS)
+        const step = init.ping === null ? await pending : await within(pending, pingMs)
         if (step === undefined) return out.enqueue(encoder.encode(init.ping ?? ''))
         pending = undefined
         if (step.done) return out.close()

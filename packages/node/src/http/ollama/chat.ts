@@ -30,11 +30,16 @@ export const chat = route({
   path: '/api/chat',
   about:
     'An answer to a conversation, as lines of JSON unless `stream` is false. Without messages the model is loaded, or unloaded where `keep_alive` is 0.',
-  body: z.object({
-    ...answerFields,
-    messages: z.array(messageSchema).optional(),
-    tools: z.array(toolSchema).optional(),
-  }),
+  body: z
+    .object({
+      ...answerFields,
+      messages: z.array(messageSchema).optional(),
+      tools: z.array(toolSchema).optional(),
+    })
+    .refine(({ logprobs, top_logprobs: top }) => top === undefined || logprobs, {
+      path: ['top_logprobs'],
+      message: 'it needs logprobs',
+    }),
   refuses: REFUSED,
   async handle(request, parts) {
     const { body, asker } = request

@@ -4,13 +4,18 @@ import { route } from '../route.ts'
 import { loadOrUnload, type OllamaPart, ollamaAnswer } from './answer.ts'
 import { answerFields, answerInitOf, REFUSED, thinkOf } from './fields.ts'
 
-const generateSchema = z.object({
-  ...answerFields,
-  prompt: z.string().optional(),
-  system: z.string().optional(),
-  /** The prompt goes to the model as it is. */
-  raw: z.boolean().optional(),
-})
+const generateSchema = z
+  .object({
+    ...answerFields,
+    prompt: z.string().optional(),
+    system: z.string().optional(),
+    /** The prompt goes to the model as it is. */
+    raw: z.boolean().optional(),
+  })
+  .refine(({ logprobs, top_logprobs: top }) => top === undefined || logprobs, {
+    path: ['top_logprobs'],
+    message: 'it needs logprobs',
+  })
 
 export const generate = route({
   method: 'POST',

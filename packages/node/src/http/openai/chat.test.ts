@@ -225,6 +225,7 @@ describe('POST /v1/chat/completions', () => {
     ['empty messages', body({ messages: [] }), 'messages', 'invalid_value'],
     ['a wrong type', body({ temperature: 'hot' }), 'temperature', 'invalid_value'],
     ['a role nobody has', body({ messages: [{ role: 'x' }] }), 'messages.0.role', 'invalid_value'],
+    ['rivals alone', body({ top_logprobs: 2 }), 'top_logprobs', 'invalid_value'],
     ['audio', body({ audio: { voice: 'a' } }), 'audio', 'unsupported_parameter'],
     ['storing', body({ store: true }), 'store', 'unsupported_parameter'],
     ['functions', body({ functions: [{}] }), 'functions', 'unsupported_parameter'],

@@ -13,24 +13,31 @@ import { receiptHeaders, usageOf } from './usage.ts'
 
 const MAX_CHOICES = 8
 
-const chatSchema = z.object({
-  model: z.string().min(1),
-  messages: z.array(messageSchema).min(1),
-  max_completion_tokens: z.int().min(1).optional(),
-  max_tokens: z.int().min(1).optional(),
-  ...samplingFields,
-  stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
-  n: z.int().min(1).max(MAX_CHOICES).optional(),
-  logprobs: z.boolean().optional(),
-  top_logprobs: z.int().min(0).max(20).optional(),
-  response_format: responseFormatSchema.optional(),
-  tools: z.array(toolSchema).optional(),
-  tool_choice: toolChoiceSchema.optional(),
-  parallel_tool_calls: z.boolean().optional(),
-  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).optional(),
-  stream: z.boolean().optional(),
-  stream_options: z.looseObject({ include_usage: z.boolean().optional() }).optional(),
-})
+const chatSchema = z
+  .object({
+    model: z.string().min(1),
+    messages: z.array(messageSchema).min(1),
+    max_completion_tokens: z.int().min(1).optional(),
+    max_tokens: z.int().min(1).optional(),
+    ...samplingFields,
+    stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
+    n: z.int().min(1).max(MAX_CHOICES).optional(),
+    logprobs: z.boolean().optional(),
+    top_logprobs: z.int().min(0).max(20).optional(),
+    response_format: responseFormatSchema.optional(),
+    tools: z.array(toolSchema).optional(),
+    tool_choice: toolChoiceSchema.optional(),
+    parallel_tool_calls: z.boolean().optional(),
+    reasoning_effort: z
+      .enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
+      .optional(),
+    stream: z.boolean().optional(),
+    stream_options: z.looseObject({ include_usage: z.boolean().optional() }).optional(),
+  })
+  .refine(({ logprobs, top_logprobs: top }) => top === undefined || logprobs, {
+    path: ['top_logprobs'],
+    message: 'it needs logprobs',
+  })
 
 type ChatBody = z.output<typeof chatSchema>
 
