@@ -72,6 +72,8 @@ interface NativeBindings {
 
 const TOP: Filter = [[], false, false, false, TOP_LOGITS]
 const HIGHEST: Filter = [[], false, false, true, 0]
+/** Share of the highest candidates that must be allowed for the others not to be asked. */
+const ENOUGH = 0.5
 /** Leaves the highest logits as they are, as the wishes of `native-model.ts` do. */
 const RAW = { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0, seed: 0 }
 
@@ -130,17 +132,26 @@ export function createCandidates(
         tokenBiasValues: Float32Array.of(...biases, ...bans.map(() => -Infinity)),
       }
 
-      /** Those of the highest that the grammar allows, or the highest of all that it allows. */
+      /**
+       * The highest of all that the grammar allows; of the highest only, where these are most of what
+       * the model wants: the grammar takes long to look at a whole vocabulary.
+       */
       async function allowed(index: number, pairs: number[]): Promise<number[]> {
         if (state === undefined || strict === undefined) return pairs
+        const highest = pairs[1] ?? 0
         const kept: number[] = []
+        let [share, whole] = [0, 0]
         for (let at = 0; at < pairs.length; at += 2) {
           const [id, logit] = pairs.slice(at, at + 2) as [number, number]
+          const weight = Math.exp(logit - highest)
+          whole += weight
           if (banned.has(id)) continue
           const isNext = AddonSampler.canBeNextTokenForGrammarEvaluationState(nativeOf(state), id)
-          if (isNext) kept.push(id, logit)
+          if (!isNext) continue
+          kept.push(id, logit)
+          share += weight
         }
-        if (kept.length > 0) return kept
+        if (share >= whole * ENOUGH) return kept
         // A copy, since sampling lets the grammar follow what it would draw.
         const grammarEvaluationState = nativeOf(state.clone())
         strict.applyConfig({ ...RAW, ...strictBias, grammarEvaluationState })
