@@ -10,6 +10,7 @@ const CHECKS: Record<string, readonly string[]> = {
   'promises and cycles': ['oxlint', '--type-aware', '--deny-warnings'],
   'unused code and packages': ['knip'],
   'command reference': ['node', 'scripts/cli-docs.ts', '--check'],
+  'reference of the HTTP interface': ['node', 'scripts/api-reference.ts', '--check'],
   'golden vectors': ['node', 'scripts/vectors.ts', '--check'],
   'contracts’ generated files': ['node', 'packages/contracts/generate.ts', '--check'],
 }

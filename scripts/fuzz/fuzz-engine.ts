@@ -103,7 +103,7 @@ async function outcomeOf(
 ): Promise<'sound' | 'slow' | 'crashes' | Error> {
   const params = {
     ...{ path, sequences: 1, contextTokens: 256, threads: 1, flashAttn: false, useGpu: false },
-    ...{ vocabOnly: false, isVerbose: false },
+    ...{ vocabOnly: false, isVerbose: false, kvType: 'f16' as const },
   }
   let isSlow = false
   const timer = setTimeout(() => {
@@ -116,7 +116,7 @@ async function outcomeOf(
     const ids = await child.call('tokenize', { text, special: true }).result
     await child.call('detokenize', { ids }).result
     await child.call('open', { sequence: 0 }).result
-    await child.call('feed', { sequence: 0, ids, logitsFrom: 0 }, () => {}).result
+    await child.call('feed', { sequence: 0, ids, logitsFrom: 0, at: 0 }, () => {}).result
     await child.call('close', { sequence: 0 }).result
     return 'sound'
   } catch (error) {

@@ -32,6 +32,11 @@ export class ModelError extends FreeholdError {
   override name = 'ModelError'
 }
 
+/** Thrown when a model's chat template cannot be used for a conversation. */
+export class TemplateError extends ModelError {
+  override name = 'TemplateError'
+}
+
 /** Thrown when the engine failed while it answered; the device itself goes on. */
 export class EngineError extends FreeholdError {
   override name = 'EngineError'

@@ -17,6 +17,8 @@ export interface Environment {
   hasHistory: boolean
   /** HF_ENDPOINT and HF_TOKEN: where `pull` asks, and as whom. */
   hub: { endpoint: string | undefined; token: string | undefined }
+  /** FREEHOLD_API_TOKEN: who asks over HTTP must show it, besides those of the settings. */
+  apiToken: string | undefined
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
   log: 'quiet' | 'debug'
 }
@@ -28,6 +30,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
     hasHistory: !env.FREEHOLD_NOHISTORY,
     hub: { endpoint: env.HF_ENDPOINT || undefined, token: env.HF_TOKEN || undefined },
+    apiToken: env.FREEHOLD_API_TOKEN || undefined,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }
 }
@@ -46,6 +49,10 @@ export interface Paths {
   headers: string
   /** What was typed in chats. */
   history: string
+  /** Responses that clients of the HTTP interface may go on from; apart from what money depends on. */
+  responses: string
+  /** Which process serves. */
+  state: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -55,6 +62,7 @@ export function pathsOf(
 ): Paths {
   const data = home ?? dataFolder(env)
   const config = home ?? configFolder(env)
+  const state = home ?? stateFolder(env)
   return {
     config: join(config, 'config.json'),
     catalogue: join(config, 'catalogue.json'),
@@ -63,7 +71,9 @@ export function pathsOf(
     models: models ?? join(data, 'models'),
     hashes: join(data, 'hashes'),
     headers: join(data, 'headers'),
-    history: join(home ?? stateFolder(env), 'history'),
+    history: join(state, 'history'),
+    responses: join(data, 'responses.db'),
+    state,
   }
 }
 
@@ -88,6 +98,8 @@ export interface Settings {
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
+  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
+  tokens?: string[]
 }
 
 /** @throws UsageError when the file is no JSON object */

@@ -1,10 +1,41 @@
 import { Template } from '@huggingface/jinja'
 import type { Model } from '../engine/engine.ts'
-import { ModelError } from '../errors.ts'
+import { TemplateError } from '../errors.ts'
 
 export interface ChatMessage {
   role: 'system' | 'user' | 'assistant'
   content: string
+}
+
+/** A message as chat templates know it: some have further roles, and calls of tools. */
+export interface TemplateMessage {
+  role: string
+  content: string
+  [more: string]: unknown
+}
+
+/**
+ * The text of a conversation in the model's own chat template, ready for an answer.
+ * @param more further variables of the template, such as its tools
+ * @throws TemplateError when the template cannot be used for this conversation
+ */
+export function renderChat(
+  { chatTemplate, bosText, eosText, name }: Model['info'],
+  messages: readonly TemplateMessage[],
+  more: Readonly<Record<string, unknown>> = {},
+): string {
+  try {
+    return new Template(chatTemplate).render({
+      ...more,
+      messages: [...messages],
+      add_generation_prompt: true,
+      bos_token: bosText,
+      eos_token: eosText,
+    })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new TemplateError({ what: `the chat template of ${name} cannot be used`, why, cause })
+  }
 }
 
 /** Token ids of a conversation in the model's own chat template, ready for an answer. */
@@ -12,23 +43,11 @@ export async function promptIdsOf(
   model: Model,
   messages: readonly ChatMessage[],
 ): Promise<number[]> {
-  const { chatTemplate, bosText, eosText, name } = model.info
   const last = messages.at(-1)?.content ?? ''
   // A model without a template continues text.
-  if (chatTemplate === '') return model.tokenize(last, { special: true })
-  let text: string
-  try {
-    text = new Template(chatTemplate).render({
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      add_generation_prompt: true,
-      bos_token: bosText,
-      eos_token: eosText,
-    })
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new ModelError({ what: `the chat template of ${name} cannot be used`, why, cause })
-  }
-  return model.tokenize(text, { special: true })
+  if (model.info.chatTemplate === '') return model.tokenize(last, { special: true })
+  const said = messages.map(({ role, content }) => ({ role, content }))
+  return model.tokenize(renderChat(model.info, said), { special: true })
 }
 
 /** Turns ids into text as they come, never showing half a character. */

@@ -2,13 +2,13 @@ import { EngineError } from '../errors.ts'
 import type { PrefillInit, Sequence, TopLogits } from './engine.ts'
 
 /** A part of a feed that is done. */
-export interface FedSlice {
+export interface FedSlice<Position extends TopLogits = TopLogits> {
   /** How many of the feed's ids are taken in. */
   done: number
   /** Ids that the sequence holds now. */
   length: number
   /** Logits of the positions in this part for which they were wanted. */
-  positions: readonly TopLogits[]
+  positions: readonly Position[]
 }
 
 /** Ids on their way into a sequence. */
@@ -19,21 +19,40 @@ export interface Feeding {
   cancel(): void
 }
 
-export interface FedSequenceInit {
+export interface FedSequenceInit<Position extends TopLogits = TopLogits> {
   contextTokens: number
   vocabSize: number
-  /** Takes ids in, slice by slice; logits follow each id from index `logitsFrom` on. */
-  feed(ids: readonly number[], logitsFrom: number, onSlice: (slice: FedSlice) => void): Feeding
+  /** Ids that it holds already. @default 0 */
+  heldTokens?: number | undefined
+  /**
+   * Takes ids in, slice by slice; logits follow each id from index `logitsFrom` on.
+   * @param at how many ids it holds before; what it has beyond them is forgotten
+   */
+  feed(
+    ids: readonly number[],
+    logitsFrom: number,
+    onSlice: (slice: FedSlice<Position>) => void,
+    at: number,
+  ): Feeding
   /** Frees what the sequence holds; called once, when nothing is being fed. */
   close(): Promise<void>
+}
+
+export interface FedSequence<Position extends TopLogits = TopLogits> extends Sequence {
+  prefill(ids: readonly number[], init?: PrefillInit): Promise<Position[]>
+  step(id: number, init?: { signal?: AbortSignal | undefined }): Promise<Position>
+  /** Forgets all ids but the first `length`. Call it while nothing is being fed. */
+  cutTo(length: number): void
 }
 
 /**
  * A sequence whose tokens are taken in elsewhere: in a child process or a worker. It checks what is
  * fed, so that native code never sees what it would die of. Overlapping calls wait for each other.
  */
-export function createFedSequence(init: FedSequenceInit): Sequence {
-  let length = 0
+export function createFedSequence<Position extends TopLogits = TopLogits>(
+  init: FedSequenceInit<Position>,
+): FedSequence<Position> {
+  let length = init.heldTokens ?? 0
   let isClosed = false
   let tail: Promise<unknown> = Promise.resolve()
   let closing: Promise<void> | undefined
@@ -54,19 +73,19 @@ export function createFedSequence(init: FedSequenceInit): Sequence {
     ids: readonly number[],
     logitsFrom: number,
     feedInit: PrefillInit,
-  ): Promise<TopLogits[]> {
+  ): Promise<Position[]> {
     const { signal, onProgress } = feedInit
     await tail
     signal?.throwIfAborted()
     check(ids)
     if (ids.length === 0) return []
-    const positions: TopLogits[] = []
+    const positions: Position[] = []
     const stopped = Promise.withResolvers<never>()
     const stop = (reason: unknown) => {
       feeding.cancel()
       stopped.reject(reason)
     }
-    const feeding = init.feed(ids, logitsFrom, (slice) => {
+    const onSlice = (slice: FedSlice<Position>) => {
       length = slice.length
       try {
         positions.push(...slice.positions)
@@ -74,7 +93,8 @@ export function createFedSequence(init: FedSequenceInit): Sequence {
       } catch (error) {
         stop(error)
       }
-    })
+    }
+    const feeding = init.feed(ids, logitsFrom, onSlice, length)
     tail = feeding.result.catch(() => {})
     const onAbort = () => stop(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -101,6 +121,9 @@ export function createFedSequence(init: FedSequenceInit): Sequence {
       const [position] = await feed([id], 0, stepInit)
       if (position === undefined) throw new EngineError({ what: 'the engine gave no logits' })
       return position
+    },
+    cutTo(to) {
+      length = Math.min(length, to)
     },
     async [Symbol.asyncDispose]() {
       isClosed = true

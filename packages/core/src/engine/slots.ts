@@ -1,7 +1,12 @@
 /** Numbered places that are taken and given back; who finds none waits in line. */
 export interface Slots {
-  /** Takes a place, waiting for one. @throws the signal's reason, or the reason of `close` */
-  take(signal?: AbortSignal): Promise<number>
+  /**
+   * Takes a place, waiting for one.
+   * @param choose which of the free places, which come in the order of their giving back; the first
+   * when it is left out
+   * @throws the signal's reason, or the reason of `close`
+   */
+  take(signal?: AbortSignal, choose?: (free: readonly number[]) => number): Promise<number>
   give(slot: number): void
   /** Turns all away who wait now and later. */
   close(reason: Error): void
@@ -14,11 +19,15 @@ export function createSlots(count: number): Slots {
   let closed: Error | undefined
 
   return {
-    async take(signal) {
+    async take(signal, choose) {
       signal?.throwIfAborted()
       if (closed !== undefined) throw closed
-      const slot = free.shift()
-      if (slot !== undefined) return slot
+      const wanted = choose === undefined || free.length === 0 ? free[0] : choose(free)
+      const slot = free.find((other) => other === wanted)
+      if (slot !== undefined) {
+        free.splice(free.indexOf(slot), 1)
+        return slot
+      }
       const { promise, resolve, reject } = Promise.withResolvers<number>()
       const place = { accept: resolve, refuse: reject }
       const onAbort = () => {

@@ -12,12 +12,15 @@ import { lendCommand } from './commands/lend.ts'
 import { listCommand } from './commands/list.ts'
 import { modelsCommand } from './commands/models.ts'
 import { offersCommand } from './commands/offers.ts'
+import { psCommand } from './commands/ps.ts'
 import { pullCommand } from './commands/pull.ts'
 import { rmCommand } from './commands/rm.ts'
 import { runCommand } from './commands/run.ts'
+import { serveCommand } from './commands/serve.ts'
 import { serviceCommand } from './commands/service.ts'
 import { showCommand } from './commands/show.ts'
 import { shrinkCommand } from './commands/shrink.ts'
+import { stopCommand } from './commands/stop.ts'
 import { walletCommand } from './commands/wallet.ts'
 
 /** The program as it is typed: every command, its options, and completion for shells. */
@@ -28,6 +31,9 @@ export function createProgram(): Command {
     .showSuggestionAfterError()
   for (const make of [
     runCommand,
+    serveCommand,
+    psCommand,
+    stopCommand,
     pullCommand,
     listCommand,
     showCommand,

@@ -47,7 +47,7 @@ async function load(request: Request & { op: 'load' }): Promise<void> {
 }
 
 function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
-  const { id, ids, sequence, logitsFrom } = request
+  const { id, ids, sequence, logitsFrom, at } = request
   let last = 0
   let slice: Slice | undefined
   feeding.set(id, sequence)
@@ -57,6 +57,7 @@ function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
     isCancelled: false,
     async run(count) {
       if (slice !== undefined) reply({ type: 'slice', id, slice })
+      else if (model.length(sequence) !== at) await model.cutTo(sequence, at)
       const part = ids.subarray(last, last + count)
       const logits = await model.evaluate(sequence, part, Math.max(0, logitsFrom - last))
       last += count
@@ -81,8 +82,17 @@ async function perform(
     case 'detokenize':
       return model.model.detokenize(Array.from(request.ids) as never)
     case 'open':
-      model.open(request.sequence)
+      await model.open(request.sequence)
       return null
+    case 'openText':
+      await model.openText(request.sequence, request.shape)
+      return null
+    case 'closeText':
+      rounds.forget(request.sequence)
+      model.closeText(request.sequence)
+      return null
+    case 'embed':
+      return model.embed(request.ids)
     case 'close':
       rounds.forget(request.sequence)
       await model.close(request.sequence)
@@ -104,6 +114,10 @@ async function handle(request: Request): Promise<void> {
   try {
     reply({ type: 'done', id: request.id, result: await perform(loaded, request) })
   } catch (error) {
+    if (error instanceof Error && error.name === 'GrammarError') {
+      return fail(request.id, 'usage', 'the grammar cannot be used', error)
+    }
+    if (request.op === 'embed') return fail(request.id, 'model', 'the model gives no vector', error)
     fail(request.id, 'engine', `the engine failed to ${request.op}`, error)
   }
 }

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
-import { EngineError, ModelError } from '@freehold/core/errors'
+import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { collectLines } from './collect-lines.ts'
 import { forkChild } from './fork-child.ts'
 import { createOutbox } from './outbox.ts'
@@ -18,7 +18,10 @@ const DOING: Record<Operation, string> = {
   detokenize: 'it turned tokens into text',
   open: 'it opened a sequence',
   close: 'it closed a sequence',
+  openText: 'it opened a sequence',
+  closeText: 'it closed a sequence',
   feed: 'it computed',
+  embed: 'it embedded a text',
 }
 
 export interface EngineProcessInit {
@@ -131,7 +134,7 @@ export function startEngineProcess(init: EngineProcessInit): EngineProcess {
       const result = Promise.withResolvers<never>()
       if (death !== undefined) result.reject(death)
       else {
-        const total = 'ids' in params ? params.ids.length : 0
+        const total = op === 'feed' && 'ids' in params ? params.ids.length : 0
         pending.set(id, { op, total, onSlice, ...result })
         setRef(child, true)
         send({ op, id, ...params } as Request)
@@ -166,5 +169,6 @@ function setRef(child: ChildProcess, isHeld: boolean): void {
 function toError(failure: Failure): Error {
   const { kind, what, why, next } = failure
   if (kind === 'model') return new ModelError({ what, why, next: next ?? 'Choose another model.' })
+  if (kind === 'usage') return new UsageError({ what, why, next })
   return new EngineError({ what, why, next })
 }

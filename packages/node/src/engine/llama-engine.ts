@@ -2,9 +2,10 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
-import type { Engine, LoadInit, Model } from '@freehold/core/engine/engine'
+import type { Engine, LoadInit, Profile } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
-import { EngineError, ModelError } from '@freehold/core/errors'
+import { readTokenBytes, type TokenBytes } from '@freehold/core/engine/token-bytes'
+import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { requireFit } from '../models/fit-advice.ts'
 import { freeMemory } from '../models/free-memory.ts'
 import { forceCpuVariant } from './cpu-variants.ts'
@@ -14,7 +15,7 @@ import { mayHaveGpu } from './may-have-gpu.ts'
 import { describeModel } from './model-info.ts'
 import type { LogLevel } from './protocol.ts'
 import { readGguf } from './read-gguf.ts'
-import { createRemoteModel } from './remote-model.ts'
+import { createRemoteModel, type RemoteModel } from './remote-model.ts'
 
 export interface LlamaEngineInit {
   /** Called with each line of llama.cpp; without it nothing of native code is shown. */
@@ -37,13 +38,22 @@ export interface LlamaEngineInit {
   skipChecks?: boolean | undefined
 }
 
-export interface LlamaModel extends Model {
+export interface LlamaModel extends RemoteModel {
   /** The child process that holds the model; undefined once it has ended. */
   readonly pid: number | undefined
+  /** Read on first use. */
+  readonly tokenBytes: TokenBytes
+}
+
+export interface LlamaLoadInit extends LoadInit {
+  /** @default what the engine was created with */
+  flashAttn?: boolean | undefined
+  /** How keys and values of the context are kept; `q8_0` needs flash attention. @default 'f16' */
+  kvType?: Profile['kvType'] | undefined
 }
 
 export interface LlamaEngine extends Engine {
-  load(source: string, init?: LoadInit): Promise<LlamaModel>
+  load(source: string, init?: LlamaLoadInit): Promise<LlamaModel>
 }
 
 /**
@@ -73,9 +83,15 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
     return process
   }
 
-  async function load(source: string, loadInit: LoadInit = {}): Promise<LlamaModel> {
+  async function load(source: string, loadInit: LlamaLoadInit = {}): Promise<LlamaModel> {
     requireOpen()
-    const { signal } = loadInit
+    const { signal, kvType = 'f16', flashAttn = init.flashAttn ?? false } = loadInit
+    if (kvType === 'q8_0' && !flashAttn) {
+      throw new UsageError({
+        what: 'the KV type q8_0 needs flash attention',
+        next: 'Turn flash attention on, or use f16.',
+      })
+    }
     const { contextTokens, sequences } = loadCounts(loadInit)
     const path = resolve(source)
     const { header, stats } = await readGguf(path, { signal })
@@ -94,7 +110,8 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         path,
         sequences,
         contextTokens,
-        flashAttn: init.flashAttn ?? false,
+        flashAttn,
+        kvType,
         threads: init.threads ?? Math.max(1, availableParallelism() - 1),
         useGpu: init.gpu !== false && init.cpuVariant === undefined,
         vocabOnly: loadInit.vocabOnly ?? false,
@@ -105,9 +122,17 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         (init.modelIdAt ?? hashFile)(path, { signal }),
       ])
       await requireUnchanged(path, stats)
-      const info = describeModel({ modelId, path, header, sizeBytes: stats.size, parts })
-      const model = createRemoteModel(process, info, loadInit.vocabOnly ? null : sequences)
-      return Object.defineProperty(model, 'pid', { get: () => process.pid }) as LlamaModel
+      const info = describeModel({ modelId, path, header, sizeBytes: stats.size, parts, kvType })
+      const model = createRemoteModel(process, {
+        info,
+        sequences: loadInit.vocabOnly ? null : sequences,
+        canRewind: parts.canRewind,
+      })
+      let tokenBytes: TokenBytes | undefined
+      return Object.defineProperties(model, {
+        pid: { get: () => process.pid },
+        tokenBytes: { get: () => (tokenBytes ??= readTokenBytes(header)) },
+      }) as LlamaModel
     } catch (error) {
       await process[Symbol.asyncDispose]()
       signal?.throwIfAborted()

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { describeGguf } from '@freehold/core/engine/describe-gguf'
-import type { ModelInfo } from '@freehold/core/engine/engine'
+import type { ModelInfo, Profile } from '@freehold/core/engine/engine'
 import type { GgufHeader } from '@freehold/core/engine/gguf'
 import type { LoadedParts } from './protocol.ts'
 
@@ -14,6 +14,7 @@ export function describeModel(init: {
   header: GgufHeader
   sizeBytes: number
   parts: LoadedParts
+  kvType: Profile['kvType']
 }): ModelInfo {
   const { header, parts } = init
   const described = describeGguf(header, basename(init.path))
@@ -29,7 +30,7 @@ export function describeModel(init: {
       engine: `llama.cpp ${parts.release} (node-llama-cpp ${parts.moduleVersion})`,
       backend: parts.backend,
       isa: parts.isa,
-      kvType: 'f16',
+      kvType: init.kvType,
       flashAttn: parts.flashAttn,
       relaxedSimd: false,
     },

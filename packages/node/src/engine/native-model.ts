@@ -10,28 +10,44 @@ import {
   type LlamaModel,
   type Token,
 } from 'node-llama-cpp'
+import { type Candidates, createCandidates, type ShapedText } from './native-candidates.ts'
+import { createNativeEmbedder } from './native-embedder.ts'
 import { packLogits } from './pack-logits.ts'
-import type { LoadedParts, LoadParams, LogLevel, PackedLogits } from './protocol.ts'
+import type { LoadedParts, LoadParams, LogLevel, PackedLogits, TextShape } from './protocol.ts'
 import { ROUND_TOKENS } from './rounds.ts'
 
 /** A model, its context and its open sequences inside the child process. */
 export interface NativeModel {
   readonly parts: LoadedParts
   readonly model: LlamaModel
-  open(sequence: number): void
+  /** Opens a sequence without ids, whatever an earlier text left in it. */
+  open(sequence: number): Promise<void>
   close(sequence: number): Promise<void>
+  /** Opens a sequence with what an earlier text left in it. @throws GrammarError */
+  openText(sequence: number, shape: TextShape): Promise<void>
+  closeText(sequence: number): void
   length(sequence: number): number
+  /** Forgets all ids but the first `length`. */
+  cutTo(sequence: number, length: number): Promise<void>
   /** Takes `ids` in as one part of a batch. @returns logits after each id from `logitsFrom` on */
   evaluate(sequence: number, ids: Uint32Array, logitsFrom: number): Promise<PackedLogits | null>
+  embed(ids: Uint32Array): Promise<Float32Array>
 }
 
 /** Raw top logits: temperature 1 and no other filter leave them as the model computed them. */
-const WANT_LOGITS = {
+const RAW = { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0 }
+const WANT_LOGITS: Wish = {
+  generateNext: { options: RAW, logits: { filter: { tokens: [], includeTop: TOP_LOGITS } } },
+}
+
+interface Wish {
   generateNext: {
-    options: { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0 },
-    logits: { filter: { tokens: [], includeTop: TOP_LOGITS } },
-  },
-} as const
+    options: typeof RAW
+    logits: { filter: { tokens: Token[]; includeTop: number } }
+  }
+}
+
+const KV_TYPES = { f16: 'F16', f32: 'F32', q8_0: 'Q8_0' } as const
 
 /** llama.cpp rounds the context of a sequence up to a multiple of this. */
 const CONTEXT_PAD = 256
@@ -54,9 +70,12 @@ export async function startLlama(init: {
 
 /** Loads a GGUF and makes room for its sequences. */
 export async function loadNativeModel(llama: Llama, params: LoadParams): Promise<NativeModel> {
-  const { path: modelPath, vocabOnly } = params
+  const { path: modelPath, vocabOnly, threads } = params
   const model = await llama.loadModel({ modelPath, vocabOnly })
-  if (vocabOnly) return createNativeModel(model, null, await describe(llama, model, null))
+  if (vocabOnly) {
+    const parts = await describe(llama, model, null)
+    return createNativeModel({ llama, model, context: null, parts, threads })
+  }
   const contextTokens = Math.min(params.contextTokens, model.trainContextSize)
   if (contextTokens < 1) throw new Error('the file says that the model has no context')
   const context = await model.createContext({
@@ -64,20 +83,55 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     // One more than we fill: node-llama-cpp shifts the context when the last cell is left.
     contextSize: Math.ceil((contextTokens + 1) / CONTEXT_PAD) * CONTEXT_PAD,
     batchSize: ROUND_TOKENS,
-    threads: params.threads,
+    threads,
     flashAttention: params.flashAttn && model.flashAttentionSupported,
+    experimentalKvCacheKeyType: KV_TYPES[params.kvType],
+    experimentalKvCacheValueType: KV_TYPES[params.kvType],
     failedCreationRemedy: false,
   })
-  const made = { flashAttn: context.flashAttention === true, contextTokens }
-  return createNativeModel(model, context, await describe(llama, model, made))
+  const made = { flashAttn: context.flashAttention === true, contextTokens, canRewind: true }
+  const sequence = context.getSequence()
+  made.canRewind = !sequence.needsCheckpoints
+  await sequence.dispose()
+  const parts = await describe(llama, model, made)
+  return createNativeModel({ llama, model, context, parts, threads })
 }
 
-function createNativeModel(
-  model: LlamaModel,
-  context: LlamaContext | null,
-  parts: LoadedParts,
-): NativeModel {
+function createNativeModel(init: {
+  llama: Llama
+  model: LlamaModel
+  context: LlamaContext | null
+  parts: LoadedParts
+  threads: number
+}): NativeModel {
+  const { llama, model, context, parts, threads } = init
   const sequences = new Map<number, LlamaContextSequence>()
+  const texts = new Map<number, ShapedText>()
+  let candidates: Candidates | undefined
+  const embedder = createNativeEmbedder(model, { contextTokens: parts.contextTokens ?? 0, threads })
+
+  function begin(sequence: number): void {
+    if (context === null) throw new Error('only the vocabulary is loaded')
+    sequences.set(sequence, context.getSequence({ contextShift: { strategy: refuseShift } }))
+  }
+
+  function closeText(sequence: number): void {
+    texts.get(sequence)?.dispose()
+    texts.delete(sequence)
+  }
+
+  async function close(sequence: number): Promise<void> {
+    closeText(sequence)
+    const found = sequences.get(sequence)
+    sequences.delete(sequence)
+    await found?.dispose()
+  }
+
+  /** What is wanted of the position after an id of `text`, which the grammar follows from here on. */
+  function wish(text: ShapedText | undefined): Wish {
+    if (text === undefined || candidates === undefined) return WANT_LOGITS
+    return { generateNext: { options: RAW, logits: candidates.plan(text) } }
+  }
 
   function find(sequence: number): LlamaContextSequence {
     const found = sequences.get(sequence)
@@ -88,30 +142,48 @@ function createNativeModel(
   return {
     parts,
     model,
-    open(sequence) {
-      if (context === null) throw new Error('only the vocabulary is loaded')
-      sequences.set(sequence, context.getSequence({ contextShift: { strategy: refuseShift } }))
+    async open(sequence) {
+      await close(sequence)
+      begin(sequence)
     },
-    async close(sequence) {
-      const found = find(sequence)
-      sequences.delete(sequence)
-      await found.dispose()
+    close,
+    async openText(sequence, shape) {
+      if (!sequences.has(sequence)) begin(sequence)
+      candidates ??= context === null ? undefined : createCandidates(llama, model, context)
+      const text = await candidates?.shape(shape)
+      if (text !== undefined) texts.set(sequence, text)
     },
+    closeText,
     length: (sequence) => find(sequence).nextTokenIndex,
+    async cutTo(sequence, length) {
+      const found = find(sequence)
+      // Without room for doubt: shifted cells would not be what the same ids give when computed.
+      await found.adaptStateToTokens(found.contextTokens.slice(0, length), false)
+      if (found.nextTokenIndex !== length)
+        throw new Error('the sequence cannot forget its last ids')
+    },
     async evaluate(sequence, ids, logitsFrom) {
-      const input = Array.from(ids, (id, index): Token | [Token, typeof WANT_LOGITS] =>
-        index < logitsFrom ? (id as Token) : [id as Token, WANT_LOGITS],
-      )
-      const output = await find(sequence).controlledEvaluate(input)
+      const found = find(sequence)
+      const text = texts.get(sequence)
+      const at = found.nextTokenIndex
+      const input = Array.from(ids, (id, index): Token | [Token, Wish] => {
+        if (text !== undefined && at + index >= text.promptTokens) text.accept(id)
+        return index < logitsFrom ? (id as Token) : [id as Token, wish(text)]
+      })
+      const output = await found.controlledEvaluate(input)
       if (logitsFrom >= ids.length) return null
       const positions: ReadonlyMap<number, number>[] = []
+      const logSums: number[] = []
       for (let index = logitsFrom; index < ids.length; index++) {
-        const logits = output[index]?.next.logits
-        if (logits === undefined) throw new Error('llama.cpp gave no logits')
-        positions.push(logits)
+        const next = output[index]?.next
+        if (next?.logits === undefined) throw new Error('llama.cpp gave no logits')
+        positions.push(next.logits)
+        logSums.push(next.totalLogitWeight ?? Number.NaN)
       }
-      return packLogits(positions)
+      const packed = packLogits(positions)
+      return text?.isSummed ? { ...packed, logSums: Float64Array.from(logSums) } : packed
     },
+    embed: (ids) => embedder.embed(ids),
   }
 }
 
@@ -122,7 +194,7 @@ function refuseShift(): never {
 async function describe(
   llama: Llama,
   model: LlamaModel,
-  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn'> | null,
+  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn' | 'canRewind'> | null,
 ): Promise<LoadedParts> {
   const endIds = new Set<number>()
   for (const id of model.iterateAllTokens()) if (model.isEogToken(id)) endIds.add(id)
@@ -135,6 +207,7 @@ async function describe(
     backend: llama.gpu === false ? 'cpu' : llama.gpu,
     isa: llama.gpu === false ? loadedIsa() : await gpuFamily(llama),
     flashAttn: context?.flashAttn ?? false,
+    canRewind: context?.canRewind ?? false,
     release: llama.llamaCppRelease.release,
     moduleVersion: await getModuleVersion(),
   }

@@ -1,4 +1,5 @@
 /** What the engine's parent and its child process say to each other over Node's IPC. */
+import type { Profile } from '@freehold/core/engine/engine'
 
 /** Tells the child what to load and how. */
 export interface LoadParams {
@@ -6,6 +7,7 @@ export interface LoadParams {
   contextTokens: number
   sequences: number
   flashAttn: boolean
+  kvType: Profile['kvType']
   /** Threads for one batch. */
   threads: number
   useGpu: boolean
@@ -23,6 +25,8 @@ export interface LoadedParts {
   endIds: number[]
   backend: 'cpu' | 'metal' | 'cuda' | 'vulkan'
   flashAttn: boolean
+  /** Whether a sequence can forget its last ids and go on. */
+  canRewind: boolean
   isa: string
   /** Release of llama.cpp, such as `v0.5.0`. */
   release: string
@@ -30,15 +34,41 @@ export interface LoadedParts {
   moduleVersion: string
 }
 
+/** What the candidates of a text's positions are; see `native-candidates.ts`. */
+export interface TextShape {
+  /** Ids from this position on are the answer, which the grammar follows. */
+  promptTokens: number
+  /** GBNF; null allows everything. */
+  grammar: string | null
+  /** Added to the logits of these ids before the highest are taken. */
+  biasIds: Uint32Array
+  biases: Float32Array
+  /** Wants `logSums`. */
+  isSummed: boolean
+}
+
 /** The operations of the child, with what each takes and gives. */
 export interface Operations {
   load: { params: LoadParams; result: LoadedParts }
   tokenize: { params: { text: string; special: boolean }; result: Uint32Array }
   detokenize: { params: { ids: Uint32Array }; result: string }
+  /** Opens a sequence without ids. */
   open: { params: { sequence: number }; result: null }
+  /** Opens a sequence for a text of one's own, with what an earlier text left in it. */
+  openText: { params: { sequence: number; shape: TextShape }; result: null }
+  /** Ends a text; what was taken in stays for the next `openText`. */
+  closeText: { params: { sequence: number }; result: null }
   close: { params: { sequence: number }; result: null }
-  /** Takes ids in; logits follow each id from index `logitsFrom` on. Its last slice ends it. */
-  feed: { params: { sequence: number; ids: Uint32Array; logitsFrom: number }; result: null }
+  /**
+   * Takes ids in after the first `at` of the sequence, which forgets the others; logits follow each
+   * id from index `logitsFrom` on. Its last slice ends it.
+   */
+  feed: {
+    params: { sequence: number; ids: Uint32Array; logitsFrom: number; at: number }
+    result: null
+  }
+  /** One vector for all `ids`, of any length. */
+  embed: { params: { ids: Uint32Array }; result: Float32Array }
 }
 
 export type Operation = keyof Operations
@@ -53,6 +83,8 @@ export interface PackedLogits {
   count: number
   ids: Uint32Array
   logits: Float32Array
+  /** Of each position: the logarithm of the sum of e^logit over the vocabulary, where wanted. */
+  logSums?: Float64Array | undefined
 }
 
 /** A part of `feed` that is done. */
@@ -65,7 +97,7 @@ export interface Slice {
 }
 
 /** Which error of Freehold a failure becomes in the parent. */
-export type FailureKind = 'model' | 'engine' | 'aborted'
+export type FailureKind = 'model' | 'engine' | 'aborted' | 'usage'
 
 export interface Failure {
   kind: FailureKind

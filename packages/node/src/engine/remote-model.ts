@@ -11,17 +11,29 @@ import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
 import type { PackedLogits } from './protocol.ts'
+import { createTextSequences, type OpenTextInit, type TextSequence } from './text-sequences.ts'
 
-/**
- * A model that lives in the child behind `process`, and ends with it.
- * @param sequences how many can be open at once; null: only its vocabulary is loaded
- */
-export function createRemoteModel(
-  process: EngineProcess,
-  info: ModelInfo,
-  sequences: number | null,
-): Model {
+export interface RemoteModel extends Model {
+  /** Whether its sequences can forget their last ids; some architectures cannot. */
+  readonly canRewind: boolean
+  /** Opens a sequence for a text that nobody audits, waiting as `openSequence` does. */
+  openText(init: OpenTextInit): Promise<TextSequence>
+  /** The vector of a text, as long as the model makes it. */
+  embed(ids: readonly number[]): Promise<Float32Array>
+}
+
+export interface RemoteModelInit {
+  info: ModelInfo
+  /** How many can be open at once; null: only its vocabulary is loaded. */
+  sequences: number | null
+  canRewind: boolean
+}
+
+/** A model that lives in the child behind `process`, and ends with it. */
+export function createRemoteModel(process: EngineProcess, init: RemoteModelInit): RemoteModel {
+  const { info, sequences, canRewind } = init
   const slots = createSlots(sequences ?? 0)
+  const texts = createTextSequences({ process, info, slots, canRewind, unpack })
   process.onEnd((reason) => slots.close(reason))
 
   /** @param sequence its number in the child */
@@ -29,8 +41,8 @@ export function createRemoteModel(
     createFedSequence({
       contextTokens: info.contextTokens,
       vocabSize: info.vocabSize,
-      feed: (ids, logitsFrom, onSlice) => {
-        const params = { sequence, ids: Uint32Array.from(ids), logitsFrom }
+      feed: (ids, logitsFrom, onSlice, at) => {
+        const params = { sequence, ids: Uint32Array.from(ids), logitsFrom, at }
         return process.call('feed', params, ({ done, length, logits }) =>
           onSlice({
             done,
@@ -49,17 +61,28 @@ export function createRemoteModel(
 
   return {
     info,
-    async tokenize(text, init = {}) {
-      const params = { text, special: init.special ?? false }
+    canRewind,
+    async tokenize(text, tokenizeInit = {}) {
+      const params = { text, special: tokenizeInit.special ?? false }
       return Array.from(await process.call('tokenize', params).result)
     },
     async detokenize(ids) {
       requireIds(ids, info.vocabSize)
       return process.call('detokenize', { ids: Uint32Array.from(ids) }).result
     },
-    async openSequence(init = {}) {
+    async openText(textInit) {
       requireTensors(sequences === null)
-      const sequence = await slots.take(init.signal)
+      return texts.open(textInit)
+    },
+    async embed(ids) {
+      requireTensors(sequences === null)
+      requireIds(ids, info.vocabSize)
+      return process.call('embed', { ids: Uint32Array.from(ids) }).result
+    },
+    async openSequence(openInit = {}) {
+      requireTensors(sequences === null)
+      const sequence = await slots.take(openInit.signal, (free) => texts.leastMissed(free))
+      texts.forget(sequence)
       try {
         await process.call('open', { sequence }).result
       } catch (error) {

@@ -4,30 +4,38 @@
  * seeded sampler of core.
  */
 
-/** How the next token is drawn from the model's logits, in this order. */
+/**
+ * How the next token is drawn from the model's logits, in this order. The 64 highest logits are what
+ * it is drawn from, after `logitBias` and `format`: `topK` 0 and all above 64 mean 64.
+ */
 export interface LocalSampling {
+  /**
+   * Added to the logits of these ids before the highest are taken: -100 bans and 100 forces, as far as
+   * the format allows.
+   */
+  logitBias: ReadonlyMap<number, number>
   /** Lower logits of tokens of the last `penaltyTokens`: as in llama.cpp. 1 and 0 leave them alone. */
   repeatPenalty: number
   presencePenalty: number
   frequencyPenalty: number
+  /** How far back tokens are counted, the prompt included; -1 is all. */
   penaltyTokens: number
-  /** Added to the logits of these ids; -100 and less bans, 100 and more forces. */
-  logitBias: ReadonlyMap<number, number>
   /** 0 turns it off. */
   topK: number
   topP: number
   minP: number
   /** 0 is greedy. */
   temperature: number
-  /** The same seed, prompt and build give the same text. @default random */
+  /** The same seed, prompt and build give the same text: any safe integer. @default random */
   seed?: number | undefined
 }
 
-/** What the text must look like. */
+/** What the text must look like. It is so when it ends with `stop` at an end token. */
 export type TextFormat =
+  /** A JSON object. */
   | { kind: 'json' }
-  /** A JSON schema. @throws UsageError, before anything is computed, for what it cannot express */
-  | { kind: 'schema'; schema: object }
+  /** A JSON schema; see `schema-grammar.ts` for what it may say. */
+  | { kind: 'schema'; schema: unknown }
   /** GBNF, llama.cpp's grammar notation. */
   | { kind: 'grammar'; text: string }
 
@@ -47,13 +55,17 @@ export interface TokenLogprob {
   id: number
   /** Of this token alone: an unfinished character is in here only. */
   bytes: Uint8Array
-  /** Natural logarithm, over what the model gives before sampling is narrowed. */
+  /**
+   * Natural logarithm, over the whole vocabulary as the model gives it, before biases and all that
+   * follows. Rivals are such as the format allows.
+   */
   logprob: number
 }
 
 export interface GeneratedPiece {
   /** Certain text: never half a character, never the start of a stop text. */
   text: string
+  /** What was drawn since the last piece, without the token that ends the text. */
   ids: readonly number[]
   logprobs: readonly (TokenLogprob & { top: readonly TokenLogprob[] })[] | null
 }
@@ -65,7 +77,11 @@ export interface GenerationEnd {
   promptTokens: number
   /** Of these, how many were still there from an earlier text. */
   cachedTokens: number
+  /** All that were drawn, the token that ends the text included. */
   tokens: number
+  /** Of these, how many were guessed from the text before and cost no step of their own. */
+  guessedTokens: number
+  /** Until the first logits, without waiting for a place. */
   promptMs: number
   generateMs: number
 }
@@ -73,10 +89,12 @@ export interface GenerationEnd {
 /** Generates texts and embeddings with one loaded model; many at once share batches. */
 export interface TextGenerator extends AsyncDisposable {
   /**
-   * @throws UsageError when prompt and answer do not fit into the context: nothing is ever cut off
-   * silently
+   * Generates one step ahead of its reader. Ending it early stops the work within one token.
+   * @throws UsageError, before anything is computed, when prompt and answer do not fit into the
+   * context (nothing is ever cut off silently), for a number out of its range, a grammar that is none
+   * and a schema that says what we cannot keep
    */
-  generate(init: GenerationInit): AsyncGenerator<GeneratedPiece, GenerationEnd>
+  generate(init: GenerationInit): AsyncGenerator<GeneratedPiece, GenerationEnd, void>
   /** One vector of length 1 for each list of ids. @throws ModelError when the model gives none */
   embed(
     inputs: readonly (readonly number[])[],

@@ -1,0 +1,77 @@
+import { utf8 } from '../bytes.ts'
+import { type GgufHeader, ggufStrings } from './gguf.ts'
+
+/** `llama_token_type`, as far as it says how a token's text is written down. */
+const NORMAL = 1
+const UNKNOWN = 2
+const CONTROL = 3
+const USER_DEFINED = 4
+const UNUSED = 5
+const BYTE = 6
+
+/** The bytes of each token alone: parts of a character are in there, and control tokens have none. */
+export interface TokenBytes {
+  /** Empty for what is no token. */
+  of(id: number): Uint8Array
+}
+
+/** Reads the bytes of all tokens from a GGUF's header. Their text as a whole is these, joined. */
+export function readTokenBytes(header: GgufHeader): TokenBytes {
+  const texts = ggufStrings(header, 'tokenizer.ggml.tokens') ?? []
+  const types = header.metadata.get('tokenizer.ggml.token_type')
+  const view = new DataView(header.bytes.buffer, header.bytes.byteOffset, header.bytes.byteLength)
+  const typeOf = (id: number) =>
+    typeof types === 'object' && id < types.count ? view.getInt32(types.at + 4 * id, true) : NORMAL
+  const isByteLevel = header.metadata.get('tokenizer.ggml.model') === 'gpt2'
+  const normal = isByteLevel ? byteLevelText : (text: string) => utf8(text.replaceAll('▁', ' '))
+
+  function bytesOf(id: number, text: string): Uint8Array {
+    switch (typeOf(id)) {
+      case UNKNOWN:
+      case CONTROL:
+      case UNUSED:
+        return new Uint8Array(0)
+      case USER_DEFINED:
+        return utf8(text)
+      case BYTE:
+        return Uint8Array.of(Number.parseInt(text.slice(3, 5), 16))
+      default:
+        return normal(text)
+    }
+  }
+
+  // One array for all: a hundred thousand small ones would take many times the memory.
+  const parts = texts.map((text, id) => bytesOf(id, text))
+  const ends = new Uint32Array(parts.length)
+  let end = 0
+  for (const [id, part] of parts.entries()) {
+    end += part.length
+    ends[id] = end
+  }
+  const bytes = new Uint8Array(end)
+  for (const [id, part] of parts.entries()) bytes.set(part, (ends[id] as number) - part.length)
+  return { of: (id) => bytes.subarray(id === 0 ? 0 : (ends[id - 1] ?? end), ends[id] ?? end) }
+}
+
+/** Byte-level vocabularies write each byte as a visible character; see GPT-2's `bytes_to_unicode`. */
+function byteLevelText(text: string): Uint8Array {
+  const bytes: number[] = []
+  for (const char of text) {
+    const byte = BYTE_OF.get(char.codePointAt(0) as number)
+    if (byte === undefined) bytes.push(...utf8(char))
+    else bytes.push(byte)
+  }
+  return Uint8Array.from(bytes)
+}
+
+const BYTE_OF = byteTable()
+
+/** Printable bytes of Latin-1 stand for themselves, the others for 256 and up in their order. */
+function byteTable(): ReadonlyMap<number, number> {
+  const isPrintable = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
+  const table = new Map<number, number>()
+  let next = 256
+  for (let byte = 0; byte < 256; byte++) table.set(isPrintable(byte) ? byte : next++, byte)
+  return table
+}

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { totalmem } from 'node:os'
+import type { Scope } from '@freehold/core/wire/frames'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { DEFAULT_PORT } from '../../http/default-port.ts'
+import { durationMs } from '../../http/duration.ts'
+import { openModelLibrary } from '../../models/library.ts'
+import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { printJson, say } from '../output.ts'
+
+/** Of the memory, for files of models: contexts, this process and others need the rest. */
+const MODELS_SHARE = 0.6
+
+interface ServeOptions extends GlobalOptions {
+  port: number
+  scope: Scope
+  peer: string[]
+  allowOrigin: string[]
+  allowHost: string[]
+  keepAlive: number
+  parallel: number
+  maxModels: number
+  maxWaiting: number
+  context?: number
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve')
+    .alias('start')
+    .description('Answer over HTTP, as OpenAI, Anthropic and Ollama do')
+    .argument('[files...]', 'GGUF files to offer besides the models that are here (freehold list)')
+    .option('--port <number>', 'port on 127.0.0.1', whole(0, 65_535), DEFAULT_PORT)
+    .addOption(
+      new Option('--scope <scope>', 'how far a request may ask to travel at most')
+        .choices(['device', 'own', 'friends', 'market'])
+        .default('device'),
+    )
+    .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
+    .option('--allow-origin <origin>', 'a web page that may ask; again for more', add, [])
+    .option('--allow-host <name>', 'another name of this machine; again for more', add, [])
+    .option('--keep-alive <time>', 'how long an idle model stays in memory', duration, 300_000)
+    .option('--parallel <number>', 'texts that a model writes at once', whole(1, 64), 4)
+    .option('--max-models <number>', 'models in memory at once', whole(1, 64), 3)
+    .option('--max-waiting <number>', 'requests that may wait for a model', whole(0, 10_000), 64)
+    .option('--context <tokens>', 'context of each text', whole(1, 16_777_216))
+    .action((files: string[], options: ServeOptions) => serve(files, options))
+  return withGlobals(command)
+}
+
+function whole(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
+  }
+}
+
+function duration(text: string): number {
+  try {
+    return durationMs(text)
+  } catch {
+    throw new InvalidArgumentError('It is like 5m, 300 (seconds) or -1 (for good).')
+  }
+}
+
+async function serve(files: string[], options: ServeOptions): Promise<void> {
+  // Only a process that serves loads what serving takes: an own answer starts without.
+  const [{ takeResidence }, { openServing }, { listen }] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../../http/open-serving.ts'),
+    import('../../http/listen.ts'),
+  ])
+  const signal = interruptSignal()
+  const environment = readEnvironment()
+  const paths = pathsOf(environment)
+  const { tokens: known = [] } = await readSettings(paths.config)
+  const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
+  const mayLeave = options.scope !== 'device'
+
+  await using residence = await takeResidence(paths.state)
+  await using device = await openCliDevice({
+    listen: mayLeave ? [] : null,
+    needsKeys: mayLeave,
+    chain: options.chain,
+  })
+  for (const address of options.peer) await device.peers.ask(address, { signal })
+  const token = randomBytes(24).toString('hex')
+  await using serving = openServing(
+    {
+      paths: files,
+      hub: environment.hub,
+      responses: paths.responses,
+      widestScope: options.scope,
+      // This person's own commands find theirs in the note of this process.
+      tokens: tokens.length > 0 ? [...tokens, token] : [],
+      origins: options.allowOrigin,
+      hosts: options.allowHost,
+      pool: {
+        keepAliveMs: options.keepAlive,
+        parallel: options.parallel,
+        maxModels: options.maxModels,
+        memoryBytes: totalmem() * MODELS_SHARE,
+        maxWaiting: options.maxWaiting,
+        contextTokens: options.context,
+      },
+      onDefect: (error) => say(error instanceof Error ? (error.stack ?? '') : String(error)),
+    },
+    { device, library: openModelLibrary({ paths }) },
+  )
+  await using listener = await listen(serving.app.fetch, options)
+  const { url } = listener
+  await residence.announce({ pid: process.pid, url, token })
+  if (options.json) printJson({ event: 'listening', url, pid: process.pid })
+  else say(`Listening at ${url} (Ctrl-C ends it)`)
+  if (!signal.aborted) await once(signal, 'abort')
+}

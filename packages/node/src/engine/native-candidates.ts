@@ -1,0 +1,202 @@
+import { TOP_LOGITS } from '@freehold/core/engine/engine'
+import {
+  type Llama,
+  type LlamaContext,
+  LlamaGrammarEvaluationState,
+  type LlamaModel,
+  type Token,
+} from 'node-llama-cpp'
+import type { TextShape } from './protocol.ts'
+
+/**
+ * Chooses the candidates of a text's positions inside the child: node-llama-cpp's `controlledEvaluate`
+ * gives the highest logits of a position, but knows no grammar. So each position that it samples and
+ * that we planned is computed here, with the native parts that its other functions use. They are
+ * not in its types; the tests of formats fail when a later version moves them.
+ */
+export interface Candidates {
+  /** Makes what `controlledEvaluate` wants for a position whose candidates `text` chooses. */
+  plan(text: ShapedText): { filter: { tokens: Token[]; includeTop: number } }
+  /** @throws GrammarError */
+  shape(shape: TextShape): Promise<ShapedText>
+}
+
+/** One text's wishes. */
+export interface ShapedText {
+  readonly promptTokens: number
+  readonly isSummed: boolean
+  /** Lets the grammar follow a token of the answer. */
+  accept(id: number): void
+  choose(index: number): Promise<Sampled>
+  dispose(): void
+}
+
+/** Thrown for a text that is no grammar. */
+export class GrammarError extends Error {
+  override name = 'GrammarError'
+}
+
+/** `logits` are pairs of id and logit; `weight` is the sum of e^(logit - highest logit). */
+type Sampled = [token: number, _: unknown, __: unknown, logits?: number[], weight?: number]
+type Filter = [
+  tokens: readonly number[],
+  highest: boolean,
+  lowest: boolean,
+  selected: boolean,
+  top: number,
+]
+
+interface NativeContext {
+  sampleToken(
+    index: number,
+    sampler: NativeSampler,
+    probabilities: boolean,
+    confidence: boolean,
+    logits: boolean | Filter,
+    weight: boolean,
+  ): Promise<Sampled>
+}
+
+interface NativeSampler {
+  applyConfig(config: Record<string, unknown>): void
+  dispose(): void
+}
+
+interface NativeBindings {
+  AddonSampler: {
+    new (model: unknown): NativeSampler
+    acceptGrammarEvaluationStateToken(state: unknown, id: number): void
+    canBeNextTokenForGrammarEvaluationState(state: unknown, id: number): boolean
+  }
+}
+
+const TOP: Filter = [[], false, false, false, TOP_LOGITS]
+const HIGHEST: Filter = [[], false, false, true, 0]
+/** Share of the highest candidates that must be allowed for the others not to be asked. */
+const ENOUGH = 0.5
+/** Leaves the highest logits as they are, as the wishes of `native-model.ts` do. */
+const RAW = { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0, seed: 0 }
+
+/** Takes over the sampling of the positions of `context` that are planned. */
+export function createCandidates(
+  llama: Llama,
+  model: LlamaModel,
+  context: LlamaContext,
+): Candidates {
+  const { AddonSampler } = (llama as unknown as { _bindings: NativeBindings })._bindings
+  const nativeModel = (model as unknown as { _model: unknown })._model
+  const native = (context as unknown as { _ctx: NativeContext })._ctx
+  const sample = native.sampleToken.bind(native)
+  const plans = new WeakMap<readonly number[], ShapedText>()
+  let controls: number[] | undefined
+
+  const sampleToken: typeof sample = async (index, sampler, isProbable, isSure, logits, weight) => {
+    const text = Array.isArray(logits) ? plans.get(logits[0]) : undefined
+    if (text !== undefined) return text.choose(index)
+    return sample(index, sampler, isProbable, isSure, logits, weight)
+  }
+  Object.defineProperty(native, 'sampleToken', { value: sampleToken })
+
+  /** Their text would count for the grammar, and nobody would see it. */
+  function controlIds(): number[] {
+    controls ??= [...model.iterateAllTokens()].filter(
+      (id) => model.getTokenAttributes(id).control && !model.isEogToken(id),
+    )
+    return controls
+  }
+
+  return {
+    plan(text) {
+      const tokens: Token[] = []
+      plans.set(tokens, text)
+      return { filter: { tokens, includeTop: TOP_LOGITS } }
+    },
+    async shape({ promptTokens, grammar, biasIds, biases, isSummed }) {
+      const biased = biasIds.length > 0 ? { tokenBiasKeys: biasIds, tokenBiasValues: biases } : {}
+      const state = grammar === null ? undefined : await startGrammar(llama, model, grammar)
+      const samplers: NativeSampler[] = []
+      const sampler = (config: Record<string, unknown>) => {
+        const made = new AddonSampler(nativeModel)
+        made.applyConfig(config)
+        samplers.push(made)
+        return made
+      }
+      const top = sampler({ ...RAW, ...biased })
+      const sum = isSummed ? sampler({ temperature: 0, seed: 0 }) : undefined
+      const bans = state === undefined ? [] : controlIds()
+      const banned = new Set(bans)
+      const strict = state === undefined ? undefined : new AddonSampler(nativeModel)
+      if (strict !== undefined) samplers.push(strict)
+      const strictBias = {
+        tokenBiasKeys: Uint32Array.of(...biasIds, ...bans),
+        tokenBiasValues: Float32Array.of(...biases, ...bans.map(() => -Infinity)),
+      }
+
+      /**
+       * The highest of all that the grammar allows; of the highest only, where these are most of what
+       * the model wants: the grammar takes long to look at a whole vocabulary.
+       */
+      async function allowed(index: number, pairs: number[]): Promise<number[]> {
+        if (state === undefined || strict === undefined) return pairs
+        const highest = pairs[1] ?? 0
+        const kept: number[] = []
+        let [share, whole] = [0, 0]
+        for (let at = 0; at < pairs.length; at += 2) {
+          const [id, logit] = pairs.slice(at, at + 2) as [number, number]
+          const weight = Math.exp(logit - highest)
+          whole += weight
+          if (banned.has(id)) continue
+          const isNext = AddonSampler.canBeNextTokenForGrammarEvaluationState(nativeOf(state), id)
+          if (!isNext) continue
+          kept.push(id, logit)
+          share += weight
+        }
+        if (share >= whole * ENOUGH) return kept
+        // A copy, since sampling lets the grammar follow what it would draw.
+        const grammarEvaluationState = nativeOf(state.clone())
+        strict.applyConfig({ ...RAW, ...strictBias, grammarEvaluationState })
+        const [, , , all = []] = await sample(index, strict, false, false, TOP, false)
+        return all.filter((_, at) => Number.isFinite(all[at | 1]))
+      }
+
+      return {
+        promptTokens,
+        isSummed,
+        accept(id) {
+          if (state === undefined || model.isEogToken(id as Token)) return
+          AddonSampler.acceptGrammarEvaluationStateToken(nativeOf(state), id)
+        },
+        async choose(index) {
+          const [token, , , pairs = []] = await sample(index, top, false, false, TOP, false)
+          const kept = await allowed(index, pairs)
+          if (kept.length === 0) throw new Error('the grammar allows no token here')
+          if (sum === undefined) return [token, undefined, undefined, kept]
+          const [, , , highest, weight] = await sample(index, sum, false, false, HIGHEST, true)
+          const logSum = (highest?.[1] ?? Number.NaN) + Math.log(weight ?? Number.NaN)
+          return [token, undefined, undefined, kept, logSum]
+        },
+        dispose() {
+          for (const made of samplers.splice(0)) made.dispose()
+        },
+      }
+    },
+  }
+}
+
+async function startGrammar(
+  llama: Llama,
+  model: LlamaModel,
+  text: string,
+): Promise<LlamaGrammarEvaluationState> {
+  try {
+    const grammar = await llama.createGrammar({ grammar: text })
+    return new LlamaGrammarEvaluationState({ model, grammar })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new GrammarError(why, { cause })
+  }
+}
+
+function nativeOf(state: LlamaGrammarEvaluationState): unknown {
+  return (state as unknown as { _state: unknown })._state
+}

@@ -1,0 +1,138 @@
+import type { ModelInfo, TopLogits } from '@freehold/core/engine/engine'
+import { createFedSequence, type FedSequence } from '@freehold/core/engine/fed-sequence'
+import type { Slots } from '@freehold/core/engine/slots'
+import type { EngineProcess } from './engine-process.ts'
+import type { PackedLogits, TextShape } from './protocol.ts'
+
+/** Candidates of one position of a text: the highest logits, biased, that the grammar allows. */
+export interface TextLogits extends TopLogits {
+  /** The logarithm of the sum of e^logit over the vocabulary, without biases, where it is wanted. */
+  readonly logSum: number
+}
+
+/**
+ * A sequence for a text that nobody audits. It may begin with what an earlier text computed, and can
+ * forget its last ids.
+ */
+export interface TextSequence extends FedSequence<TextLogits> {
+  /** How many of the prompt's first ids it holds already; never all. */
+  readonly cachedTokens: number
+}
+
+export interface OpenTextInit {
+  promptIds: readonly number[]
+  /** GBNF. @throws UsageError when it is no grammar */
+  grammar?: string | undefined
+  /** Added to the logits of these ids before the highest are taken. */
+  bias?: ReadonlyMap<number, number> | undefined
+  /** Wants `logSum`, which takes one more look at all logits. @default false */
+  isSummed?: boolean | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface TextSequences {
+  /** Opens the free sequence that holds most of the prompt, waiting while all are taken. */
+  open(init: OpenTextInit): Promise<TextSequence>
+  /** The free sequence whose loss matters least. */
+  leastMissed(free: readonly number[]): number
+  /** What `slot` held is gone. */
+  forget(slot: number): void
+}
+
+export interface TextSequencesInit {
+  process: EngineProcess
+  info: ModelInfo
+  slots: Slots
+  /** Whether a sequence can forget its last ids. */
+  canRewind: boolean
+  unpack: (packed: PackedLogits) => TopLogits[]
+}
+
+/** Shorter beginnings are had by chance, and not worth what another text left. */
+const WORTH_TOKENS = 8
+
+/** Remembers what finished texts left in free sequences, and begins new ones there. */
+export function createTextSequences(init: TextSequencesInit): TextSequences {
+  const { process, info, slots, canRewind, unpack } = init
+  /** Ids that the free sequences hold. */
+  const left = new Map<number, readonly number[]>()
+
+  function reusable(slot: number, promptIds: readonly number[]): number {
+    const held = left.get(slot) ?? []
+    const limit = Math.min(held.length, promptIds.length - 1)
+    let same = 0
+    while (same < limit && held[same] === promptIds[same]) same++
+    return canRewind || same === held.length ? same : 0
+  }
+
+  function leastMissed(free: readonly number[]): number {
+    return free.find((slot) => (left.get(slot)?.length ?? 0) === 0) ?? (free[0] as number)
+  }
+
+  function mostHeld(free: readonly number[], promptIds: readonly number[]): number {
+    let best = leastMissed(free)
+    let most = WORTH_TOKENS - 1
+    for (const slot of free) {
+      const held = reusable(slot, promptIds)
+      if (held > most) [best, most] = [slot, held]
+    }
+    return best
+  }
+
+  async function open(openInit: OpenTextInit): Promise<TextSequence> {
+    const { promptIds, signal, grammar = null, bias = new Map(), isSummed = false } = openInit
+    const slot = await slots.take(signal, (free) => mostHeld(free, promptIds))
+    const cachedTokens = reusable(slot, promptIds)
+    const shape: TextShape = {
+      promptTokens: promptIds.length,
+      grammar,
+      biasIds: Uint32Array.from(bias.keys()),
+      biases: Float32Array.from(bias.values()),
+      isSummed,
+    }
+    try {
+      await process.call('openText', { sequence: slot, shape }).result
+    } catch (error) {
+      slots.give(slot)
+      throw error
+    }
+    const held = promptIds.slice(0, cachedTokens)
+    left.delete(slot)
+    let isBroken = false
+    const sequence = createFedSequence<TextLogits>({
+      contextTokens: info.contextTokens,
+      vocabSize: info.vocabSize,
+      heldTokens: cachedTokens,
+      feed(ids, logitsFrom, onSlice, at) {
+        held.length = at
+        held.push(...ids)
+        const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at }
+        const call = process.call('feed', params, ({ done, length, logits }) => {
+          const positions = logits === null ? [] : withSums(unpack(logits), logits.logSums)
+          onSlice({ done, length, positions })
+        })
+        // Also when it was only cancelled; then as many as are told of are in.
+        call.result.catch(() => {
+          if (!signal?.aborted) isBroken = true
+        })
+        return call
+      },
+      async close() {
+        await process
+          .call(isBroken ? 'close' : 'closeText', { sequence: slot })
+          .result.catch(() => {})
+        if (!isBroken) left.set(slot, held.slice(0, sequence.length))
+        slots.give(slot)
+      },
+    })
+    return Object.defineProperties(sequence as TextSequence, {
+      cachedTokens: { value: cachedTokens, enumerable: true },
+    })
+  }
+
+  return { open, leastMissed, forget: (slot) => left.delete(slot) }
+}
+
+function withSums(positions: TopLogits[], sums: Float64Array | undefined): TextLogits[] {
+  return positions.map((position, index) => ({ ...position, logSum: sums?.[index] ?? Number.NaN }))
+}

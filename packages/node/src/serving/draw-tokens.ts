@@ -1,0 +1,76 @@
+import type { TextLogits, TextSequence } from '../engine/text-sequences.ts'
+import type { LocalSampling } from './generation.ts'
+import type { Guesser } from './guesser.ts'
+import { countRecent, hasPenalties, randomAt, sampleLocally } from './sample-locally.ts'
+
+export interface DrawInit {
+  promptIds: readonly number[]
+  maxTokens: number
+  endIds: readonly number[]
+  sampling: LocalSampling
+  seed: number
+  /** Guesses tokens to be taken in with the drawn one; without it each has a step of its own. */
+  guesser?: Guesser | undefined
+  /** How many guesses a step may have now. */
+  mostGuesses(): number
+  signal: AbortSignal
+}
+
+export interface DrawnToken {
+  id: number
+  /** What it was drawn from. */
+  top: TextLogits
+  /** It was guessed right, and cost no step of its own. */
+  isGuessed: boolean
+  finish: 'stop' | 'length' | undefined
+}
+
+/**
+ * Draws the tokens of an answer, one step ahead of its reader.
+ * @param top logits after the prompt, which the sequence has taken in
+ */
+export async function* drawTokens(
+  sequence: TextSequence,
+  top: TextLogits,
+  init: DrawInit,
+): AsyncGenerator<DrawnToken, void, void> {
+  const { maxTokens, sampling, guesser, signal } = init
+  const isPenalised = hasPenalties(sampling)
+  const ids = [...init.promptIds]
+  let tops = [top]
+  /** Ids taken in after the one drawn last, in the hope that they are drawn next. */
+  let guessed: readonly number[] = []
+  let right = 0
+
+  /** Takes in the id drawn last, with what may follow it. */
+  async function takeIn(id: number, drawn: number): Promise<TextLogits[]> {
+    sequence.cutTo(ids.length - 1)
+    const most = Math.min(maxTokens - drawn - 1, init.mostGuesses())
+    guessed = guesser?.guess(ids, most) ?? []
+    right = 0
+    const startedAt = performance.now()
+    const next = await sequence.prefill([id, ...guessed], { logitsFrom: 0, signal })
+    stepMs = performance.now() - startedAt
+    return next
+  }
+
+  let stepMs: number | undefined
+  for (let t = 0; t < maxTokens; t++) {
+    const from = tops[right] as TextLogits
+    const recent = isPenalised ? countRecent(ids, sampling.penaltyTokens) : NOTHING
+    const id = sampleLocally(from, sampling, recent, randomAt(init.seed, t))
+    const isGuessed = guessed[right] === id
+    const finish = init.endIds.includes(id) ? 'stop' : t + 1 < maxTokens ? undefined : 'length'
+    if (isGuessed) right++
+    else if (stepMs !== undefined) guesser?.learn(guessed.length, right, stepMs)
+    ids.push(id)
+    const ahead = isGuessed || finish !== undefined ? undefined : takeIn(id, t + 1)
+    ahead?.catch(() => {})
+    yield { id, top: from, isGuessed, finish }
+    if (finish !== undefined) return
+    signal.throwIfAborted()
+    tops = (await ahead) ?? tops
+  }
+}
+
+const NOTHING: ReadonlyMap<number, number> = new Map()

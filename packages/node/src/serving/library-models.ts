@@ -1,0 +1,174 @@
+import { stat } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import { describeGguf } from '@freehold/core/engine/describe-gguf'
+import { ModelError, UsageError } from '@freehold/core/errors'
+import { readGguf } from '../engine/read-gguf.ts'
+import { BUNDLED } from '../models/acorn.ts'
+import type { FoundModel, ModelLibrary } from '../models/library.ts'
+import type { StoredModel } from '../models/manifest-file.ts'
+import { parseModelName } from '../models/name.ts'
+import { type PullInit, type PullProgress, pull, useProxies } from '../models/pull.ts'
+import { requireFreeName, storableName } from '../models/store.ts'
+import { NoSuchModelError } from './errors.ts'
+import type { ManagedModel, ManagerProgress, ModelDetails, ModelManager } from './model-manager.ts'
+
+/** Tags that everybody adds to a name without meaning anything by it. */
+const DEFAULT_TAG = ':latest'
+/** Longer texts of the metadata, such as merges and templates, are not for showing. */
+const MAX_SHOWN_CHARACTERS = 512
+
+/**
+ * Offers the models of this device's library and files that the person named, and no other file: who
+ * may ask this device must not read its disk.
+ * @param paths of GGUF files; each is called by its file's name
+ * @throws UsageError when two would be called the same
+ */
+export function createLibraryModels(
+  paths: readonly string[],
+  { library, hub = {} }: { library: ModelLibrary; hub?: Pick<PullInit, 'endpoint' | 'token'> },
+): ModelManager {
+  const named = new Map<string, string>()
+  for (const path of paths) {
+    const name = basename(path)
+      .replace(/\.gguf$/i, '')
+      .toLowerCase()
+    if (named.has(name) || Object.hasOwn(BUNDLED, name)) {
+      throw new UsageError({
+        what: `two models would be called ${name}`,
+        next: 'Rename one of the files',
+      })
+    }
+    named.set(name, resolve(path))
+  }
+
+  async function managed(name: string, source: string): Promise<ManagedModel> {
+    const found = await stat(source).catch((cause: unknown) => {
+      throw new ModelError({ what: `the file of ${name} cannot be read`, cause })
+    })
+    return { name, source, sizeBytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
+  }
+
+  async function managedFound({ name, paths: files }: FoundModel): Promise<ManagedModel> {
+    const parts = await Promise.all(files.map((path) => managed(name, path)))
+    const [first] = parts
+    if (first === undefined) throw new ModelError({ what: `${name} has no file` })
+    return { ...first, sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0) }
+  }
+
+  async function find(asked: string): Promise<FoundModel | null> {
+    const lower = asked.toLowerCase()
+    const name = lower.endsWith(DEFAULT_TAG) ? asked.slice(0, -DEFAULT_TAG.length) : asked
+    const found = await library.find(Object.hasOwn(BUNDLED, name.toLowerCase()) ? name : asked)
+    return found?.origin === 'file' ? null : found
+  }
+
+  async function requireStored(name: string): Promise<StoredModel> {
+    const found = await find(name)
+    if (found === null) throw new NoSuchModelError({ what: `there is no model "${name}" here` })
+    if (found.stored !== null) return found.stored
+    throw new UsageError({ what: `${found.name} is not in the store of this device` })
+  }
+
+  return {
+    list: async () => [
+      ...(await Promise.all([...named].map(([name, source]) => managed(name, source)))),
+      ...(await Promise.all((await library.list()).map(managedFound))),
+    ],
+    find: async (asked) => {
+      const lower = asked.toLowerCase()
+      const name = lower.endsWith(DEFAULT_TAG) ? lower.slice(0, -DEFAULT_TAG.length) : lower
+      const source = named.get(name)
+      if (source !== undefined) return managed(name, source)
+      const found = await find(asked)
+      return found && managedFound(found)
+    },
+    describe: (model) => describe(model, library),
+    store: {
+      pull: (name, { signal }) => pullInSteps(name, { ...hub, signal }, library),
+      copy: async (from, to) => {
+        const model = await requireStored(from)
+        const name = storableName(parseModelName(to))
+        await requireFreeName(library.store, name, model.modelId)
+        await library.store.add({ ...model, name, addedAtMs: Date.now() }, new Map())
+      },
+      remove: async (name) => {
+        await library.store.remove(await requireStored(name))
+      },
+    },
+  }
+}
+
+/** A pull, told as it goes on in the words of Ollama. */
+async function* pullInSteps(
+  name: string,
+  init: PullInit,
+  library: ModelLibrary,
+): AsyncGenerator<ManagerProgress> {
+  const steps: ManagerProgress[] = []
+  let more = Promise.withResolvers<void>()
+  const tell = (step: ManagerProgress) => {
+    steps.push(step)
+    more.resolve()
+  }
+  const onProgress = (progress: PullProgress) => tell(toStep(progress))
+  let isDone = false
+  const endProxies = useProxies()
+  const work = pull(name, { ...init, onProgress }, { library })
+    .then(() => tell({ status: 'success' }))
+    .finally(() => {
+      endProxies()
+      isDone = true
+      more.resolve()
+    })
+  work.catch(() => {})
+  for (;;) {
+    const step = steps.shift()
+    if (step !== undefined) yield step
+    else if (isDone) break
+    else {
+      await more.promise
+      more = Promise.withResolvers<void>()
+    }
+  }
+  await work
+}
+
+function toStep(progress: PullProgress): ManagerProgress {
+  switch (progress.status) {
+    case 'asking':
+      return { status: 'pulling manifest' }
+    case 'waiting':
+      return { status: `waiting for another process that pulls ${progress.file}` }
+    case 'retrying':
+      return { status: `retrying: ${progress.why}` }
+    default: {
+      const { file, totalBytes: total, completedBytes: completed } = progress
+      const isPull = progress.status === 'pulling'
+      return { status: isPull ? `pulling ${file}` : 'verifying sha256 digest', total, completed }
+    }
+  }
+}
+
+async function describe(model: ManagedModel, library: ModelLibrary): Promise<ModelDetails> {
+  const { header } = await readGguf(model.source)
+  const modelId = await library.modelIdAt(model.source)
+  const metadata: Record<string, string | number | boolean> = {}
+  for (const [key, value] of header.metadata) {
+    if (typeof value === 'object') continue
+    if (typeof value === 'string' && value.length > MAX_SHOWN_CHARACTERS) continue
+    metadata[key] = typeof value === 'bigint' ? Number(value) : value
+  }
+  const license = header.metadata.get('general.license')
+  return {
+    ...model,
+    ...describeGguf(header, model.name),
+    name: model.name,
+    modelId,
+    parameters: header.tensors.reduce(
+      (sum, { dimensions }) => sum + dimensions.reduce((a, b) => a * b, 1),
+      0,
+    ),
+    license: typeof license === 'string' ? license : '',
+    metadata,
+  }
+}

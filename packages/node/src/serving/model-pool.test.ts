@@ -1,0 +1,168 @@
+import type { Clock } from '@freehold/core/platform'
+import { describe, expect, it } from 'vitest'
+import { namedModels, type ScriptedModel, scriptedModel } from './model-pool.fixture.ts'
+import { createModelPool, type ModelPoolInit } from './model-pool.ts'
+
+const models = namedModels(['a', 'b', 'c'])
+const model = async (name: string) => (await models.find(name))!
+const asker = { client: 'me' }
+
+/** A pool of scripted models on a clock that the test moves. */
+function open(init: ModelPoolInit = {}) {
+  const loaded = new Map<string, ScriptedModel>()
+  const loads: string[] = []
+  const timers = new Set<{ at: number; fn: () => void }>()
+  let now = 0
+  const clock: Clock = {
+    now: () => now,
+    after: (ms, fn) => {
+      const timer = { at: now + ms, fn }
+      timers.add(timer)
+      return () => timers.delete(timer)
+    },
+  }
+  const gates = new Map<string, Promise<void>>()
+  const pool = createModelPool(init, {
+    clock,
+    load: async (source, { contextTokens, signal }) => {
+      loads.push(source)
+      await gates.get(source)
+      signal.throwIfAborted()
+      const served = scriptedModel({
+        info: { contextTokens: Math.min(contextTokens ?? 512, 2_048) },
+      })
+      loaded.set(source, served)
+      return served
+    },
+  })
+  return {
+    pool,
+    loaded,
+    loads,
+    gates,
+    pass: (ms: number) => {
+      now += ms
+      for (const timer of [...timers]) {
+        if (timer.at > now) continue
+        timers.delete(timer)
+        timer.fn()
+      }
+    },
+    use: async (name: string, more: object = {}) => {
+      await using lease = await pool.take(await model(name), { ...asker, ...more })
+      return lease.served
+    },
+  }
+}
+
+const names = ({ pool }: ReturnType<typeof open>) => pool.rows().map(({ name }) => name)
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('createModelPool', () => {
+  it('default: loads once, however many ask meanwhile, and unloads what is idle', async () => {
+    const town = open()
+    const [one, other] = await Promise.all([town.use('a'), town.use('a')])
+    expect(other).toBe(one)
+    expect(town.loads).toEqual(['/a'])
+    expect(town.pool.rows()).toMatchObject([{ state: 'ready', expiresAtMs: 300_000 }])
+    town.pass(299_999)
+    await town.use('a')
+    town.pass(300_000)
+    expect(names(town)).toEqual([])
+    await settle()
+    expect(town.loaded.get('/a')?.isDisposed).toBe(true)
+  })
+
+  it('behaviour: a request says how long the model stays', async () => {
+    const town = open()
+    await town.use('a', { keepAliveMs: Infinity })
+    town.pass(1e12)
+    expect(names(town)).toEqual(['a'])
+    await town.use('a', { keepAliveMs: 0 })
+    expect(names(town)).toEqual([])
+  })
+
+  it('behaviour: makes room by what was idle for longest, and never by what is in use', async () => {
+    const town = open({ maxModels: 2 })
+    await town.use('a')
+    town.pass(1)
+    await town.use('b')
+    town.pass(1)
+    await town.use('c')
+    expect(names(town)).toEqual(['b', 'c'])
+    await using _b = await town.pool.take(await model('b'), asker)
+    await using _c = await town.pool.take(await model('c'), asker)
+    await expect(town.use('a')).rejects.toMatchObject({ name: 'BusyError', retryAfterSeconds: 5 })
+  })
+
+  it('behaviour: memory is a limit too, but one model may always be there', async () => {
+    const town = open({ memoryBytes: 1_500 })
+    await town.use('a')
+    await town.use('b')
+    expect(names(town)).toEqual(['b'])
+    const small = open({ memoryBytes: 10 })
+    await small.use('a')
+    expect(names(small)).toEqual(['a'])
+  })
+
+  it('behaviour: a stopped model ends its answers first, and takes no more', async () => {
+    const town = open()
+    const lease = await town.pool.take(await model('a'), asker)
+    expect(town.pool.unload(await model('a'))).toBe(true)
+    expect(town.pool.rows()).toMatchObject([{ state: 'stopping', running: 1 }])
+    await expect(town.use('a')).rejects.toMatchObject({ name: 'BusyError' })
+    expect(lease.served).toMatchObject({ isDisposed: false })
+    await lease[Symbol.asyncDispose]()
+    await settle()
+    expect(lease.served).toMatchObject({ isDisposed: true })
+    expect(town.pool.unload(await model('a'))).toBe(false)
+  })
+
+  it('behaviour: a larger context loads an idle model anew, and one that cannot be is refused', async () => {
+    const town = open()
+    await town.use('a')
+    const { info } = (await town.use('a', { contextTokens: 1_024 })).model
+    expect(info.contextTokens).toBe(1_024)
+    await town.use('a', { contextTokens: 256 })
+    expect(town.loads).toHaveLength(2)
+    await expect(town.use('a', { contextTokens: 9_999 })).rejects.toMatchObject({
+      name: 'UnsupportedError',
+      param: 'num_ctx',
+    })
+  })
+
+  it('behaviour: requests wait while a model loads, and who goes away leaves the load alone', async () => {
+    const town = open({ parallel: 1, maxWaiting: 1 })
+    const gate = Promise.withResolvers<void>()
+    town.gates.set('/a', gate.promise)
+    const gone = new AbortController()
+    const first = town.use('a', { signal: gone.signal })
+    await settle()
+    const second = town.use('a')
+    await settle()
+    await expect(town.use('a')).rejects.toMatchObject({ name: 'BusyError' })
+    expect(town.pool.rows()).toMatchObject([{ state: 'loading', waiting: 1 }])
+    gone.abort(new Error('gone'))
+    await expect(first).rejects.toThrow('gone')
+    gate.resolve()
+    await second
+    expect(town.loads).toEqual(['/a'])
+  })
+
+  it('behaviour: a model whose process died is loaded anew', async () => {
+    const town = open()
+    const first = (await town.use('a')) as ScriptedModel
+    first.isAlive = false
+    expect(await town.use('a')).not.toBe(first)
+    expect(town.loads).toHaveLength(2)
+  })
+
+  it('behaviour: a load that fails is told, and tried again', async () => {
+    const town = open()
+    town.gates.set('/a', Promise.reject(new Error('no memory')))
+    await expect(town.use('a')).rejects.toThrow('no memory')
+    town.gates.delete('/a')
+    await settle()
+    await town.use('a')
+  })
+})

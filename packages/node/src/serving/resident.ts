@@ -1,0 +1,90 @@
+import { mkdirSync } from 'node:fs'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { UsageError } from '@freehold/core/errors'
+import { z } from 'zod'
+
+const residentSchema = z.object({
+  pid: z.int().positive(),
+  url: z.url(),
+  /** Made anew by each process, for this person's own commands. */
+  token: z.string().min(1),
+})
+
+/** The process that serves this device, as it wrote itself down. */
+export type Resident = z.output<typeof residentSchema>
+
+/** The right to be the one process that serves this device. */
+export interface Residence extends AsyncDisposable {
+  /** Lets the person's other commands find this process. */
+  announce(resident: Resident): Promise<void>
+}
+
+const SQLITE_BUSY = 5
+
+/**
+ * Takes the place of the one process that serves. The system itself lets go of it when a process
+ * ends, however it ends: SQLite's lock on an empty file, which works on each platform. So what a
+ * killed process wrote down is known to be stale, whoever has its number now.
+ * @param folder where it is written down
+ * @throws UsageError saying where the other one is
+ */
+export async function takeResidence(folder: string): Promise<Residence> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const held = hold(folder)
+  if (held === null) {
+    const other = await read(folder)
+    throw new UsageError({
+      what: 'this device is served already',
+      why: other === null ? 'another process holds it' : `process ${other.pid} is at ${other.url}`,
+      next: 'Use that one, or end it first',
+    })
+  }
+  return {
+    announce: async (resident) => {
+      const draft = `${notePath(folder)}.draft`
+      await writeFile(draft, JSON.stringify(resident), { mode: 0o600 })
+      await rename(draft, notePath(folder))
+    },
+    [Symbol.asyncDispose]: async () => {
+      await rm(notePath(folder), { force: true })
+      held.close()
+    },
+  }
+}
+
+/** The process that serves now; null: none. */
+export async function findResident(folder: string): Promise<Resident | null> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const held = hold(folder)
+  if (held === null) return read(folder)
+  held.close()
+  return null
+}
+
+/** null: another process holds it. */
+function hold(folder: string): DatabaseSync | null {
+  const db = new DatabaseSync(join(folder, 'serving.lock'))
+  try {
+    db.exec('BEGIN EXCLUSIVE')
+    return db
+  } catch (error) {
+    db.close()
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null
+    throw error
+  }
+}
+
+async function read(folder: string): Promise<Resident | null> {
+  const text = await readFile(notePath(folder), 'utf8').catch(() => '')
+  try {
+    return residentSchema.parse(JSON.parse(text))
+  } catch {
+    return null
+  }
+}
+
+function notePath(folder: string): string {
+  return join(folder, 'serving.json')
+}

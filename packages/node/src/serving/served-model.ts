@@ -1,0 +1,19 @@
+import type { Model } from '@freehold/core/engine/engine'
+import type { TextGenerator } from './generation.ts'
+
+/** A model in memory, with what generates text with it. */
+export interface ServedModel extends AsyncDisposable {
+  readonly model: Model
+  readonly generator: TextGenerator
+}
+
+export interface LoadServedInit {
+  /** Tokens of context for each text; undefined: what fits. */
+  contextTokens: number | undefined
+  /** Texts at once. */
+  parallel: number
+  signal: AbortSignal
+}
+
+/** Loads a model. @throws ModelError, EngineError */
+export type LoadServed = (source: string, init: LoadServedInit) => Promise<ServedModel>
