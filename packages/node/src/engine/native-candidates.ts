@@ -27,7 +27,10 @@ export interface ShapedText {
   readonly isSummed: boolean
   /** Lets the grammar follow a token of the answer. */
   accept(id: number): void
+  /** Without candidates it has failed: node-llama-cpp lets an error in here end the process. */
   choose(index: number): Promise<Sampled>
+  /** Why there are no candidates. */
+  readonly failure: unknown
   dispose(): void
 }
 
@@ -159,6 +162,16 @@ export function createCandidates(
         return all.filter((_, at) => Number.isFinite(all[at | 1]))
       }
 
+      let failure: unknown = new Error('the grammar allows no token here')
+      async function candidatesOf(index: number): Promise<Sampled> {
+        const [token, , , pairs = []] = await sample(index, top, false, false, TOP, false)
+        const kept = await allowed(index, pairs)
+        if (sum === undefined) return [token, undefined, undefined, kept]
+        const [, , , highest, weight] = await sample(index, sum, false, false, HIGHEST, true)
+        const logSum = (highest?.[1] ?? Number.NaN) + Math.log(weight ?? Number.NaN)
+        return [token, undefined, undefined, kept, logSum]
+      }
+
       return {
         promptTokens,
         isSummed,
@@ -166,14 +179,16 @@ export function createCandidates(
           if (state === undefined || model.isEogToken(id as Token)) return
           AddonSampler.acceptGrammarEvaluationStateToken(nativeOf(state), id)
         },
+        get failure() {
+          return failure
+        },
         async choose(index) {
-          const [token, , , pairs = []] = await sample(index, top, false, false, TOP, false)
-          const kept = await allowed(index, pairs)
-          if (kept.length === 0) throw new Error('the grammar allows no token here')
-          if (sum === undefined) return [token, undefined, undefined, kept]
-          const [, , , highest, weight] = await sample(index, sum, false, false, HIGHEST, true)
-          const logSum = (highest?.[1] ?? Number.NaN) + Math.log(weight ?? Number.NaN)
-          return [token, undefined, undefined, kept, logSum]
+          try {
+            return await candidatesOf(index)
+          } catch (error) {
+            failure = error
+            return [-1, undefined, undefined, []]
+          }
         },
         dispose() {
           for (const made of samplers.splice(0)) made.dispose()

@@ -177,6 +177,7 @@ function createNativeModel(init: {
       for (let index = logitsFrom; index < ids.length; index++) {
         const next = output[index]?.next
         if (next?.logits === undefined) throw new Error('llama.cpp gave no logits')
+        if (text !== undefined && next.logits.size === 0) throw text.failure
         positions.push(next.logits)
         logSums.push(next.totalLogitWeight ?? Number.NaN)
       }

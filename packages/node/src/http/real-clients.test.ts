@@ -305,7 +305,7 @@ describe('ollama', () => {
     expect(steps.at(-1)).toBe('success')
     await client().copy({ source: birch, destination: 'birch' })
     const names = async () => (await client().list()).models.map(({ name }) => name)
-    expect(await names()).toEqual(['acorn', 'acorn-small', birch, 'birch'])
+    expect(await names()).toEqual(['acorn', 'acorn-small', 'birch:latest', birch])
     const { response } = await client().generate({ model: 'birch', prompt: 'Hello' })
     expect(response).not.toBe('')
     await client().delete({ model: birch })

@@ -73,6 +73,21 @@ describe('formats', () => {
     }
   })
 
+  it('behaviour: a grammar that leads nowhere ends its own text only', async () => {
+    const text = 'root ::= "a" [\\x00]'
+    const plain = { promptIds, sampling: PLAIN_SAMPLING, maxTokens: 30 }
+    const [nowhere, beside] = await Promise.allSettled([
+      readWhole(generator, { promptIds, format: { kind: 'grammar', text } }),
+      readWhole(generator, plain),
+    ])
+    expect(nowhere).toMatchObject({ status: 'rejected' })
+    expect(String((nowhere as PromiseRejectedResult).reason)).toMatch(
+      /could not compute: .*grammar/,
+    )
+    expect(beside.status).toBe('fulfilled')
+    expect((await readWhole(generator, plain)).text).not.toBe('')
+  })
+
   it('behaviour: one text’s format leaves the others alone', async () => {
     const plain = { promptIds, sampling: PLAIN_SAMPLING, maxTokens: 30 }
     const alone = await readWhole(generator, plain)
