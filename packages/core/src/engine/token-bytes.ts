@@ -15,7 +15,7 @@ export interface TokenBytes {
   of(id: number): Uint8Array
 }
 
-/** Reads the bytes of all tokens from a GGUF's header. Their text as a whole is these, joined. */
+/** Reads the vocabulary from a GGUF's header, for the bytes of its tokens. Their text as a whole is these, joined. */
 export function readTokenBytes(header: GgufHeader): TokenBytes {
   const texts = ggufStrings(header, 'tokenizer.ggml.tokens') ?? []
   const types = header.metadata.get('tokenizer.ggml.token_type')
@@ -40,17 +40,8 @@ export function readTokenBytes(header: GgufHeader): TokenBytes {
     }
   }
 
-  // One array for all: a hundred thousand small ones would take many times the memory.
-  const parts = texts.map((text, id) => bytesOf(id, text))
-  const ends = new Uint32Array(parts.length)
-  let end = 0
-  for (const [id, part] of parts.entries()) {
-    end += part.length
-    ends[id] = end
-  }
-  const bytes = new Uint8Array(end)
-  for (const [id, part] of parts.entries()) bytes.set(part, (ends[id] as number) - part.length)
-  return { of: (id) => bytes.subarray(id === 0 ? 0 : (ends[id - 1] ?? end), ends[id] ?? end) }
+  // Each when it is asked for: to spell a hundred thousand would hold up who waits for the first.
+  return { of: (id) => bytesOf(id, texts[id] ?? '') }
 }
 
 /** Byte-level vocabularies write each byte as a visible character; see GPT-2's `bytes_to_unicode`. */
