@@ -42,7 +42,7 @@ const HEAD = `# The HTTP interface
   needs one, as \`Authorization: Bearer …\` or \`x-api-key\`.
 - **\`x-freehold-scope\`** (\`device\`, \`own\`, \`friends\`, \`market\`; default \`device\`) says how far a request may travel, never further than \`serve --scope\`;
   **\`x-freehold-via\`** (\`auto\`, \`here\`, \`peer\`; default \`auto\`) where the answer should come from. A borrowed answer knows temperature and length alone: what its
-  audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names its receipt.
+  audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names the receipt of a chat completion that is no stream; \`freehold ledger\` lists all.
 `
 
 const SECTIONS: readonly { title: string; isIn: (path: string) => boolean }[] = [

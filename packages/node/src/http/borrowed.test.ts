@@ -1,0 +1,76 @@
+/** An answer that a client borrows over HTTP: a real lender, real money of a development chain. */
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pathsOf } from '../config.ts'
+import { befriend, createTown, type Inhabitant, MODEL, type Town } from '../device/town.fixture.ts'
+import { openModelLibrary } from '../models/library.ts'
+import { NO_FOREIGN } from '../models/store.fixture.ts'
+import { type Listener, listen } from './listen.ts'
+import { openServing, type Serving } from './open-serving.ts'
+
+let town: Town
+let borrower: Inhabitant
+let serving: Serving
+let listener: Listener
+
+beforeAll(async () => {
+  town = await createTown()
+  const lender = await town.lender()
+  borrower = await town.inhabitant()
+  await befriend(borrower.device, lender.lending)
+  serving = openServing(
+    {
+      paths: [],
+      hub: {},
+      responses: join(borrower.home, 'responses.db'),
+      widestScope: 'market',
+      tokens: [],
+      origins: [],
+      hosts: [],
+      pool: {},
+    },
+    {
+      device: borrower.device,
+      library: openModelLibrary({ paths: pathsOf(borrower), foreign: NO_FOREIGN }),
+    },
+  )
+  listener = await listen(serving.app.fetch, { port: 0 })
+}, 120_000)
+afterAll(async () => {
+  await listener[Symbol.asyncDispose]()
+  await serving[Symbol.asyncDispose]()
+  await town[Symbol.asyncDispose]()
+})
+
+describe('a borrowed answer over HTTP', () => {
+  const headers = { 'x-freehold-scope': 'market', 'x-freehold-via': 'peer' }
+  const ask = (more: object = {}) =>
+    new OpenAI({
+      baseURL: `${listener.url}/v1`,
+      apiKey: 'none',
+      maxRetries: 0,
+      defaultHeaders: headers,
+    }).chat.completions.create({
+      model: MODEL,
+      messages: [{ role: 'user', content: 'What is 7 plus 5?' }],
+      max_tokens: 40,
+      temperature: 0,
+      ...more,
+    })
+
+  it('default: it comes with a receipt, and is paid for', async () => {
+    const { data, response } = await ask().withResponse()
+    expect(data).toMatchObject({ choices: [{ message: { content: expect.stringMatching(/12/) } }] })
+    const receipt = response.headers.get('x-freehold-receipt')
+    const record = await borrower.device.tables.answers.get(receipt ?? '')
+    expect(record).toMatchObject({ modelName: 'Acorn' })
+    expect(await borrower.device.egress.entries()).not.toHaveLength(0)
+  })
+
+  it('behaviour: what the audited sampler cannot do leaves nothing of the device', async () => {
+    const before = (await borrower.device.egress.entries()).length
+    await expect(ask({ seed: 4 })).rejects.toMatchObject({ status: 400, param: 'seed' })
+    expect(await borrower.device.egress.entries()).toHaveLength(before)
+  })
+})
