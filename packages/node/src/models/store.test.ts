@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { holdFile } from '../storage/hold-file.ts'
 import { BUNDLED } from './acorn.ts'
 import { formatModelName, parseModelName } from './name.ts'
 import { createStoreHome, type StoreHome } from './store.fixture.ts'
@@ -114,6 +115,23 @@ describe('openModelStore', () => {
     const left = names.filter((name) => !name.endsWith('1')).map((name) => `${name}:latest`)
     expect((await home.store.list()).map(nameOf).sort()).toEqual(['base:latest', ...left].sort())
     expect(await blobs()).toHaveLength(1)
+  })
+
+  it('behaviour: who writes waits for who writes', async () => {
+    const put = await home.put('one', ACORN)
+    const held = await holdFile(join(home.store.folder, '.lock'))
+    const waits = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const removal = home.store.remove(put, { onWait: waits[0]!.resolve })
+    const name = { ...put.name, model: 'two' }
+    const addition = home.store.add({ ...put, name }, new Map(), { onWait: waits[1]!.resolve })
+    await Promise.all(waits.map(({ promise }) => promise))
+    expect(await home.store.list()).toEqual([put])
+    held[Symbol.dispose]()
+    // Whichever comes first: a name never stands for bytes that are gone.
+    await removal
+    const added = await addition.catch(() => null)
+    expect((await home.store.list()).map(nameOf)).toEqual(added ? ['two:latest'] : [])
+    expect(await blobs()).toHaveLength(added ? 1 : 0)
   })
 
   it('behaviour: a store that cannot be written says so, and what is in it can be used', async () => {
