@@ -171,7 +171,7 @@ function withDefaults(init: LendInit) {
 
 /** A borrower fetches the header of one file, and knows the model by that file's hash. */
 function requireOneFile(name: string, { manifest: { files } }: ModelFile): void {
-  if (files.length === 1) return
+  if (files.length < 2) return
   throw new ModelError({
     what: `${name} cannot be lent`,
     why: `it has ${files.length} files, and models of one file alone are lent`,

@@ -27,6 +27,16 @@ export async function requireModel(library: ModelLibrary, name: string): Promise
   })
 }
 
+/** The file of a model by its name or path, and where it is. @throws ModelError, UsageError for several files */
+export async function requireOneFile(name: string): Promise<{ path: string; isOwnFile: boolean }> {
+  const { origin, paths } = await requireModel(openCliLibrary({}), name)
+  const [path] = paths
+  if (path === undefined || paths.length > 1) {
+    throw new UsageError({ what: `${name} is ${paths.length} files`, why: 'one is worked on' })
+  }
+  return { path, isOwnFile: origin === 'file' }
+}
+
 /** A model of our own store, by a name that can mean no other. @throws UsageError, ModelError */
 export async function requireStored(library: ModelLibrary, text: string): Promise<StoredModel> {
   const { name, origin, stored } = await requireModel(library, text)

@@ -1,16 +1,3 @@
-const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
-
-/** `2.1 GB`: at most three digits, so that columns stay quiet. */
-export function formatBytes(bytes: number): string {
-  let [value, unit] = [bytes, 0]
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1_000
-    unit++
-  }
-  const text = unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)
-  return `${text} ${UNITS[unit]}`
-}
-
 /** `1h02m`, `1m12s`, `7s`. */
 export function formatDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { formatAge, formatBytes, formatCount, formatDuration } from './format.ts'
+import { sizeText } from '../models/size-text.ts'
+import { formatAge, formatCount, formatDuration } from './format.ts'
 import { createProgress } from './progress.ts'
 
 function draw(init: { isTTY: boolean; columns?: number }, steps = 21): string {
@@ -41,10 +42,10 @@ describe('createProgress', () => {
 
 describe('formats', () => {
   it('default', () => {
-    expect([0, 999, 1_000, 2.14e9, 104e6, 999.6e6].map(formatBytes)).toEqual([
+    expect([0, 999, 1_000, 2.14e9, 104e6, 999.6e6].map(sizeText)).toEqual([
       '0 B',
       '999 B',
-      '1.0 KB',
+      '1.0 kB',
       '2.1 GB',
       '104 MB',
       '1.0 GB',

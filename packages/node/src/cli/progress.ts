@@ -1,4 +1,5 @@
-import { formatBytes, formatDuration } from './format.ts'
+import { sizeText } from '../models/size-text.ts'
+import { formatDuration } from './format.ts'
 
 /** Shows how far something is: a bar on a terminal, else a line for each tenth. */
 export interface Progress {
@@ -87,7 +88,7 @@ function line(
   rate: number | null,
   columns: number,
 ): string {
-  const speed = rate === null ? '' : `${formatBytes(rate)}/s`
+  const speed = rate === null ? '' : `${sizeText(rate)}/s`
   const left = rate === null || rate <= 0 ? '' : formatDuration((totalBytes - doneBytes) / rate)
   // Widths that do not change: nothing jitters.
   const tail = ` ${sizes(doneBytes, totalBytes).padStart(17)} ${speed.padStart(10)} ${left.padStart(6)}`
@@ -103,5 +104,5 @@ function percent(part: number): string {
 }
 
 function sizes(doneBytes: number, totalBytes: number): string {
-  return `${formatBytes(doneBytes)}/${formatBytes(totalBytes)}`
+  return `${sizeText(doneBytes)}/${sizeText(totalBytes)}`
 }

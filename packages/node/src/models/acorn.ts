@@ -1,4 +1,3 @@
-import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The bundled models, by the names that people type. */
@@ -9,9 +8,4 @@ export const BUNDLED: Readonly<Record<string, string>> = {
 
 function bundled(file: string): string {
   return fileURLToPath(new URL(`../../../../models/acorn/${file}`, import.meta.url))
-}
-
-/** The file that a typed name means: a bundled model, or a path. */
-export function pathOfModel(name: string): string {
-  return BUNDLED[name.toLowerCase()] ?? resolve(name)
 }

@@ -6,11 +6,11 @@ const FACTORS: Readonly<Record<string, number>> = {
   ...{ kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40 },
 }
 
-/** A size for people, decimal as disks and downloads are: `1.5 GB`. */
+/** A size for people, decimal as disks and downloads are: `1.5 GB`, at most three digits. */
 export function sizeText(bytes: number): string {
   let [value, unit] = [bytes, 0]
-  for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1000
-  return `${value.toFixed(unit === 0 || value >= 99.5 ? 0 : 1)} ${UNITS[unit]}`
+  for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1_000
+  return `${value.toFixed(unit === 0 || value >= 99.95 ? 0 : 1)} ${UNITS[unit]}`
 }
 
 /** Reads `1.5GB`, `800 MiB` or `4g`. @throws UsageError */

@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { UsageError } from '@freehold/core/errors'
 import { z } from 'zod'
+import { tryHold } from '../storage/hold-file.ts'
 
 const residentSchema = z.object({
   pid: z.int().positive(),
@@ -21,12 +21,9 @@ export interface Residence extends AsyncDisposable {
   announce(resident: Resident): Promise<void>
 }
 
-const SQLITE_BUSY = 5
-
 /**
  * Takes the place of the one process that serves. The system itself lets go of it when a process
- * ends, however it ends: SQLite's lock on an empty file, which works on each platform. So what a
- * killed process wrote down is known to be stale, whoever has its number now.
+ * ends, however it ends: what a killed one wrote down is known to be stale, whoever has its number now.
  * @param folder where it is written down
  * @throws UsageError saying where the other one is
  */
@@ -49,7 +46,7 @@ export async function takeResidence(folder: string): Promise<Residence> {
     },
     [Symbol.asyncDispose]: async () => {
       await rm(notePath(folder), { force: true })
-      held.close()
+      held[Symbol.dispose]()
     },
   }
 }
@@ -59,21 +56,12 @@ export async function findResident(folder: string): Promise<Resident | null> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const held = hold(folder)
   if (held === null) return read(folder)
-  held.close()
+  held[Symbol.dispose]()
   return null
 }
 
-/** null: another process holds it. */
-function hold(folder: string): DatabaseSync | null {
-  const db = new DatabaseSync(join(folder, 'serving.lock'))
-  try {
-    db.exec('BEGIN EXCLUSIVE')
-    return db
-  } catch (error) {
-    db.close()
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) return null
-    throw error
-  }
+function hold(folder: string): Disposable | null {
+  return tryHold(join(folder, 'serving.lock'))
 }
 
 async function read(folder: string): Promise<Resident | null> {

@@ -30,7 +30,8 @@ export async function holdFile(path: string, init: HoldFileInit = {}): Promise<D
   }
 }
 
-function tryHold(path: string): Disposable | null {
+/** Holds a file as `holdFile` does. @returns null when another one holds it now */
+export function tryHold(path: string): Disposable | null {
   const db = new DatabaseSync(path)
   try {
     db.exec('BEGIN EXCLUSIVE')

@@ -2,7 +2,6 @@ import { describeGguf } from '@freehold/core/engine/describe-gguf'
 import { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
 import { readGguf } from '../../engine/read-gguf.ts'
-import { pathOfModel } from '../../models/acorn.ts'
 import { estimateTokensPerSecond, measureBandwidth } from '../../models/bandwidth.ts'
 import {
   type CatalogueModel,
@@ -13,6 +12,7 @@ import {
 import { adviseFit, markFit, needsText, nextBest } from '../../models/fit-advice.ts'
 import { freeMemory } from '../../models/free-memory.ts'
 import { sizeText } from '../../models/size-text.ts'
+import { requireOneFile } from '../cli-library.ts'
 import { interruptSignal } from '../context.ts'
 import { print, printJson, safe } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -30,7 +30,7 @@ export function fitCommand(): Command {
     .description('Say what a model needs in memory here, whether it fits, and about how fast it is')
     .argument(
       '<model>',
-      'path of a GGUF file, a bundled model, or a name that freehold models lists',
+      'a model that is here (freehold list), path of a GGUF file, or a name that freehold models lists',
     )
     .option('--context <tokens>', 'of one text', wholeNumber, 2_048)
     .option('--sequences <number>', 'texts at the same time', wholeNumber, 4)
@@ -45,7 +45,7 @@ async function fit(model: string, options: FitOptions): Promise<void> {
   const catalogue = await readCatalogue(pathsOf(readEnvironment()).catalogue)
   const listed = catalogue.find(({ name }) => name === model.toLowerCase())
   if (listed !== undefined) return fitListed(listed, options, signal)
-  const path = pathOfModel(model)
+  const { path } = await requireOneFile(model)
   const { header } = await readGguf(path, { signal })
   const { name, quantisation, contextTokens: own } = describeGguf(header, model)
   const { context: contextTokens, sequences, flashAttention: flashAttn } = options

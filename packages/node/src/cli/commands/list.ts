@@ -1,8 +1,9 @@
 import { Command } from 'commander'
 import { type FoundModel, sizeOf } from '../../models/library.ts'
+import { sizeText } from '../../models/size-text.ts'
 import { openCliLibrary } from '../cli-library.ts'
 import { type ModelOptions, withModelOptions } from '../context.ts'
-import { formatAge, formatBytes } from '../format.ts'
+import { formatAge } from '../format.ts'
 import { print, printJson, safe, say, table } from '../output.ts'
 
 export function listCommand(): Command {
@@ -25,7 +26,7 @@ async function list(words: string[], options: ModelOptions): Promise<void> {
   const lines = rows.map(({ name, id, sizeBytes, modifiedAtMs, origin }) => [
     safe(name),
     id?.slice(0, 12) ?? '',
-    formatBytes(sizeBytes),
+    sizeText(sizeBytes),
     formatAge(modifiedAtMs, Date.now()),
     origin,
   ])

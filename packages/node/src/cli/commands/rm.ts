@@ -1,8 +1,8 @@
 import { Command } from 'commander'
+import { sizeText } from '../../models/size-text.ts'
 import { nameOf } from '../../models/store.ts'
 import { openCliLibrary, requireStored } from '../cli-library.ts'
 import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
-import { formatBytes } from '../format.ts'
 import { printJson, say } from '../output.ts'
 
 export function rmCommand(): Command {
@@ -24,7 +24,7 @@ async function remove(names: string[], options: ModelOptions): Promise<void> {
     removed.push({ name: nameOf(model), freedBytes })
     if (options.json) continue
     const why = 'another name or another program has its bytes still'
-    say(`Removed ${nameOf(model)}: ${freedBytes > 0 ? `${formatBytes(freedBytes)} freed` : why}`)
+    say(`Removed ${nameOf(model)}: ${freedBytes > 0 ? `${sizeText(freedBytes)} freed` : why}`)
   }
   if (options.json) printJson(removed)
 }

@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander'
 import { describeModelFiles, type ModelDescription } from '../../models/describe-model.ts'
 import type { FoundModel } from '../../models/library.ts'
+import { sizeText } from '../../models/size-text.ts'
 import { openCliLibrary, requireModel } from '../cli-library.ts'
 import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
-import { formatBytes, formatCount } from '../format.ts'
+import { formatCount } from '../format.ts'
 import { print, printJson, safe } from '../output.ts'
 
 interface ShowOptions extends ModelOptions {
@@ -56,7 +57,7 @@ function summary(found: FoundModel, model: ModelDescription): [string, string][]
     ['context length', String(model.contextTokens)],
     ['embedding length', String(model.embeddingLength ?? 'not said')],
     ['quantization', model.quantisation || 'not said'],
-    ['size', formatBytes(model.sizeBytes)],
+    ['size', sizeText(model.sizeBytes)],
     ['license', model.license || 'not said'],
     ['chat template', model.chatTemplate === '' ? 'none' : 'yes (--template)'],
     ['id', stored?.modelId ?? 'not hashed yet'],

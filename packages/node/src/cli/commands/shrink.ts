@@ -3,7 +3,6 @@ import { basename } from 'node:path'
 import { UsageError } from '@freehold/core/errors'
 import { Command, InvalidArgumentError } from 'commander'
 import { QUANTISATIONS, type Quantisation } from '../../engine/quantise.ts'
-import { pathOfModel } from '../../models/acorn.ts'
 import { lossChart } from '../../models/loss-chart.ts'
 import { SAMPLE_TEXT } from '../../models/sample-text.ts'
 import {
@@ -14,6 +13,7 @@ import {
   shrink,
 } from '../../models/shrink.ts'
 import { parseSize, sizeText } from '../../models/size-text.ts'
+import { requireOneFile } from '../cli-library.ts'
 import { interruptSignal } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { createProgressLine } from '../progress-line.ts'
@@ -35,12 +35,15 @@ interface ShrinkOptions {
 export function shrinkCommand(): Command {
   return new Command('shrink')
     .description('Make a model smaller, and say what that costs')
-    .argument('<model>', 'path of a GGUF file, or a bundled model')
+    .argument('<model>', 'a model that is here (freehold list), or path of a GGUF file')
     .option('--to <quantisation>', `one of ${QUANTISATIONS.join(', ')}`, quantisation)
     .option('--fit <size>', 'the finest quantisation that is no larger, such as 1.5GB', size)
     .option('--compare <list>', 'try several and keep none, such as Q8_0,Q4_K_M,Q2_K', list)
     .option('--chart <file>', 'draw size against loss as an SVG')
-    .option('--out <file>', 'where the smaller model goes; without it, beside the original')
+    .option(
+      '--out <file>',
+      'where the smaller model goes; without it, beside a file of yours, else here',
+    )
     .option('--text <file>', 'text to measure on, instead of the built-in sample')
     .option('--tokens <number>', 'most tokens of the text', wholeNumber, 512)
     .option('--no-measure', 'make the file and measure nothing')
@@ -70,11 +73,13 @@ async function run(model: string, options: ShrinkOptions): Promise<void> {
       next: 'Leave out --no-measure.',
     })
   }
-  const input = pathOfModel(model)
+  const { path: input, isOwnFile } = await requireOneFile(model)
+  // Beside a file of one's own; what Freehold or another program keeps is no place for it.
+  const place = isOwnFile ? input : basename(input)
   const to = options.compare ?? [
     options.to ?? (await chooseQuantisation(input, options.fit ?? 0, { signal })),
   ]
-  const output = options.compare ? undefined : (options.out ?? outputFor(input, to[0] ?? 'Q4_K_M'))
+  const output = options.compare ? undefined : (options.out ?? outputFor(place, to[0] ?? 'Q4_K_M'))
   if (output !== undefined) await requireAbsent(output)
   const text = options.text === undefined ? SAMPLE_TEXT : await readFile(options.text, 'utf8')
   const progress = createProgressLine(process.stderr)
