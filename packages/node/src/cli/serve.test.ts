@@ -70,6 +70,7 @@ describe('freehold serve', { timeout: 240_000 }, () => {
       body: JSON.stringify({
         model: 'acorn',
         messages: [{ role: 'user', content: 'What is 7 plus 5?' }],
+        temperature: 0,
       }),
     })
     expect(await answer.json()).toMatchObject({
