@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import type { AnswerEnd, AnswerEvent, AnswerInit, Logprobs } from '../../serving/answer.ts'
-import { collect } from '../collect.ts'
-import { openaiError } from '../errors.ts'
 import { merge } from '../merge.ts'
 import { type ApiParts, type ApiRequest, route } from '../route.ts'
 import { beyondAudited, samplingFields, samplingOf } from '../sampling.ts'
-import { SSE, sseData, streamResponse } from '../stream.ts'
+import { sseData } from '../stream.ts'
+import { collectAll, streamChunks } from './answers.ts'
 import { formatOf, responseFormatSchema } from './format.ts'
 import { messageSchema, templateMessages } from './messages.ts'
 import { toolChoiceSchema, toolSchema, toolsOf } from './tools.ts'
@@ -73,17 +72,9 @@ export const chatCompletions = route({
     }
     const answers = inits.map((init) => parts.answer(init))
     if (body.stream) {
-      return streamResponse(chunks(body, answers, head, parts), {
-        contentType: SSE,
-        onFailure: (problem) => sseData(openaiError(problem, request.id)),
-        ping: ': ping\n\n',
-        onCancel: request.hangUp,
-      })
+      return streamChunks(chunks(body, answers, head, parts), request)
     }
-    const choices = await Promise.all(answers.map(collect)).catch((error: unknown) => {
-      request.hangUp()
-      throw error
-    })
+    const choices = await collectAll(answers, request)
     const ends = choices.map(({ end }) => end)
     for (const end of ends) parts.metrics.answer(body.model, end)
     const completion = {

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { AnswerEnd, AnswerEvent, AnswerInit, Logprobs } from '../../serving/answer.ts'
-import { collect } from '../collect.ts'
-import { HttpError, openaiError } from '../errors.ts'
+import { HttpError } from '../errors.ts'
 import { merge } from '../merge.ts'
 import { type ApiParts, route } from '../route.ts'
 import { beyondAudited, samplingFields, samplingOf } from '../sampling.ts'
-import { SSE, sseData, streamResponse } from '../stream.ts'
+import { sseData } from '../stream.ts'
+import { collectAll, streamChunks } from './answers.ts'
 import { usageOf } from './usage.ts'
 
 const MAX_ANSWERS = 16
@@ -65,17 +65,9 @@ export const completions = route({
     }
     const answers = inits.map((init) => parts.answer(init))
     if (body.stream) {
-      return streamResponse(chunks(body, answers, head, parts), {
-        contentType: SSE,
-        onFailure: (problem) => sseData(openaiError(problem, request.id)),
-        ping: ': ping\n\n',
-        onCancel: request.hangUp,
-      })
+      return streamChunks(chunks(body, answers, head, parts), request)
     }
-    const all = await Promise.all(answers.map(collect)).catch((error: unknown) => {
-      request.hangUp()
-      throw error
-    })
+    const all = await collectAll(answers, request)
     for (const { end } of all) parts.metrics.answer(body.model, end)
     return Response.json({
       ...head,
