@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BUNDLED } from '../models/acorn.ts'
+import { canMount } from '../models/can-mount.fixture.ts'
 import { type FakeHub, startFakeHub } from '../models/hub.fixture.ts'
 import { splitGguf } from '../models/split-gguf.fixture.ts'
 
@@ -198,8 +199,7 @@ describe('freehold pull, list, show, cp, rm', () => {
     expect([code, stdout]).toEqual([status, ''])
   })
 
-  const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0
-  it.skipIf(!canMount)(
+  it.skipIf(!canMount())(
     'behaviour: a disk that is too small is said before anything is fetched (skipped where nothing can be mounted)',
     async () => {
       const disk = join(home, 'disk')

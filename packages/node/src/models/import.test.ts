@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, readFile, stat, symlink, writeFile } from 'no
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BUNDLED } from './acorn.ts'
+import { canMount } from './can-mount.fixture.ts'
 import { importModel } from './import.ts'
 import { type ModelLibrary, openModelLibrary } from './library.ts'
 import { parseModelName } from './name.ts'
@@ -74,8 +75,7 @@ describe('importModel', () => {
     await expect(take('acorn')).rejects.toThrow(/is here already/)
   })
 
-  const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0
-  it.skipIf(!canMount)(
+  it.skipIf(!canMount())(
     'behaviour: across disks it is copied, a full disk and a store that is read-only are said (skipped where nothing can be mounted)',
     async () => {
       const disk = join(home.folder, 'disk')
