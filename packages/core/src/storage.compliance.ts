@@ -25,6 +25,15 @@ export function storageCompliance(
       expect(await table.get('b')).toBeUndefined()
     })
 
+    it('behaviour: a value is put, whatever was there', async () => {
+      await table.put('a', { n: 1n })
+      expect(await table.get('a')).toEqual({ n: 1n })
+      const value = { list: [1] }
+      await table.put('a', value)
+      value.list.push(2)
+      expect(await table.list()).toEqual([['a', { list: [1] }]])
+    })
+
     it('behaviour: a change sees the old value and replaces it', async () => {
       const numbers = storage.table<number>('numbers')
       for (let i = 0; i < 3; i++) await numbers.update('n', (old) => (old ?? 0) + 1)

@@ -9,6 +9,9 @@ export function createMemoryStorage(): Storage {
       tables.set(name, rows)
       return {
         get: async (key) => structuredClone(rows.get(key)),
+        put: async (key, value) => {
+          rows.set(key, structuredClone(value))
+        },
         update: async (key, change) => {
           const next = change(structuredClone(rows.get(key)))
           if (next === undefined) rows.delete(key)

@@ -1,10 +1,14 @@
 /**
  * Named tables of plain data, handed in by the platform. Values may hold bigints and byte strings.
- * What a device's money depends on is kept here, so `update` is atomic and durable: when its promise
+ * What a device's money depends on is kept here, so `put` and `update` are atomic and durable: when their promise
  * resolves, the new value survives a crash of the process and of the machine.
  */
 export interface Table<T> {
   get(key: string): Promise<T | undefined>
+  /**
+   * Writes one value, whatever was there: cheaper than an update, which reads the old one.
+   */
+  put(key: string, value: T): Promise<void>
   /**
    * Replaces one value by a function of the old one; nobody else writes in between.
    * @param change pure and quick; what it throws leaves the old value in place

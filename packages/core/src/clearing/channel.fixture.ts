@@ -45,6 +45,6 @@ export function testRecord(
 /** A store that holds these channels. */
 export async function tableOf(...records: ChannelRecord[]): Promise<Table<ChannelRecord>> {
   const table = createMemoryStorage().table<ChannelRecord>('channels')
-  for (const record of records) await table.update(record.id, () => record)
+  for (const record of records) await table.put(record.id, record)
   return table
 }

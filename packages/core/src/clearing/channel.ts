@@ -49,6 +49,7 @@ export interface ChannelRecord {
   seenAtMs: number
   /** Highest voucher signed (payer) or received (payee); rises only. */
   cumulative: bigint
+  /** Of that voucher, on the payee's side; a payer can sign it again. */
   signature: Hex | null
   /** Owed in whole token units for relaying the opening. */
   relayFee: bigint

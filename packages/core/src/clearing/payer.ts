@@ -1,5 +1,5 @@
 import type { PrivateKeyAccount } from 'viem/accounts'
-import { from0x, fromHex, to0x, toHex } from '../bytes.ts'
+import { from0x, fromHex, toHex } from '../bytes.ts'
 import { ClearingError } from '../errors.ts'
 import { existing, type Table } from '../storage.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
@@ -83,9 +83,6 @@ export function answerPayer(
       return noteUndelivered(foldAnswer(paid, reqId), reqId, { tokens: paidTokens, runningHash })
     })
     const sig = await signVoucher(signer, record, record.cumulative)
-    await change((old) =>
-      old.cumulative === record.cumulative ? { ...old, signature: to0x(sig) } : old,
-    )
     const channelId = from0x(id)
     const voucher = { channelId, cumulative: record.cumulative, sig, reqId: fromHex(reqId) }
     return { ...voucher, tokens: paidTokens, runningHash }

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
-import { noteSigned, rawCost, units } from '../clearing/meter.ts'
+import { rawCost, units } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
 import { ClearingError, LendingError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
@@ -191,13 +191,7 @@ export function createBorrowService(
                 const { count } = evidence.signed
                 const priceUnits = units(rawCost(prices, promptIds.length, 0, count))
                 // What is paid for can be shown: the evidence is on disk before the debt is.
-                await tables.answers.update(id, () => ({
-                  ...begun,
-                  evidence,
-                  tokens: count,
-                  priceUnits,
-                }))
-                await tables.channels.update(channel.id, (old) => old && noteSigned(old, id, count))
+                await tables.answers.put(id, { ...begun, evidence, tokens: count, priceUnits })
               },
         deadlines,
         signal,
@@ -215,7 +209,7 @@ export function createBorrowService(
       priceUnits: tokens === 0 ? 0n : units(rawCost(prices, promptIds.length, 0, tokens)),
       heldUnits: units(rawCost(prices, 0, 0, borrowed.heldTokens)),
     }
-    await tables.answers.update(id, () => record)
+    await tables.answers.put(id, record)
     await ending.note(record, borrowed)
     const settled = ending
       .settle(record, borrowed, payment?.holdBackMs ?? null)

@@ -254,6 +254,7 @@ function mortal(disk: Storage, act: <T>(work: () => Promise<T>) => Promise<T>): 
       const table = disk.table<T>(name)
       return {
         get: (key) => act(() => table.get(key)),
+        put: (key, value) => act(() => table.put(key, value)),
         update: (key, change) => act(() => table.update(key, change)),
         list: () => act(() => table.list()),
       }

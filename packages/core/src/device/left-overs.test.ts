@@ -49,7 +49,7 @@ async function createWreck(left: Partial<AnswerMeter> = {}) {
     payment: 'open',
     evidence: null,
   }
-  await tables.answers.update(fixture.id, () => row as never)
+  await tables.answers.put(fixture.id, row as never)
   const parts = {
     tables,
     clock: fixture.clock,

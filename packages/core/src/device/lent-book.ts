@@ -63,7 +63,7 @@ export function createLentBook({
       const { tokens, promptTokens, isUnpaid, verdict } = answer
       const end = answer.error?.reason ?? answer.finish ?? 'lost'
       const record = { ...begun, id, tokens, promptTokens, end, isUnpaid, verdict }
-      await tables.lent.update(id, () => record)
+      await tables.lent.put(id, record)
       await tables.standing.update(begun.borrower, (old) => {
         const standing = old ?? NEW_STANDING
         return { ...standing, lent: standing.lent + 1 }

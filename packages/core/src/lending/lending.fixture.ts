@@ -129,7 +129,7 @@ export function createFixture(init: FixtureInit = {}) {
   const table = (role: 'payer' | 'payee', peer: Uint8Array) => {
     const channels: Table<ChannelRecord> = createMemoryStorage().table('channels')
     const record = createChannelRecord({ ...base, role, peer: toHex(peer), status: 'open' })
-    return { channels, ready: channels.update(CHANNEL, () => record) }
+    return { channels, ready: channels.put(CHANNEL, record) }
   }
   const paying = table('payer', lender.device)
   const earning = table('payee', borrower.device)

@@ -21,7 +21,7 @@ import type { Admission, LendComponents, LendInit, LentAnswer } from './lent-ans
  * Tokens that come sooner than this after the last frame share the next one. Nobody sees that, and
  * the frames of a small model's tokens cost both devices a good part of what the tokens do.
  */
-const GATHER_MS = 25
+const GATHER_MS = 50
 
 /** How long a free answer's stream stays open for the borrower's verdict. */
 const FREE_FAREWELL_MS = 60_000

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { FreeholdError } from '@freehold/core/errors'
 import type { Storage, Table } from '@freehold/core/storage'
 import { fromJson, toJson } from './plain-json.ts'
+import { createWalFlush } from './wal-flush.ts'
 
 /** Version of the tables below; a database of a later one is not touched. */
 const SCHEMA_VERSION = 1
@@ -12,20 +13,35 @@ const SCHEMA_VERSION = 1
 const BUSY_MS = 10_000
 
 /**
- * Storage in one SQLite file. `synchronous=FULL`: when an update returns, it is on disk, and only
- * then is a token served that depends on it. Several processes may share the file.
+ * Storage in one SQLite file. When a write's promise resolves it is on disk, and only then is a token
+ * served that depends on it. A commit survives this process at once; its log is flushed beside this
+ * thread (`synchronous=NORMAL` leaves that to us), which goes on serving. Several processes may share
+ * the file.
  */
 export function openSqliteStorage(path: string): Storage {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const db = new DatabaseSync(path)
-  db.exec(`PRAGMA busy_timeout=${BUSY_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL`)
+  db.exec(`PRAGMA busy_timeout=${BUSY_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL`)
   migrate(db, path)
   const read = db.prepare('SELECT value FROM rows WHERE name = ? AND key = ?')
   const readAll = db.prepare('SELECT key, value FROM rows WHERE name = ? ORDER BY key')
   const write = db.prepare(
     'INSERT INTO rows (name, key, value) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
   )
+  const wal = createWalFlush(path)
   const remove = db.prepare('DELETE FROM rows WHERE name = ? AND key = ?')
+
+  function atomically<T>(work: () => T): T {
+    db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      db.exec('COMMIT')
+      return result
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw error
+    }
+  }
 
   function table<T>(name: string): Table<T> {
     const get = (key: string): T | undefined => {
@@ -36,18 +52,19 @@ export function openSqliteStorage(path: string): Storage {
       get: async (key) => get(key),
       list: async () =>
         readAll.all(name).map(({ key, value }) => [key as string, fromJson(value as string) as T]),
+      put: async (key, value) => {
+        write.run(name, key, toJson(value))
+        await wal.flush()
+      },
       update: async (key, change) => {
-        db.exec('BEGIN IMMEDIATE')
-        try {
-          const next = change(get(key))
-          if (next === undefined) remove.run(name, key)
-          else write.run(name, key, toJson(next))
-          db.exec('COMMIT')
-          return next
-        } catch (error) {
-          if (db.isTransaction) db.exec('ROLLBACK')
-          throw error
-        }
+        const next = atomically(() => {
+          const changed = change(get(key))
+          if (changed === undefined) remove.run(name, key)
+          else write.run(name, key, toJson(changed))
+          return changed
+        })
+        await wal.flush()
+        return next
       },
     }
   }
@@ -55,6 +72,7 @@ export function openSqliteStorage(path: string): Storage {
   return {
     table,
     [Symbol.asyncDispose]: async () => {
+      await wal[Symbol.asyncDispose]()
       if (db.isOpen) db.close()
     },
   }

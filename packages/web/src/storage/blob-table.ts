@@ -15,9 +15,7 @@ export function createBlobTable(table: Table<Uint8Array>): BlobTable {
   const get = async (sha256: string) => (await table.get(sha256)) ?? null
   return {
     get,
-    put: async (sha256, bytes) => {
-      await table.update(sha256, () => bytes)
-    },
+    put: (sha256, bytes) => table.put(sha256, bytes),
     remove: async (sha256) => {
       await table.update(sha256, () => undefined)
     },

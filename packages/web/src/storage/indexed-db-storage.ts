@@ -15,6 +15,8 @@ export async function openIndexedDbStorage(name: string): Promise<Storage> {
   // Another tab wants to upgrade or delete it: let go, further calls say so.
   db.onversionchange = () => db.close()
 
+  const strict = () => db.transaction(ROWS, 'readwrite', { durability: 'strict' })
+
   function table<T>(table: string): Table<T> {
     const keyOf = (key: string) => [table, key]
     return {
@@ -32,8 +34,16 @@ export async function openIndexedDbStorage(name: string): Promise<Storage> {
         ])
         return values.map((value, i) => [(keys[i] as [string, string])[1], value as T])
       },
+      put: async (key, value) => {
+        const transaction = strict()
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        transaction.objectStore(ROWS).put(tight(value), keyOf(key))
+        transaction.oncomplete = () => resolve()
+        transaction.onabort = () => reject(transaction.error)
+        return promise
+      },
       update: async (key, change) => {
-        const transaction = db.transaction(ROWS, 'readwrite', { durability: 'strict' })
+        const transaction = strict()
         const rows = transaction.objectStore(ROWS)
         const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
         const read = rows.get(keyOf(key))

@@ -53,7 +53,7 @@ export function responseStore(storage: Storage): ResponseStore {
   const store: ResponseStore = {
     get,
     keep: async (kept) => {
-      await table.update(kept.response.id, () => kept)
+      await table.put(kept.response.id, kept)
       if (count++ % LOOK_EVERY === 0) await forgetOld(created(kept))
     },
     remove: async (id) => {
