@@ -40,6 +40,13 @@ export function storageCompliance(
       expect(await numbers.get('n')).toBe(3)
     })
 
+    it('behaviour: the old value itself stays as it was', async () => {
+      await table.put('a', { n: 1 })
+      expect(await table.update('a', (old) => old)).toEqual({ n: 1 })
+      expect(await table.update('b', (old) => old)).toBeUndefined()
+      expect(await table.list()).toEqual([['a', { n: 1 }]])
+    })
+
     it('behaviour: undefined removes a row', async () => {
       await table.update('a', () => 1)
       expect(await table.update('a', () => undefined)).toBeUndefined()

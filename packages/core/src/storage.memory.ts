@@ -13,7 +13,9 @@ export function createMemoryStorage(): Storage {
           rows.set(key, structuredClone(value))
         },
         update: async (key, change) => {
-          const next = change(structuredClone(rows.get(key)))
+          const old = structuredClone(rows.get(key))
+          const next = change(old)
+          if (next === old) return next
           if (next === undefined) rows.delete(key)
           else rows.set(key, structuredClone(next))
           return next

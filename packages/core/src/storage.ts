@@ -11,7 +11,8 @@ export interface Table<T> {
   put(key: string, value: T): Promise<void>
   /**
    * Replaces one value by a function of the old one; nobody else writes in between.
-   * @param change pure and quick; what it throws leaves the old value in place
+   * @param change pure and quick; what it throws leaves the old value in place, and the old value itself
+   *   as it was given writes nothing
    * @returns the new value; undefined removes the row
    */
   update(key: string, change: (old: T | undefined) => T | undefined): Promise<T | undefined>

@@ -85,11 +85,10 @@ export function createLentBook({
       const unpaid = Object.values(record?.answers ?? {}).filter(
         ({ state }) => state === 'unpaid' || state === 'withheld',
       ).length
-      await tables.standing.update(channel.peer, (old) => ({
-        ...(old ?? NEW_STANDING),
-        unpaidHoldBacks: unpaid,
-        forgiven,
-      }))
+      await tables.standing.update(channel.peer, (old) => {
+        const isSame = old?.unpaidHoldBacks === unpaid && old.forgiven.raw === forgiven.raw
+        return isSame ? old : { ...(old ?? NEW_STANDING), unpaidHoldBacks: unpaid, forgiven }
+      })
       if (unpaid === 0) return
       throw new LendingError('standing', { what: `${unpaid} hold-backs of yours were never paid` })
     },

@@ -15,11 +15,14 @@ export async function borrowAnswer(
     const ready = await inbox.next(init.deadlines.handshakeMs, 'ready', init.signal)
     if (ready.kind === 'refuse') throw refusedBy(ready)
     if (ready.kind !== 'ready') unexpected(ready, 'waiting for ready')
-    await init.beforeRequest?.()
-    const payer = (await init.payment?.openPayer()) ?? null
+    const [payer] = await Promise.all([init.payment?.openPayer(), init.beforeRequest?.()])
     const request = { ...init.request, b: components.random(32), voucher: null }
     const terms: Terms = { open: init.open, commit: ready.commit, request }
-    const answer = new BorrowedAnswer({ duplex, inbox, payer, terms }, init, components)
+    const answer = new BorrowedAnswer(
+      { duplex, inbox, payer: payer ?? null, terms },
+      init,
+      components,
+    )
     return await answer.run()
   } catch (cause) {
     const error = asLendingError(cause)

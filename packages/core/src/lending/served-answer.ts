@@ -93,15 +93,13 @@ export class ServedAnswer {
 
   async #serve(): Promise<void> {
     const { admission, terms, result, duplex } = this.#parts
-    const { promptIds, maxTokens, voucher } = terms.request
-    this.#payee =
-      (await admission.payment?.openPayee(terms.open.reqId, promptIds.length, maxTokens)) ?? null
-    let listening: Promise<void> = Promise.resolve()
+    const opening = this.#openPayee()
+    const listening = opening.then(() => this.#listen())
+    listening.catch((error: Error) => this.#stop.abort(error))
     try {
-      if (voucher !== null) await this.#accept({ kind: 'voucher', ...voucher })
-      listening = this.#listen()
-      listening.catch((error: Error) => this.#stop.abort(error))
-      result.finish = await this.#generate()
+      // Nothing is computed for a voucher that does not hold.
+      if (terms.request.voucher !== null) await opening
+      result.finish = await this.#generate(opening)
       this.#signNow()
       await Promise.race([this.#outbox, untilAborted(this.#stop.signal)])
     } catch (error) {
@@ -113,6 +111,8 @@ export class ServedAnswer {
       if (!this.#cancelled.signal.aborted) throw error
       result.finish = 'abort'
     } finally {
+      // Whatever stopped it: what is booked is booked whole.
+      await opening.catch(() => {})
       admission.release()
       this.#cancelTimer?.()
       this.#flushTimer?.()
@@ -125,7 +125,16 @@ export class ServedAnswer {
     await endsWithin(leaving, LAST_WORDS_MS, this.#components.clock)
   }
 
-  async #generate(): Promise<Finish> {
+  async #openPayee(): Promise<void> {
+    const { admission, terms } = this.#parts
+    const { promptIds, maxTokens, voucher } = terms.request
+    const { reqId } = terms.open
+    this.#payee = (await admission.payment?.openPayee(reqId, promptIds.length, maxTokens)) ?? null
+    if (voucher !== null) await this.#accept({ kind: 'voucher', ...voucher })
+  }
+
+  /** @param opened the prompt may be read before the answer is on disk, and no token leaves */
+  async #generate(opened: Promise<void>): Promise<Finish> {
     const { admission, terms, n } = this.#parts
     const { request } = terms
     const signal = AbortSignal.any([this.#stop.signal, this.#cancelled.signal])
@@ -149,6 +158,7 @@ export class ServedAnswer {
       signal,
     })
     for await (const token of tokens) {
+      if (token.t === 0) await opened
       this.#emit(token)
       if (token.finish !== undefined) return token.finish
       signal.throwIfAborted()

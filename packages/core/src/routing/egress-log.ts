@@ -58,8 +58,7 @@ export function createEgressLog(table: Table<EgressEntry>, clock: Clock): Egress
         HEAD,
       )
       // Its writer may have died before its row was written.
-      if (before !== undefined) await keep(before)
-      await keep(entry)
+      await Promise.all([before && keep(before), keep(entry)])
       return entry
     },
     entries,

@@ -57,13 +57,14 @@ export function openSqliteStorage(path: string): Storage {
         await wal.flush()
       },
       update: async (key, change) => {
-        const next = atomically(() => {
-          const changed = change(get(key))
-          if (changed === undefined) remove.run(name, key)
-          else write.run(name, key, toJson(changed))
-          return changed
+        const { old, next } = atomically(() => {
+          const before = get(key)
+          const after = change(before)
+          if (after === undefined) remove.run(name, key)
+          else if (after !== before) write.run(name, key, toJson(after))
+          return { old: before, next: after }
         })
-        await wal.flush()
+        await (next === old ? wal.idle() : wal.flush())
         return next
       },
     }

@@ -7,6 +7,8 @@ export interface WalFlush extends AsyncDisposable {
    * all who asked before it began: parallel answers share the disk's slowest act.
    */
   flush(): Promise<void>
+  /** Resolves when no flush is under way. */
+  idle(): Promise<void>
 }
 
 /** @param path of the database; its log is there once something was written to it */
@@ -27,6 +29,7 @@ export function createWalFlush(path: string): WalFlush {
       waiting ??= last = last.then(sync, sync)
       return waiting
     },
+    idle: () => last,
     [Symbol.asyncDispose]: async () => {
       await last.catch(() => {})
       await file?.close()

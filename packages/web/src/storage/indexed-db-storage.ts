@@ -51,9 +51,10 @@ export async function openIndexedDbStorage(name: string): Promise<Storage> {
         let thrown: { error: unknown } | undefined
         read.onsuccess = () => {
           try {
-            next = change(read.result as T | undefined)
+            const old = read.result as T | undefined
+            next = change(old)
             if (next === undefined) rows.delete(keyOf(key))
-            else rows.put(tight(next), keyOf(key))
+            else if (next !== old) rows.put(tight(next), keyOf(key))
           } catch (error) {
             thrown = { error }
             transaction.abort()
