@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { UsageError } from '@freehold/core/errors'
 import type { Address } from 'viem'
@@ -100,6 +101,8 @@ export interface Settings {
   peers?: string[]
   /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
   tokens?: string[]
+  /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
+  ceilings?: { perRequest?: number; perDay?: number }
 }
 
 /** @throws UsageError when the file is no JSON object */
@@ -118,6 +121,20 @@ export async function readSettings(path: string): Promise<Settings> {
     }
   } catch {}
   throw new UsageError({ what: `${path} is no JSON object`, next: 'Correct it or remove it' })
+}
+
+/** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */
+export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
+  const units = (name: 'perRequest' | 'perDay'): bigint | null => {
+    const value = ceilings[name]
+    if (value === undefined) return null
+    if (Number.isSafeInteger(value) && value >= 0) return BigInt(value)
+    throw new UsageError({
+      what: `the setting ceilings.${name} is ${JSON.stringify(value)}`,
+      next: 'It is a whole number of token units; freehold wallet limits sets it',
+    })
+  }
+  return { perRequest: units('perRequest'), perDay: units('perDay') }
 }
 
 /** A chain given as `RPC,CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */

@@ -1,5 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
+import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
 import { ClearingError, LendingError } from '../errors.ts'
@@ -33,6 +34,7 @@ export interface BorrowQuestion {
   stopIds: number[]
   scope: Exclude<Scope, 'device'>
   why: string
+  ceilings: Ceilings
   signal?: AbortSignal | undefined
   onTokens?: ((ids: readonly number[]) => void) | undefined
 }
@@ -56,7 +58,7 @@ export function createBorrowService(
   parts: Parts,
   services: { lenders: LenderService; audits: AuditService; channels: ChannelService },
 ): BorrowService {
-  const { tables, identity, clock, random, log, mesh, deadlines, egress } = parts
+  const { tables, identity, clock, random, log, mesh, deadlines, egress, budget } = parts
   const { lenders, audits, channels } = services
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
@@ -90,7 +92,28 @@ export function createBorrowService(
     }
   }
 
+  /** Within the owner's ceilings: what it may cost at most is set aside before the lender is asked. */
   async function borrowFrom(question: BorrowQuestion, turn: Turn): Promise<BorrowResult> {
+    const { promptIds, maxTokens, ceilings, from } = question
+    const { payment } = from.known.offer
+    if (payment === null) return converse(question, turn, 0n)
+    const atMost = units(rawCost(payment.prices, promptIds.length, 0, maxTokens))
+    const reservation = await budget.reserve(atMost, ceilings)
+    let cost = 0n
+    try {
+      const result = await converse(question, turn, atMost)
+      cost = result.record.priceUnits
+      return result
+    } finally {
+      track(reservation.close(cost))
+    }
+  }
+
+  async function converse(
+    question: BorrowQuestion,
+    turn: Turn,
+    atMost: bigint,
+  ): Promise<BorrowResult> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
     const { known, offered: model } = question.from
@@ -114,7 +137,7 @@ export function createBorrowService(
       to: toHex(known.lender),
       scope,
       why: question.why,
-      priceUnits: String(units(rawCost(prices, promptIds.length, 0, maxTokens))),
+      priceUnits: String(atMost),
     }
     const { signal } = question
     const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })

@@ -1,4 +1,5 @@
 import { toHex } from '../bytes.ts'
+import type { Ceilings } from '../clearing/budget.ts'
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
 import { type FreeholdError, UsageError } from '../errors.ts'
@@ -29,6 +30,8 @@ export interface CompletionInit {
   maxTokens?: number | undefined
   /** Makes a local answer repeatable; a borrowed answer's seed is never one side's choice. */
   seed?: Uint8Array | undefined
+  /** Most that a borrowed answer may cost, token units; instead of the device's ceiling for one. */
+  maxPrice?: bigint | undefined
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
   signal?: AbortSignal | undefined
@@ -74,7 +77,13 @@ export function createCompletions(
     lenders,
     borrowing,
     headers,
-  }: { lenders: LenderService; borrowing: BorrowService; headers: HeaderService },
+    ceilings,
+  }: {
+    lenders: LenderService
+    borrowing: BorrowService
+    headers: HeaderService
+    ceilings: Ceilings
+  },
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
 
@@ -183,6 +192,7 @@ export function createCompletions(
       stopIds: [],
       scope: scope as Exclude<Scope, 'device'>,
       why: route.why,
+      ceilings: { ...ceilings, perRequest: init.maxPrice ?? ceilings.perRequest },
       signal,
       onTokens: text.push,
     })

@@ -1,4 +1,5 @@
 import type { Address } from 'viem'
+import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
 import type { Mined } from '../clearing/chain.ts'
 import { createKeeper, type Keeper, type KeeperInit } from '../clearing/keeper.ts'
 import type { Model } from '../engine/engine.ts'
@@ -21,6 +22,8 @@ import { createPeerService, type PeerService } from './peers.ts'
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
   keeper?: Partial<KeeperInit> | undefined
+  /** What borrowed answers may cost, where a request says nothing else. @default no ceiling */
+  ceilings?: Ceilings | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -28,6 +31,7 @@ export interface Device extends AsyncDisposable {
   readonly identity: Identity | null
   readonly tables: Tables
   readonly egress: EgressLog
+  readonly budget: Budget
   /** null without a chain. */
   readonly keeper: Keeper | null
   readonly peers: PeerService
@@ -58,6 +62,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     peers: storage.table('peers'),
     headers: storage.table('headers'),
     egress: storage.table('egress'),
+    spending: storage.table('spending'),
   }
   const parts: Parts = {
     ...components,
@@ -65,6 +70,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     tables,
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
+    budget: createBudget(tables.spending, clock),
   }
   const keeper =
     chain === null
@@ -96,6 +102,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     identity: components.identity,
     tables,
     egress: parts.egress,
+    budget: parts.budget,
     keeper,
     peers,
     channels,
@@ -103,7 +110,12 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     audits,
     borrowing,
     model: async (name) => (await parts.shelf.take(name)).model,
-    complete: createCompletions(parts, { lenders, borrowing, headers }),
+    complete: createCompletions(parts, {
+      lenders,
+      borrowing,
+      headers,
+      ceilings: init.ceilings ?? UNLIMITED,
+    }),
     [Symbol.asyncDispose]: async () => {
       await borrowing.idle()
       await components.mesh?.[Symbol.asyncDispose]()

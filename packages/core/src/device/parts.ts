@@ -1,5 +1,6 @@
 import type { CalibrationTable } from '../audit/calibration.ts'
 import type { Standing } from '../audit/standing.ts'
+import type { Budget, Spending } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import type { VoucherCheck } from '../clearing/voucher.ts'
@@ -78,6 +79,7 @@ export interface Tables {
   /** By manifest hash, hex. */
   headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
+  spending: Table<Spending>
 }
 
 /** What the parts of a device share. */
@@ -86,4 +88,5 @@ export interface Parts extends DeviceComponents {
   tables: Tables
   shelf: ModelShelf
   egress: EgressLog
+  budget: Budget
 }

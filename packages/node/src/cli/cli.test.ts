@@ -264,6 +264,18 @@ describe('freehold wallet', () => {
     expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching(/FREEHOLD_PASSPHRASE/) })
   })
 
+  it('behaviour: what borrowing may cost is kept, shown and taken back', async () => {
+    const limits = async (...args: string[]) =>
+      (await freehold(['wallet', 'limits', '--json', ...args], { home: 'frugal' })).json
+    const none = { perRequest: null, perDay: null, spentInADay: '0' }
+    expect(await limits()).toEqual(none)
+    const both = await limits('--per-request', '50', '--per-day', '900')
+    expect(both).toEqual({ ...none, perRequest: '50', perDay: '900' })
+    expect(await limits('--per-day', 'none')).toEqual({ ...none, perRequest: '50' })
+    const wrong = await freehold(['wallet', 'limits', '--per-day', '1.5'], { home: 'frugal' })
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/is no limit/) })
+  })
+
   it('behaviour: lending without keys or without a chain says what to do', async () => {
     const keyless = await freehold(['lend', '--free'], { home: 'none', env })
     expect(keyless).toMatchObject({ code: 1, stderr: expect.stringMatching(/wallet init/) })

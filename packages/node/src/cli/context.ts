@@ -4,7 +4,14 @@ import type { Device } from '@freehold/core/device/device'
 import { IdentityError } from '@freehold/core/errors'
 import type { Log } from '@freehold/core/platform'
 import type { Command } from 'commander'
-import { type Paths, parseChain, pathsOf, readEnvironment, readSettings } from '../config.ts'
+import {
+  ceilingsOf,
+  type Paths,
+  parseChain,
+  pathsOf,
+  readEnvironment,
+  readSettings,
+} from '../config.ts'
 import { openDevice } from '../device/open-device.ts'
 import { readVaultFile } from '../storage/vault-file.ts'
 import { say } from './output.ts'
@@ -62,6 +69,7 @@ export async function openCliDevice(init: {
     paths,
     phrase,
     listen: init.listen,
+    ceilings: ceilingsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

@@ -62,6 +62,20 @@ describe('borrowing', () => {
     )
   })
 
+  it('behaviour: what costs more than its owner lets it is refused before anything leaves', async () => {
+    const { device } = borrower
+    const spent = await device.budget.spent()
+    const left = (await device.egress.entries()).length
+    await expect(device.complete(question({ maxPrice: 1n }))).rejects.toThrow(/you let one cost 1/)
+    expect(await device.budget.spent()).toBe(spent)
+    expect(await device.egress.entries()).toHaveLength(left)
+    // What an answer cost is spent, and not what it might have cost.
+    const { record, settled } = await device.complete(question({ maxTokens: 20 }))
+    await settled
+    await device.borrowing.idle()
+    expect(await device.budget.spent()).toBe(spent + record!.priceUnits)
+  })
+
   it('behaviour: over WebSockets too', async () => {
     const web = await town.lender({
       payment: null,

@@ -67,6 +67,11 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       value: file.peers ?? [],
       origin: file.peers ? configPath : 'default',
     },
+    {
+      name: 'ceilings',
+      value: file.ceilings ?? null,
+      origin: file.ceilings ? configPath : 'default',
+    },
   ]
 }
 
