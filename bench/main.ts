@@ -3,11 +3,14 @@ import { auditBench } from './audit.ts'
 import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
 import { chainBench } from './chain.ts'
+import { rounded } from './median.ts'
+import { serveBench } from './serve.ts'
 
 const BENCHES: Record<string, Bench> = {
   audit: auditBench,
   calibrate: calibrateBench,
   chain: chainBench,
+  serve: serveBench,
 }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */
@@ -29,11 +32,19 @@ async function main([name = '', ...args]: string[]): Promise<number> {
       console.log(`  ${key} = ${JSON.stringify(value, plain)}`)
     }
     for (const { name: goalName, goal, value, met } of result.goals) {
-      console.log(`  ${met ? 'met   ' : 'MISSED'} ${goalName} ${goal}: ${value}`)
+      console.log(
+        `  ${met ? 'met   ' : 'MISSED'} ${goalName} ${goal}: ${value}${met ? '' : shortOf(goal, value)}`,
+      )
     }
   }
   console.log(JSON.stringify({ name, ...result }, plain))
   return 0
+}
+
+/** By how much a goal is missed. */
+function shortOf(goal: string, value: number): string {
+  const limit = Number(goal.split(' ')[1])
+  return `, off by ${rounded(Math.abs(value - limit), 3)}`
 }
 
 process.exit(await main(process.argv.slice(2)))

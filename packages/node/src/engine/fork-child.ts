@@ -3,6 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 /** A child may read files, load native code and test that in a process of its own; no more. */
 const PERMISSIONS = ['--permission', '--allow-fs-read=*', '--allow-addons', '--allow-child-process']
 const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning=SecurityWarning']
+/** What children leave to the collector is small and short-lived: with less room they take 20 MB less. */
+const SMALL_HEAP = ['--max-semi-space-size=2', '--v8-pool-size=1']
 
 /**
  * Starts one of our child scripts. Its JavaScript can write no file and, from Node 26 on, open no
@@ -16,7 +18,7 @@ export function forkChild(
   return fork(new URL(`./${name}.${extension}`, import.meta.url), [], {
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    execArgv: [...NO_WARNINGS, ...PERMISSIONS],
+    execArgv: [...NO_WARNINGS, ...SMALL_HEAP, ...PERMISSIONS],
     env: { ...cleanEnvironment(), ...init.env },
   })
 }
