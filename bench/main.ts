@@ -3,11 +3,13 @@ import { auditBench } from './audit.ts'
 import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
 import { chainBench } from './chain.ts'
+import { clearingBench } from './clearing.ts'
 
 const BENCHES: Record<string, Bench> = {
   audit: auditBench,
   calibrate: calibrateBench,
   chain: chainBench,
+  clearing: clearingBench,
 }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */
