@@ -10,14 +10,13 @@ import {
   hexToBytes,
   http,
   maxUint256,
-  parseSignature,
-  signatureToCompactSignature,
 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { to0x } from '../packages/core/src/bytes.ts'
 import {
   type ChannelConfig,
   channelIdOf,
+  compactSignature,
   orderTypedData,
   voucherTypedData,
 } from '../packages/core/src/clearing/typed-data.ts'
@@ -176,8 +175,8 @@ export async function measureClearingGas(
         config: edge,
         cumulativeAmount,
         deadline,
-        voucher: compact(await voucher(edge, cumulativeAmount)),
-        acknowledgement: compact(await to.signTypedData(data)),
+        voucher: compactSignature(await voucher(edge, cumulativeAmount)),
+        acknowledgement: compactSignature(await to.signTypedData(data)),
       })
     }
     await send(payer, contract, 'setOff', [ring, 250_000n], `set-off, ring of ${size}`)
@@ -188,10 +187,4 @@ export async function measureClearingGas(
 /** What a transaction costs before it runs: 21,000, and 4 or 16 for each byte of calldata. */
 function intrinsicGas(input: Hex): number {
   return hexToBytes(input).reduce((sum, byte) => sum + (byte === 0 ? 4 : 16), 21_000)
-}
-
-/** The two words of EIP-2098. */
-function compact(signature: Hex) {
-  const { r, yParityAndS } = signatureToCompactSignature(parseSignature(signature))
-  return { r, vs: yParityAndS }
 }

@@ -1,17 +1,13 @@
-import {
-  hashTypedData,
-  parseSignature,
-  serializeCompactSignature,
-  signatureToCompactSignature,
-} from 'viem'
 import { filled, TEST_PHRASE } from '../../packages/core/src/answer.fixture.ts'
 import { to0x } from '../../packages/core/src/bytes.ts'
 import {
   type ChannelConfig,
   channelIdOf,
+  compactSignature,
   type House,
   type Order,
   type OrderName,
+  orderDigest,
   orderTypedData,
   voucherDigest,
 } from '../../packages/core/src/clearing/typed-data.ts'
@@ -83,8 +79,9 @@ async function signed<Name extends OrderName>(
 ) {
   const order = orderTypedData(HOUSE, type, message)
   const signature = await key.signTypedData(order)
-  const compact = serializeCompactSignature(signatureToCompactSignature(parseSignature(signature)))
-  return { type, message, digest: hashTypedData(order), signer: key.address, signature, compact }
+  const { r, vs } = compactSignature(signature)
+  const compact = `${r}${vs.slice(2)}`
+  return { type, message, digest: orderDigest(order), signer: key.address, signature, compact }
 }
 
 /** The same as constants, for the contract's tests. */

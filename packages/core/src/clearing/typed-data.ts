@@ -7,6 +7,8 @@ import {
   hashStruct,
   hashTypedData,
   keccak256,
+  parseSignature,
+  signatureToCompactSignature,
   type TypedDataDefinition,
   toBytes,
 } from 'viem'
@@ -142,6 +144,17 @@ export function orderTypedData<Name extends OrderName>(
   message: Order<Name>['message'],
 ): Order<Name> {
   return { domain: domain(house), types: orderTypes, primaryType, message } as Order<Name>
+}
+
+/** What the signer of an order signs. */
+export function orderDigest<Name extends OrderName>(order: Order<Name>): Hex {
+  return hashTypedData(order as TypedDataDefinition)
+}
+
+/** A signature in the two words of EIP-2098, as a set-off takes it: it costs less. */
+export function compactSignature(signature: Hex): { r: Hex; vs: Hex } {
+  const { r, yParityAndS } = signatureToCompactSignature(parseSignature(signature))
+  return { r, vs: yParityAndS }
 }
 
 /** EIP-3009: how a token's owner lets somebody else submit its transfer into the house. */
