@@ -251,6 +251,17 @@ contract RelayingTest is Fixture {
         house.depositWithAuthorization(payer, 9, SALT, relay, signature);
     }
 
+    function test_DepositWithAuthorization_RevertWhen_TheRelayerHelpsItself() public {
+        relay.deadline = FOREVER;
+        bytes memory signature = signDeposit(9);
+        relay.fee = FEE + 1;
+        vm.expectRevert(DevToken.InvalidSignature.selector);
+        house.depositWithAuthorization(payer, 9, SALT, relay, signature);
+        relay = IClearingHouse.Relay(payee, FEE, FOREVER);
+        vm.expectRevert(DevToken.InvalidSignature.selector);
+        house.depositWithAuthorization(payer, 9, SALT, relay, signature);
+    }
+
     // What was signed for one thing is no good for another: each has nonces of its own.
     function test_Authorizations_AreGoodForOneThingOnly() public {
         relay.deadline = FOREVER;
