@@ -1,5 +1,5 @@
 // Runs every test with coverage and fails unless each contract in src has all its lines, statements,
-// branches and functions run. It takes two to six minutes, most of them for the invariants.
+// branches and functions run. It takes one to six minutes, most of them for the invariants.
 import { spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import { join } from 'node:path'
