@@ -3,6 +3,7 @@ import { auditBench } from './audit.ts'
 import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
 import { chainBench } from './chain.ts'
+import { clearingBench } from './clearing.ts'
 import { rounded } from './median.ts'
 import { serveBench } from './serve.ts'
 
@@ -11,6 +12,7 @@ const BENCHES: Record<string, Bench> = {
   calibrate: calibrateBench,
   chain: chainBench,
   serve: serveBench,
+  clearing: clearingBench,
 }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */

@@ -30,8 +30,8 @@ function run([command = '', ...args]: readonly string[]): Promise<{ ok: boolean;
 }
 
 let failed = 0
-function report(name: string, problem: string | null): void {
-  console.log(`${problem === null ? 'ok  ' : 'FAIL'} ${name}`)
+function report(name: string, problem: string | null, note = ''): void {
+  console.log(`${problem === null ? 'ok  ' : 'FAIL'} ${name}${note === '' ? '' : ` (${note})`}`)
   if (problem === null) return
   failed++
   console.log(problem)
@@ -41,6 +41,8 @@ const house = await checkHouse()
 report('who may import whom', house.length === 0 ? null : house.join('\n'))
 for (const [name, command] of Object.entries(CHECKS)) {
   const { ok, output } = await run(command)
-  report(name, ok ? null : output)
+  // What a check wants to be seen though all is well.
+  const notes = [...output.matchAll(/^note: (.*)$/gm)].map(([, text]) => text)
+  report(name, ok ? null : output, notes.join(', '))
 }
 process.exit(failed === 0 ? 0 : 1)

@@ -1,5 +1,6 @@
-// Writes abi/*.ts from a fresh build of the contracts, so that TypeScript gets types and bytecode without
-// a compiler. `--check` writes nothing and fails if the committed files differ.
+// Writes abi/*.ts from a clean build of the contracts, so that TypeScript gets types and bytecode without
+// a compiler. `--check` writes nothing and fails if the committed bytes differ: who has the sources can
+// see that what is deployed is what they say.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,12 +11,16 @@ type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 interface Artifact {
   abi: Json[]
   bytecode: { object: string }
+  deployedBytecode: { object: string }
 }
 
 const contracts = [
   { name: 'ClearingHouse', variable: 'clearingHouse', file: 'clearing-house.ts' },
   { name: 'DevToken', variable: 'devToken', file: 'dev-token.ts' },
 ]
+
+/** What a chain takes at most (EIP-170). */
+const MAX_BYTES = 24_576
 
 const root = import.meta.dirname
 
@@ -65,6 +70,9 @@ try {
   for (const { name, variable, file } of contracts) {
     const artifact = JSON.parse(readFileSync(join(out, `${name}.sol`, `${name}.json`), 'utf8'))
     const text = render(name, variable, artifact)
+    const bytes = (artifact.deployedBytecode.object.length - 2) / 2
+    console.log(`note: ${name} has ${bytes} of ${MAX_BYTES} bytes`)
+    if (bytes > MAX_BYTES) throw new Error(`${name} is too large to be deployed`)
     const path = join(root, 'abi', file)
     if (!isCheck) {
       writeFileSync(path, text)

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
@@ -22,19 +23,29 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
     );
     bytes32 private constant VOUCHER_TYPEHASH =
         keccak256("Voucher(bytes32 channelId,uint128 cumulativeAmount)");
+    bytes32 private constant ACKNOWLEDGEMENT_TYPEHASH =
+        keccak256("Acknowledgement(bytes32 channelId,uint128 cumulativeAmount,uint256 deadline)");
     bytes32 private constant REQUEST_CLOSE_TYPEHASH =
-        keccak256("RequestClose(bytes32 channelId,uint256 deposit,uint256 deadline)");
+        keccak256("RequestClose(bytes32 channelId,uint16 cancelledExits,uint256 deadline)");
+    bytes32 private constant OPEN_FROM_BALANCE_TYPEHASH = keccak256(
+        "OpenFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256 deadline)"
+    );
+    bytes32 private constant TOP_UP_FROM_BALANCE_TYPEHASH = keccak256(
+        "TopUpFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256 nonce,uint256 deadline)"
+    );
     bytes32 private constant WITHDRAW_TYPEHASH = keccak256(
-        "Withdraw(address account,address to,uint256 amount,uint256 nonce,uint256 deadline)"
+        "Withdraw(address account,address to,uint256 amount,address relayer,uint256 fee,uint256 nonce,uint256 deadline)"
     );
     bytes32 private constant OPEN_TAG = keccak256("Freehold ClearingHouse open");
     bytes32 private constant TOP_UP_TAG = keccak256("Freehold ClearingHouse top-up");
+    bytes32 private constant DEPOSIT_TAG = keccak256("Freehold ClearingHouse deposit");
 
     // Under 15 minutes a payee could miss an exit during a short outage of its chain access; over
     // 30 days a payer would be locked in.
     uint40 private constant MIN_DELAY = 15 minutes;
     uint40 private constant MAX_DELAY = 30 days;
-    uint8 private constant KNOWN_FLAGS = 1;
+    uint8 private constant MAY_SET_OFF = 1;
+    uint8 private constant KNOWN_FLAGS = MAY_SET_OFF;
 
     /// @inheritdoc IClearingHouse
     IERC20 public immutable token;
@@ -102,6 +113,29 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IClearingHouse
+    function openFromBalanceWithSignature(
+        ChannelConfig calldata config,
+        uint128 amount,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external nonReentrant returns (bytes32 channelId) {
+        channelId = _openable(config, amount);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                OPEN_FROM_BALANCE_TYPEHASH,
+                channelId,
+                amount,
+                relay.relayer,
+                relay.fee,
+                relay.deadline
+            )
+        );
+        _takeOrder(config.payer, relay, structHash, signature);
+        _debit(config.payer, amount);
+        _open(channelId, config, amount);
+    }
+
+    /// @inheritdoc IClearingHouse
     function topUp(ChannelConfig calldata config, uint128 amount) external nonReentrant {
         require(msg.sender == config.payer, NotPayer());
         (bytes32 channelId, Channel storage state) = _openChannel(config);
@@ -143,11 +177,61 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IClearingHouse
+    function topUpFromBalanceWithSignature(
+        ChannelConfig calldata config,
+        uint128 amount,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external nonReentrant {
+        (bytes32 channelId, Channel storage state) = _openChannel(config);
+        require(state.exitRequestedAt == 0, ExitPending());
+        _checkAmount(amount, state.deposit);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                TOP_UP_FROM_BALANCE_TYPEHASH,
+                channelId,
+                amount,
+                relay.relayer,
+                relay.fee,
+                nonces[config.payer]++,
+                relay.deadline
+            )
+        );
+        _takeOrder(config.payer, relay, structHash, signature);
+        _debit(config.payer, amount);
+        _topUp(channelId, state, amount);
+    }
+
+    /// @inheritdoc IClearingHouse
     function deposit(uint256 amount) external nonReentrant {
+        _deposit(amount);
+    }
+
+    /// @inheritdoc IClearingHouse
+    function depositWithPermit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        nonReentrant
+    {
+        try IERC20Permit(address(token))
+            .permit(msg.sender, address(this), amount, deadline, v, r, s) {}
+            catch {}
+        _deposit(amount);
+    }
+
+    /// @inheritdoc IClearingHouse
+    function depositWithAuthorization(
+        address account,
+        uint256 amount,
+        bytes32 salt,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external nonReentrant {
         require(amount != 0, ZeroAmount());
-        _pull(msg.sender, amount);
-        balanceOf[msg.sender] += amount;
-        emit Deposited(msg.sender, amount);
+        bytes32 nonce = depositNonce(salt, relay.relayer, relay.fee);
+        _pullAuthorized(account, amount, 0, relay.deadline, nonce, signature);
+        balanceOf[account] += amount;
+        emit Deposited(account, amount);
+        _payFee(account, relay);
     }
 
     // ── Settling ──
@@ -176,6 +260,19 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
                 _settle(channelId, row.config, row.cumulativeAmount, row.signature);
             if (failure != 0) emit SettlementSkipped(channelId, failure);
             else total += amount;
+        }
+    }
+
+    /// @inheritdoc IClearingHouse
+    function setOff(Debt[] calldata ring, uint128 amount) external nonReentrant {
+        require(amount != 0, ZeroAmount());
+        require(ring.length > 1, NotARing());
+        address creditor = ring[ring.length - 1].config.payee;
+        for (uint256 i; i < ring.length; ++i) {
+            Debt calldata debt = ring[i];
+            require(debt.config.payer == creditor, NotARing());
+            creditor = debt.config.payee;
+            _setOff(debt, amount);
         }
     }
 
@@ -213,8 +310,9 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
     ) external nonReentrant {
         require(block.timestamp <= deadline, SignatureExpired());
         (bytes32 channelId, Channel storage state) = _openChannel(config);
-        bytes32 structHash =
-            keccak256(abi.encode(REQUEST_CLOSE_TYPEHASH, channelId, state.deposit, deadline));
+        bytes32 structHash = keccak256(
+            abi.encode(REQUEST_CLOSE_TYPEHASH, channelId, state.cancelledExits, deadline)
+        );
         require(_isSignedBy(config.payer, structHash, signature), InvalidSignature());
         _requestClose(channelId, state, config.delay);
     }
@@ -241,14 +339,22 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         address account,
         address to,
         uint256 amount,
-        uint256 deadline,
+        Relay calldata relay,
         bytes calldata signature
     ) external nonReentrant {
-        require(block.timestamp <= deadline, SignatureExpired());
         bytes32 structHash = keccak256(
-            abi.encode(WITHDRAW_TYPEHASH, account, to, amount, nonces[account]++, deadline)
+            abi.encode(
+                WITHDRAW_TYPEHASH,
+                account,
+                to,
+                amount,
+                relay.relayer,
+                relay.fee,
+                nonces[account]++,
+                relay.deadline
+            )
         );
-        require(_isSignedBy(account, structHash, signature), InvalidSignature());
+        _takeOrder(account, relay, structHash, signature);
         _withdraw(account, to, amount);
     }
 
@@ -299,6 +405,15 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IClearingHouse
+    function acknowledgementDigest(bytes32 channelId, uint128 cumulativeAmount, uint256 deadline)
+        external
+        view
+        returns (bytes32)
+    {
+        return _hashTypedDataV4(_acknowledgementHash(channelId, cumulativeAmount, deadline));
+    }
+
+    /// @inheritdoc IClearingHouse
     function openNonce(bytes32 channelId) public pure returns (bytes32) {
         return keccak256(abi.encode(OPEN_TAG, channelId));
     }
@@ -310,6 +425,15 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         returns (bytes32)
     {
         return keccak256(abi.encode(TOP_UP_TAG, channelId, amount, topUpSalt));
+    }
+
+    /// @inheritdoc IClearingHouse
+    function depositNonce(bytes32 salt, address relayer, uint256 fee)
+        public
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(DEPOSIT_TAG, salt, relayer, fee));
     }
 
     /// @inheritdoc IClearingHouse
@@ -339,6 +463,33 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
                 from, address(this), amount, validAfter, validBefore, nonce, signature
             );
         require(token.balanceOf(address(this)) == expected, InexactTransfer());
+    }
+
+    function _deposit(uint256 amount) private {
+        require(amount != 0, ZeroAmount());
+        _pull(msg.sender, amount);
+        balanceOf[msg.sender] += amount;
+        emit Deposited(msg.sender, amount);
+    }
+
+    // What an account signed for somebody else to submit: checked, and paid for.
+    function _takeOrder(
+        address account,
+        Relay calldata relay,
+        bytes32 structHash,
+        bytes calldata signature
+    ) private {
+        require(block.timestamp <= relay.deadline, SignatureExpired());
+        require(_isSignedBy(account, structHash, signature), InvalidSignature());
+        _payFee(account, relay);
+    }
+
+    function _payFee(address account, Relay calldata relay) private {
+        if (relay.fee == 0) return;
+        require(relay.relayer != address(0), InvalidRecipient());
+        _debit(account, relay.fee);
+        balanceOf[relay.relayer] += relay.fee;
+        emit FeePaid(account, relay.relayer, relay.fee);
     }
 
     function _debit(address account, uint256 amount) private {
@@ -381,16 +532,18 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         state.status = Status.Open;
         // Both casts of an amount are safe: `_checkAmount` was here.
         // forge-lint: disable-next-line(unsafe-typecast)
-        state.deposit = uint104(amount);
+        state.deposit = uint96(amount);
         emit ChannelOpened(channelId, config.payer, config.payee, config, amount);
     }
 
     function _topUp(bytes32 channelId, Channel storage state, uint128 amount) private {
         // forge-lint: disable-next-line(unsafe-typecast)
-        uint104 total = state.deposit + uint104(amount);
+        uint96 total = state.deposit + uint96(amount);
         state.deposit = total;
         if (state.exitRequestedAt != 0) {
             state.exitRequestedAt = 0;
+            // Checked: after 65,535 changes of mind the payer can only leave.
+            state.cancelledExits += 1;
             emit CloseCancelled(channelId);
         }
         emit ToppedUp(channelId, amount, total);
@@ -408,10 +561,10 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         if (state.status != Status.Open) return (0, ChannelNotOpen.selector);
 
         // A voucher above the deposit is worth the deposit: it must never be worth nothing.
-        uint104 settled = state.settled;
-        uint104 total = state.deposit;
+        uint96 settled = state.settled;
+        uint96 total = state.deposit;
         // forge-lint: disable-next-line(unsafe-typecast)
-        if (cumulativeAmount < total) total = uint104(cumulativeAmount);
+        if (cumulativeAmount < total) total = uint96(cumulativeAmount);
         if (total <= settled) return (0, NothingToSettle.selector);
 
         if (!_isSignedBy(config.signer, _voucherHash(channelId, cumulativeAmount), signature)) {
@@ -424,6 +577,44 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         state.settled = total;
         balanceOf[config.payee] += amount;
         emit Settled(channelId, config.payee, amount, total);
+    }
+
+    // The same as settling and topping the payer's next channel up by what was got, without the
+    // ledger in between: see `setOff` in the interface.
+    function _setOff(Debt calldata debt, uint128 amount) private {
+        ChannelConfig calldata config = debt.config;
+        uint128 cumulativeAmount = debt.cumulativeAmount;
+        require(config.flags & MAY_SET_OFF != 0, SetOffNotAllowed());
+        require(block.timestamp <= debt.deadline, SignatureExpired());
+        (bytes32 channelId, Channel storage state) = _openChannel(config);
+
+        // No more than `settle` would pay now: else somebody's covered claim would be spent on a
+        // debt that nothing covers.
+        uint96 settled = state.settled;
+        uint96 total = state.deposit;
+        uint256 limit = cumulativeAmount < total ? cumulativeAmount : total;
+        require(uint256(settled) + amount <= limit, NotOwed(channelId));
+        _checkAmount(amount, total);
+
+        require(
+            _isSignedBy(config.signer, _voucherHash(channelId, cumulativeAmount), debt.voucher)
+                && _isSignedBy(
+                    config.payee,
+                    _acknowledgementHash(channelId, cumulativeAmount, debt.deadline),
+                    debt.acknowledgement
+                ),
+            InvalidSignature()
+        );
+
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            settled += uint96(amount);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            total += uint96(amount);
+        }
+        state.settled = settled;
+        state.deposit = total;
+        emit SetOff(channelId, amount, settled, total);
     }
 
     function _requestClose(bytes32 channelId, Channel storage state, uint256 delay) private {
@@ -450,9 +641,9 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         require(state.status == Status.Open, ChannelNotOpen());
     }
 
-    function _checkAmount(uint128 amount, uint104 held) private pure {
+    function _checkAmount(uint128 amount, uint96 held) private pure {
         require(amount != 0, ZeroAmount());
-        require(amount <= type(uint104).max - held, DepositTooLarge());
+        require(amount <= type(uint96).max - held, DepositTooLarge());
     }
 
     // ── Signatures ──
@@ -463,6 +654,25 @@ contract ClearingHouse is IClearingHouse, EIP712, ReentrancyGuardTransient {
         returns (bytes32)
     {
         return keccak256(abi.encode(VOUCHER_TYPEHASH, channelId, cumulativeAmount));
+    }
+
+    function _acknowledgementHash(bytes32 channelId, uint128 cumulativeAmount, uint256 deadline)
+        private
+        pure
+        returns (bytes32)
+    {
+        return
+            keccak256(abi.encode(ACKNOWLEDGEMENT_TYPEHASH, channelId, cumulativeAmount, deadline));
+    }
+
+    function _isSignedBy(address key, bytes32 structHash, CompactSignature calldata signature)
+        private
+        view
+        returns (bool)
+    {
+        (address recovered, ECDSA.RecoverError problem,) =
+            ECDSA.tryRecover(_hashTypedDataV4(structHash), signature.r, signature.vs);
+        return problem == ECDSA.RecoverError.NoError && recovered == key;
     }
 
     function _isSignedBy(address key, bytes32 structHash, bytes calldata signature)

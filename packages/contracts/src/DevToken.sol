@@ -2,15 +2,15 @@
 pragma solidity 0.8.37;
 
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IReceiveWithAuthorization} from "./interfaces/IReceiveWithAuthorization.sol";
 
 /// @title DevToken: A TOY. FOR DEVELOPMENT CHAINS ONLY. ANYONE CAN MINT ANY AMOUNT.
-/// @notice Behaves like a dollar token with EIP-3009 (signature as bytes, as in USDC 2.2), so that
-/// everything that works with it works with a real one. It is worth nothing, and nothing of worth
+/// @notice Behaves like a dollar token with EIP-3009 (signature as bytes, as in USDC 2.2) and
+/// EIP-2612, so that everything that works with it works with a real one. It is worth nothing, and nothing of worth
 /// may ever depend on it.
-contract DevToken is ERC20, EIP712, IReceiveWithAuthorization {
+contract DevToken is ERC20Permit, IReceiveWithAuthorization {
     /// @notice Emitted when an authorisation moves money.
     event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
 
@@ -44,7 +44,7 @@ contract DevToken is ERC20, EIP712, IReceiveWithAuthorization {
     /// @notice Whether an authorisation was used or called off.
     mapping(address authorizer => mapping(bytes32 nonce => bool)) public authorizationState;
 
-    constructor() ERC20("Dev Dollar", "DEVUSD") EIP712("Dev Dollar", "1") {}
+    constructor() ERC20("Dev Dollar", "DEVUSD") ERC20Permit("Dev Dollar") {}
 
     /// @notice ANYONE may call this for any amount. That is why it is no money.
     function mint(address to, uint256 amount) external {
@@ -87,11 +87,6 @@ contract DevToken is ERC20, EIP712, IReceiveWithAuthorization {
             authorizer, nonce, keccak256(abi.encode(CANCEL_TYPEHASH, authorizer, nonce)), signature
         );
         emit AuthorizationCanceled(authorizer, nonce);
-    }
-
-    /// @notice The EIP-712 domain separator.
-    function DOMAIN_SEPARATOR() external view returns (bytes32) {
-        return _domainSeparatorV4();
     }
 
     /// @notice Six, as dollar tokens have.

@@ -5,6 +5,9 @@ import {IClearingHouse} from "../src/interfaces/IClearingHouse.sol";
 import {Fixture} from "./Fixture.sol";
 
 contract ClosingTest is Fixture {
+    /// Where the contract's storage has its channels.
+    uint256 private constant CHANNELS_SLOT = 4;
+
     function setUp() public override {
         super.setUp();
         openChannel();
@@ -77,7 +80,7 @@ contract ClosingTest is Fixture {
     }
 
     function testFuzz_Close(uint128 deposit, uint128 before, uint128 last) public {
-        deposit = uint128(bound(deposit, 1, type(uint104).max));
+        deposit = uint128(bound(deposit, 1, type(uint96).max));
         config.salt = "fuzz";
         id = house.channelIdOf(config);
         vm.prank(payer);
@@ -166,7 +169,7 @@ contract ClosingTest is Fixture {
     // ── requestCloseWithSignature ──
 
     function test_RequestCloseWithSignature() public {
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, DEPOSIT, START);
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, START);
         vm.expectEmit(true, true, true, true, address(house));
         emit IClearingHouse.CloseRequested(id, START + DELAY);
         vm.prank(stranger);
@@ -175,7 +178,7 @@ contract ClosingTest is Fixture {
     }
 
     function test_RequestCloseWithSignature_RevertWhen_Replayed() public {
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, DEPOSIT, FOREVER);
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, FOREVER);
         house.requestCloseWithSignature(config, FOREVER, signature);
         vm.expectRevert(IClearingHouse.ExitPending.selector);
         house.requestCloseWithSignature(config, FOREVER, signature);
@@ -185,15 +188,40 @@ contract ClosingTest is Fixture {
         house.requestCloseWithSignature(config, FOREVER, signature);
     }
 
+    // Somebody holds a top-up that the payer signed long ago, and would void its wish to leave.
+    function test_RequestCloseWithSignature_HoldsAfterARelayedTopUp() public {
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, START);
+        bytes memory kept = topUpAuthorization(7, "kept");
+        vm.prank(payee);
+        house.topUpWithAuthorization(config, 7, "kept", 0, FOREVER, kept);
+        house.requestCloseWithSignature(config, START, signature);
+        assertChannel(DEPOSIT + 7, 0, IClearingHouse.Status.Open, START);
+    }
+
+    // There are 16 bits for how often an exit was called off; then a payer can only leave.
+    function test_TopUp_RevertWhen_AnExitWasCalledOffTooOften() public {
+        requestClose();
+        bytes32 slot = keccak256(abi.encode(id, CHANNELS_SLOT));
+        uint256 state = uint256(vm.load(address(house), slot));
+        vm.store(address(house), slot, bytes32(state | (uint256(type(uint16).max) << 240)));
+        assertEq(house.channel(id).cancelledExits, type(uint16).max, "the slot is another");
+        vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x11));
+        vm.prank(payer);
+        house.topUp(config, 1);
+        vm.warp(START + DELAY);
+        house.finalizeClose(config);
+        assertClosed(0);
+    }
+
     function test_RequestCloseWithSignature_RevertWhen_DeadlineIsOver() public {
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, DEPOSIT, START);
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, START);
         vm.warp(START + 1);
         vm.expectRevert(IClearingHouse.SignatureExpired.selector);
         house.requestCloseWithSignature(config, START, signature);
     }
 
     function test_RequestCloseWithSignature_RevertWhen_NotOpen() public {
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, DEPOSIT, START);
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, START);
         vm.prank(payee);
         house.close(config, 0, "");
         vm.expectRevert(IClearingHouse.ChannelNotOpen.selector);
@@ -207,18 +235,19 @@ contract ClosingTest is Fixture {
         key = bound(key, 1, type(uint128).max);
         deadline = bound(deadline, START, FOREVER);
         vm.assume(key != PAYER_KEY);
-        bytes memory signature = signRequestClose(key, address(house), id, DEPOSIT, deadline);
+        bytes memory signature = signRequestClose(key, address(house), id, 0, deadline);
         vm.expectRevert(IClearingHouse.InvalidSignature.selector);
         house.requestCloseWithSignature(config, deadline, signature);
     }
 
     function testFuzz_RequestCloseWithSignature_RevertWhen_AnythingWasChanged(
-        uint256 deposit,
+        uint256 cancelledExits,
         uint256 deadline,
         bool isOtherChannel
     ) public {
-        vm.assume(deposit != DEPOSIT || deadline != START || isOtherChannel);
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, deposit, deadline);
+        vm.assume(cancelledExits != 0 || deadline != START || isOtherChannel);
+        bytes memory signature =
+            signRequestClose(PAYER_KEY, address(house), id, cancelledExits, deadline);
         if (isOtherChannel) {
             config.salt = "other";
             openChannel();

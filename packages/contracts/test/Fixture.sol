@@ -98,15 +98,81 @@ abstract contract Signing is Assertions {
         uint256 key,
         address house,
         bytes32 channelId,
-        uint256 deposit,
+        uint256 cancelledExits,
         uint256 deadline
     ) internal view returns (bytes memory) {
         bytes32 typehash = keccak256(
-            "RequestClose(bytes32 channelId,uint256 deposit,uint256 deadline)"
+            "RequestClose(bytes32 channelId,uint16 cancelledExits,uint256 deadline)"
         );
-        return sign(
-            key, houseDigest(house, keccak256(abi.encode(typehash, channelId, deposit, deadline)))
+        bytes32 structHash = keccak256(abi.encode(typehash, channelId, cancelledExits, deadline));
+        return sign(key, houseDigest(house, structHash));
+    }
+
+    function compact(bytes memory signature)
+        internal
+        pure
+        returns (IClearingHouse.CompactSignature memory)
+    {
+        bytes32 r;
+        uint256 s;
+        assembly {
+            r := mload(add(signature, 0x20))
+            s := mload(add(signature, 0x40))
+        }
+        uint256 parity = uint8(signature[64]) - 27;
+        return IClearingHouse.CompactSignature(r, bytes32(s | (parity << 255)));
+    }
+
+    function signAcknowledgement(
+        uint256 key,
+        address house,
+        bytes32 channelId,
+        uint128 cumulative,
+        uint256 deadline
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256(
+            "Acknowledgement(bytes32 channelId,uint128 cumulativeAmount,uint256 deadline)"
         );
+        bytes32 structHash = keccak256(abi.encode(typehash, channelId, cumulative, deadline));
+        return sign(key, houseDigest(house, structHash));
+    }
+
+    function signOpenFromBalance(
+        uint256 key,
+        address house,
+        bytes32 channelId,
+        uint128 amount,
+        IClearingHouse.Relay memory relay
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256(
+            "OpenFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256 deadline)"
+        );
+        bytes32 structHash = keccak256(
+            abi.encode(typehash, channelId, amount, relay.relayer, relay.fee, relay.deadline)
+        );
+        return sign(key, houseDigest(house, structHash));
+    }
+
+    function signTopUpFromBalance(
+        uint256 key,
+        address house,
+        bytes32 channelId,
+        uint128 amount,
+        IClearingHouse.Relay memory relay,
+        uint256 nonce
+    ) internal view returns (bytes memory) {
+        bytes32 typehash = keccak256(
+            "TopUpFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256 nonce,uint256 deadline)"
+        );
+        bytes32 structHash = keccak256(
+            abi.encode(typehash, channelId, amount, relay.relayer, relay.fee, nonce, relay.deadline)
+        );
+        return sign(key, houseDigest(house, structHash));
+    }
+
+    /// What a relayer gets when it gets nothing.
+    function freely(uint256 deadline) internal pure returns (IClearingHouse.Relay memory) {
+        return IClearingHouse.Relay(address(0), 0, deadline);
     }
 
     function signWithdraw(
@@ -115,13 +181,17 @@ abstract contract Signing is Assertions {
         address account,
         address to,
         uint256 amount,
-        uint256 nonce,
-        uint256 deadline
+        IClearingHouse.Relay memory relay,
+        uint256 nonce
     ) internal view returns (bytes memory) {
         bytes32 typehash = keccak256(
-            "Withdraw(address account,address to,uint256 amount,uint256 nonce,uint256 deadline)"
+            "Withdraw(address account,address to,uint256 amount,address relayer,uint256 fee,uint256 nonce,uint256 deadline)"
         );
-        bytes32 structHash = keccak256(abi.encode(typehash, account, to, amount, nonce, deadline));
+        bytes32 structHash = keccak256(
+            abi.encode(
+                typehash, account, to, amount, relay.relayer, relay.fee, nonce, relay.deadline
+            )
+        );
         return sign(key, houseDigest(house, structHash));
     }
 

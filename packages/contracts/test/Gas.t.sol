@@ -112,9 +112,64 @@ contract GasTest is Fixture {
 
     function test_ExitWithSignature() public {
         openChannel();
-        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, DEPOSIT, FOREVER);
+        bytes memory signature = signRequestClose(PAYER_KEY, address(house), id, 0, FOREVER);
         house.requestCloseWithSignature(config, FOREVER, signature);
         snapshot("requestCloseWithSignature");
+    }
+
+    function setOff(uint256 size, string memory name) private {
+        IClearingHouse.Debt[] memory ring = new IClearingHouse.Debt[](size);
+        for (uint256 i; i < size; ++i) {
+            config.payer = vm.addr(1 + i);
+            config.payee = vm.addr(1 + (i + 1) % size);
+            config.flags = 1;
+            config.salt = keccak256(abi.encode(i));
+            putIntoLedger(config.payer, DEPOSIT);
+            vm.prank(config.payer);
+            id = house.openFromBalance(config, DEPOSIT);
+            house.settle(config, 1e6, voucher(1e6));
+            uint256 key = 1 + (i + 1) % size;
+            bytes memory acknowledgement = signAcknowledgement(key, address(house), id, 3e6, START);
+            ring[i] = IClearingHouse.Debt(
+                config, 3e6, START, compact(voucher(3e6)), compact(acknowledgement)
+            );
+        }
+        house.setOff(ring, 2e6);
+        snapshot(name);
+    }
+
+    function test_SetOff_Two() public {
+        setOff(2, "setOff, ring of 2");
+    }
+
+    function test_SetOff_Three() public {
+        setOff(3, "setOff, ring of 3");
+    }
+
+    function test_SetOff_Ten() public {
+        setOff(10, "setOff, ring of 10");
+    }
+
+    function test_FromBalanceWithSignature() public {
+        putIntoLedger(stranger, 1);
+        putIntoLedger(payer, 1e6);
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(stranger, 1, FOREVER);
+        bytes memory signature = signOpenFromBalance(PAYER_KEY, address(house), id, DEPOSIT, relay);
+        house.openFromBalanceWithSignature(config, DEPOSIT, relay, signature);
+        snapshot("openFromBalanceWithSignature");
+        signature = signTopUpFromBalance(PAYER_KEY, address(house), id, 1, relay, 0);
+        house.topUpFromBalanceWithSignature(config, 1, relay, signature);
+        snapshot("topUpFromBalanceWithSignature, first");
+    }
+
+    function test_DepositWithAuthorization() public {
+        putIntoLedger(stranger, 1);
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(stranger, 1, FOREVER);
+        bytes32 nonce = house.depositNonce("", stranger, 1);
+        bytes memory signature =
+            signReceive(PAYER_KEY, address(token), address(house), 9, 0, FOREVER, nonce);
+        house.depositWithAuthorization(payer, 9, "", relay, signature);
+        snapshot("depositWithAuthorization");
     }
 
     function test_Withdraw() public {
@@ -124,11 +179,13 @@ contract GasTest is Fixture {
         vm.prank(payer);
         house.withdraw(stranger, 1);
         snapshot("withdraw, to an empty wallet");
-        bytes memory first = signWithdraw(PAYER_KEY, address(house), payer, payer, 1, 0, FOREVER);
-        house.withdrawWithSignature(payer, payer, 1, FOREVER, first);
+        bytes memory first =
+            signWithdraw(PAYER_KEY, address(house), payer, payer, 1, freely(FOREVER), 0);
+        house.withdrawWithSignature(payer, payer, 1, freely(FOREVER), first);
         snapshot("withdrawWithSignature, first");
-        bytes memory next = signWithdraw(PAYER_KEY, address(house), payer, payer, 1, 1, FOREVER);
-        house.withdrawWithSignature(payer, payer, 1, FOREVER, next);
+        bytes memory next =
+            signWithdraw(PAYER_KEY, address(house), payer, payer, 1, freely(FOREVER), 1);
+        house.withdrawWithSignature(payer, payer, 1, freely(FOREVER), next);
         snapshot("withdrawWithSignature, next");
     }
 }

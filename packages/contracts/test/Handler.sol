@@ -30,6 +30,8 @@ contract Handler is Signing {
     mapping(uint256 channel => uint256) public promised;
     mapping(address => uint256) public sent;
     mapping(address => uint256) public received;
+    mapping(address => uint256) public paidFees;
+    mapping(address => uint256) public earnedFees;
     mapping(string action => uint256) public successes;
 
     address[] private _actors;
@@ -37,6 +39,8 @@ contract Handler is Signing {
     IClearingHouse.Channel[] private _last;
     HeldTopUp[] private _held;
     uint256 private _random;
+    IClearingHouse.Relay private _relay;
+    address private _relayFrom;
 
     constructor() {
         token = new DevToken();
@@ -55,7 +59,8 @@ contract Handler is Signing {
                     // The last two pay to themselves, which is pointless and must do no harm.
                     payee: actor(i + 1 + i / 2),
                     delay: uint40(15 minutes + i * 1 hours),
-                    flags: uint8(i % 2),
+                    // Without one flag here and there a set-off would never be refused for it.
+                    flags: i % 4 == 3 ? 0 : 1,
                     salt: bytes32(i)
                 })
             );
@@ -118,6 +123,16 @@ contract Handler is Signing {
         );
     }
 
+    /// The best voucher that a channel's signer ever gave.
+    function bestVoucher(uint256 channel)
+        external
+        view
+        returns (uint128 cumulative, bytes memory signature)
+    {
+        cumulative = uint128(promised[channel]);
+        signature = signVoucher(SIGNER_KEYS + channel, address(house), ids[channel], cumulative);
+    }
+
     // ── Actions ──
 
     function open(uint256 seed) external checked(seed) {
@@ -125,12 +140,18 @@ contract Handler is Signing {
         uint128 amount = drawAmount();
         IClearingHouse.ChannelConfig memory c = config(channel);
         address sender = drawCaller(channel);
-        uint256 how = draw(3);
+        uint256 how = draw(4);
         bytes memory call;
         if (how == 0) {
             call = abi.encodeCall(house.open, (c, amount));
         } else if (how == 1) {
             call = abi.encodeCall(house.openFromBalance, (c, amount));
+        } else if (how == 2) {
+            uint256 key = sender == c.payer ? keyOf(channel) : keyOf(channel + 1);
+            IClearingHouse.Relay memory relay = drawRelay(actor(channel));
+            bytes memory order =
+                signOpenFromBalance(key, address(house), ids[channel], amount, relay);
+            call = abi.encodeCall(house.openFromBalanceWithSignature, (c, amount, relay, order));
         } else {
             uint256 key = sender == c.payer ? keyOf(channel) : keyOf(channel + 1);
             bytes memory signature = signAuthorization(key, amount, house.openNonce(ids[channel]));
@@ -139,6 +160,7 @@ contract Handler is Signing {
             );
         }
         if (!attempt(sender, call)) return;
+        if (how == 2) noteFee();
         if (sender != c.payer) broken = "opened without the payer";
         if (_last[channel].status != IClearingHouse.Status.None) broken = "opened twice";
         ++successes["open"];
@@ -156,6 +178,65 @@ contract Handler is Signing {
         if (sender != c.payer) broken = "topped up without the payer";
         if (_last[channel].exitRequestedAt != 0) ++successes["cancelExit"];
         ++successes["topUp"];
+    }
+
+    function topUpSigned(uint256 seed) external checked(seed) {
+        uint256 channel = draw(CHANNELS);
+        uint128 amount = drawAmount();
+        bool isForged = draw(4) == 0;
+        IClearingHouse.ChannelConfig memory c = config(channel);
+        IClearingHouse.Relay memory relay = drawRelay(c.payer);
+        bytes memory signature = signTopUpFromBalance(
+            keyOf(isForged ? channel + 1 : channel),
+            address(house),
+            ids[channel],
+            amount,
+            relay,
+            house.nonces(c.payer)
+        );
+        bytes memory call =
+            abi.encodeCall(house.topUpFromBalanceWithSignature, (c, amount, relay, signature));
+        if (!attempt(actor(draw(ACTORS)), call)) return;
+        noteFee();
+        if (isForged) broken = "topped up with a forged signature";
+        if (_last[channel].exitRequestedAt != 0) broken = "a signed top-up undid an exit";
+        ++successes["topUpSigned"];
+    }
+
+    /// Goes from payee to payer until it is back where it began, or gives up.
+    function setOff(uint256 seed) external checked(seed) {
+        IClearingHouse.Debt[] memory path = new IClearingHouse.Debt[](8);
+        uint256 size;
+        bool isForged;
+        bool isAllowed = true;
+        address next = actor(draw(ACTORS));
+        address first = next;
+        for (uint256 tries; tries < 32 && size < path.length; ++tries) {
+            uint256 channel = draw(CHANNELS);
+            IClearingHouse.ChannelConfig memory c = config(channel);
+            if (c.payer != next || (c.flags == 0 && draw(4) != 0)) continue;
+            bool isBad;
+            (path[size++], isBad) = drawDebt(channel);
+            isForged = isForged || isBad;
+            isAllowed = isAllowed && c.flags == 1;
+            next = c.payee;
+            if (next == first && size > 1) break;
+        }
+        // Now and then what does not go round.
+        bool isRing = next == first && size > 1;
+        if (!isRing && draw(4) != 0) return;
+        IClearingHouse.Debt[] memory ring = new IClearingHouse.Debt[](size);
+        uint128 amount = uint128(draw(8) == 0 ? draw(2 ** 128) : 1 + draw(FUNDS / 4096));
+        for (uint256 i; i < size; ++i) {
+            ring[i] = path[i];
+        }
+        bytes32 before = keccak256(abi.encode(locked(), ledgers()));
+        if (!attempt(actor(draw(ACTORS)), abi.encodeCall(house.setOff, (ring, amount)))) return;
+        if (!isRing) broken = "set off what does not go round";
+        if (isForged) broken = "set off with a forged signature";
+        if (!isAllowed) broken = "set off what is not to be";
+        if (keccak256(abi.encode(locked(), ledgers())) != before) broken = "a set-off moved money";
+        ++successes["setOff"];
     }
 
     /// Signs an authorisation and leaves it lying about.
@@ -177,8 +258,27 @@ contract Handler is Signing {
     }
 
     function deposit(uint256 seed) external checked(seed) {
-        bytes memory call = abi.encodeCall(house.deposit, (drawAmount()));
-        if (attempt(actor(draw(ACTORS)), call)) ++successes["deposit"];
+        uint256 account = draw(ACTORS);
+        uint128 amount = drawAmount();
+        address sender = actor(account);
+        bytes memory call = abi.encodeCall(house.deposit, (amount));
+        uint256 how = draw(3);
+        if (how == 1) {
+            call = abi.encodeCall(house.depositWithPermit, (amount, type(uint256).max, 27, "", ""));
+        } else if (how == 2) {
+            bytes32 salt = bytes32(draw(type(uint256).max));
+            IClearingHouse.Relay memory relay = drawRelay(sender);
+            relay.deadline = type(uint256).max;
+            bytes32 nonce = house.depositNonce(salt, relay.relayer, relay.fee);
+            bytes memory signature = signAuthorization(keyOf(account), amount, nonce);
+            call = abi.encodeCall(
+                house.depositWithAuthorization, (sender, amount, salt, relay, signature)
+            );
+            sender = actor(account + 1);
+        }
+        if (!attempt(sender, call)) return;
+        if (how == 2) noteFee();
+        ++successes["deposit"];
     }
 
     function settle(uint256 seed) external checked(seed) {
@@ -222,7 +322,7 @@ contract Handler is Signing {
         bytes memory call = abi.encodeCall(house.requestClose, (c));
         if (draw(2) == 0) {
             uint256 key = sender == c.payer ? keyOf(channel) : keyOf(channel + 1);
-            uint256 held = _last[channel].deposit;
+            uint256 held = _last[channel].cancelledExits;
             bytes memory signature =
                 signRequestClose(key, address(house), ids[channel], held, block.timestamp);
             call = abi.encodeCall(house.requestCloseWithSignature, (c, block.timestamp, signature));
@@ -259,15 +359,15 @@ contract Handler is Signing {
                 from,
                 to,
                 amount,
-                house.nonces(from),
-                block.timestamp
+                drawRelay(from),
+                house.nonces(from)
             );
-            call = abi.encodeCall(
-                house.withdrawWithSignature, (from, to, amount, block.timestamp, signature)
-            );
+            call =
+                abi.encodeCall(house.withdrawWithSignature, (from, to, amount, _relay, signature));
         }
         if (!attempt(from, call)) return;
         if (isForged) broken = "withdrew with a forged signature";
+        if (isSigned) noteFee();
         sent[from] += amount;
         received[to] += amount;
         ++successes["withdraw"];
@@ -288,6 +388,70 @@ contract Handler is Signing {
     function drawAmount() private returns (uint128) {
         if (draw(16) == 0) return 0;
         return uint128(draw(16) == 0 ? draw(2 ** 128) : 1 + draw(FUNDS / 32));
+    }
+
+    /// Sometimes a fee, mostly one that fits in, sometimes one for nobody.
+    function drawRelay(address from) private returns (IClearingHouse.Relay memory) {
+        address relayer = draw(16) == 0 ? address(0) : actor(draw(ACTORS));
+        uint256 fee = draw(2) == 0 ? 0 : draw(draw(8) == 0 ? 2 ** 128 : 1000);
+        _relay = IClearingHouse.Relay(relayer, fee, block.timestamp);
+        _relayFrom = from;
+        return _relay;
+    }
+
+    /// The last relay drawn was paid for.
+    function noteFee() private {
+        paidFees[_relayFrom] += _relay.fee;
+        if (_relay.fee == 0) return;
+        if (_relay.relayer == address(0)) broken = "paid a fee to nobody";
+        earnedFees[_relay.relayer] += _relay.fee;
+    }
+
+    /// A debt as its two signers would write it, or one that is forged.
+    function drawDebt(uint256 channel)
+        private
+        returns (IClearingHouse.Debt memory debt, bool isForged)
+    {
+        debt.config = config(channel);
+        debt.cumulativeAmount = uint128(draw(FUNDS / 16));
+        debt.deadline = block.timestamp;
+        uint256 forge = draw(24);
+        uint256 key = forge == 0 ? keyOf(channel) : SIGNER_KEYS + channel;
+        debt.voucher =
+            compact(signVoucher(key, address(house), ids[channel], debt.cumulativeAmount));
+        if (forge != 0 && debt.cumulativeAmount > promised[channel]) {
+            promised[channel] = debt.cumulativeAmount;
+        }
+        for (key = 0; actor(key) != debt.config.payee;) {
+            ++key;
+        }
+        debt.acknowledgement = compact(
+            signAcknowledgement(
+                forge == 1 ? SIGNER_KEYS + channel : keyOf(key),
+                address(house),
+                ids[channel],
+                debt.cumulativeAmount,
+                block.timestamp
+            )
+        );
+        if (forge == 2) debt.deadline += 1;
+        isForged = forge < 3;
+    }
+
+    /// What is left in each channel.
+    function locked() private view returns (uint256[] memory amounts) {
+        IClearingHouse.Channel[] memory states_ = house.channels(ids);
+        amounts = new uint256[](CHANNELS);
+        for (uint256 i; i < CHANNELS; ++i) {
+            amounts[i] = states_[i].deposit - states_[i].settled;
+        }
+    }
+
+    function ledgers() private view returns (uint256[] memory balances) {
+        balances = new uint256[](ACTORS);
+        for (uint256 i; i < ACTORS; ++i) {
+            balances[i] = house.balanceOf(actor(i));
+        }
     }
 
     /// Mostly the payer, sometimes anybody.

@@ -93,6 +93,40 @@ contract ReentrantToken is OpenToken {
     }
 }
 
+/// @notice Calls what a holder registered before its tokens move, as ERC-777 did.
+contract HookedToken is OpenToken {
+    struct Hook {
+        address target;
+        bytes data;
+    }
+
+    mapping(address holder => Hook) private _hooks;
+    bool public isSuccess;
+
+    function setHook(address holder, address target, bytes calldata data) external {
+        _hooks[holder] = Hook(target, data);
+    }
+
+    function give(address to, uint256 amount) external {
+        _transfer(address(this), to, amount);
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        Hook memory hook = _hooks[from];
+        if (hook.target != address(0)) (isSuccess,) = hook.target.call(hook.data);
+        super._update(from, to, value);
+    }
+}
+
+/// @notice Sets balances as it likes.
+contract RebasingToken is OpenToken {
+    function rebase(address account, uint256 balance) external {
+        uint256 before = balanceOf(account);
+        if (balance > before) _mint(account, balance - before);
+        else _burn(account, before - balance);
+    }
+}
+
 /// @notice Returns nothing from its transfers, as some old tokens do. Not hostile, only old.
 contract SilentToken {
     mapping(address => uint256) public balanceOf;

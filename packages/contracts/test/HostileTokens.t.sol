@@ -10,8 +10,10 @@ import {
     FalseToken,
     FeeToken,
     GenerousToken,
+    HookedToken,
     LyingToken,
     OpenToken,
+    RebasingToken,
     ReentrantToken,
     SilentToken
 } from "./HostileTokens.sol";
@@ -132,7 +134,7 @@ contract HostileTokensTest is Fixture {
         IClearingHouse.Settlement[] memory rows = new IClearingHouse.Settlement[](1);
         rows[0] = IClearingHouse.Settlement(config, 100, voucher(100));
 
-        bytes[] memory calls = new bytes[](15);
+        bytes[] memory calls = new bytes[](20);
         calls[0] = abi.encodeCall(house.open, (fresh, 1));
         calls[1] = abi.encodeCall(house.openFromBalance, (fresh, 1));
         calls[2] = abi.encodeCall(house.openWithAuthorization, (fresh, 1, 0, FOREVER, ""));
@@ -147,8 +149,18 @@ contract HostileTokensTest is Fixture {
         calls[11] = abi.encodeCall(house.requestCloseWithSignature, (config, FOREVER, ""));
         calls[12] = abi.encodeCall(house.finalizeClose, (config));
         calls[13] = abi.encodeCall(house.withdraw, (payer, 1));
-        calls[14] =
-            abi.encodeCall(house.withdrawWithSignature, (address(hostile), payer, 1, FOREVER, ""));
+        calls[14] = abi.encodeCall(
+            house.withdrawWithSignature, (address(hostile), payer, 1, freely(FOREVER), "")
+        );
+        calls[15] = abi.encodeCall(house.setOff, (new IClearingHouse.Debt[](2), 1));
+        calls[16] =
+            abi.encodeCall(house.openFromBalanceWithSignature, (fresh, 1, freely(FOREVER), ""));
+        calls[17] =
+            abi.encodeCall(house.topUpFromBalanceWithSignature, (config, 1, freely(FOREVER), ""));
+        calls[18] = abi.encodeCall(house.depositWithPermit, (1, FOREVER, 27, "", ""));
+        calls[19] = abi.encodeCall(
+            house.depositWithAuthorization, (address(hostile), 1, "", freely(FOREVER), "")
+        );
 
         config.payer = payer;
         config.payee = payee;
@@ -168,6 +180,59 @@ contract HostileTokensTest is Fixture {
             house.withdraw(payer, 1);
             assertShut(hostile);
         }
+    }
+
+    // A hook may run while tokens are on their way: what comes in besides must not be counted.
+    function test_Hooked_CannotCountTokensTwice() public {
+        HookedToken hostile = new HookedToken();
+        use(hostile);
+        hostile.mint(address(hostile), 1);
+        // The sender's hook sends one unit more to the house, during the transfer.
+        hostile.setHook(payer, address(hostile), abi.encodeCall(hostile.give, (address(house), 1)));
+        vm.expectRevert(IClearingHouse.InexactTransfer.selector);
+        vm.prank(payer);
+        house.open(config, DEPOSIT);
+        // The sender's hook spends a deposit's own tokens on a second deposit: the doors are shut.
+        hostile.setHook(payer, address(house), abi.encodeCall(house.deposit, (1)));
+        vm.prank(payer);
+        house.open(config, DEPOSIT);
+        assertTrue(!hostile.isSuccess(), "a door was open");
+        assertEq(hostile.balanceOf(address(house)), DEPOSIT, "house");
+    }
+
+    // Not supported, and this is what it means: the ledger does not follow, so that what was lost
+    // is missed by whoever comes last; what was gained stays in the house.
+    function test_Rebasing_ChangesNoLedgerEntry() public {
+        RebasingToken hostile = new RebasingToken();
+        use(hostile);
+        vm.prank(payer);
+        house.deposit(100);
+        vm.prank(payee);
+        house.deposit(100);
+        hostile.rebase(address(house), 150);
+        assertEq(house.balanceOf(payer) + house.balanceOf(payee), 200, "ledger");
+        vm.prank(payer);
+        house.withdraw(payer, 100);
+        vm.expectRevert();
+        vm.prank(payee);
+        house.withdraw(payee, 100);
+        vm.prank(payee);
+        house.withdraw(payee, 50);
+        assertEq(house.balanceOf(payee), 50, "what is missing stays on record");
+        hostile.rebase(address(house), 60);
+        vm.prank(payee);
+        house.withdraw(payee, 50);
+        assertEq(hostile.balanceOf(address(house)), 10, "what nobody put in, nobody takes out");
+    }
+
+    // A token whose permit does what it likes gets no more than the caller's allowance anyway.
+    function test_Permit_OfATokenWithoutOne_NeedsAnAllowance() public {
+        SilentToken silent = new SilentToken();
+        house = deployHouse(address(silent));
+        silent.mint(payer, DEPOSIT);
+        vm.prank(payer);
+        house.depositWithPermit(DEPOSIT, FOREVER, 27, "", "");
+        assertEq(house.balanceOf(payer), DEPOSIT, "ledger");
     }
 
     function assertShut(ReentrantToken hostile) private view {

@@ -39,7 +39,7 @@ contract InvariantsTest is Assertions {
     }
 
     function actions() private pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](12);
+        selectors = new bytes4[](14);
         selectors[0] = Handler.open.selector;
         selectors[1] = Handler.topUp.selector;
         selectors[2] = Handler.signTopUp.selector;
@@ -52,6 +52,8 @@ contract InvariantsTest is Assertions {
         selectors[9] = Handler.finalizeClose.selector;
         selectors[10] = Handler.withdraw.selector;
         selectors[11] = Handler.passTime.selector;
+        selectors[12] = Handler.setOff.selector;
+        selectors[13] = Handler.topUpSigned.selector;
     }
 
     /// Settled only rises, closed stays closed, and nothing succeeds without the key that it needs.
@@ -99,9 +101,10 @@ contract InvariantsTest is Assertions {
             }
         }
         for (uint256 a; a < actors.length; ++a) {
-            uint256 outside = token.balanceOf(actors[a]) + handler.sent(actors[a]);
+            uint256 outside =
+                token.balanceOf(actors[a]) + handler.sent(actors[a]) + handler.paidFees(actors[a]);
             worth[a] += int256(outside + house.balanceOf(actors[a]));
-            uint256 due = funds + handler.received(actors[a]);
+            uint256 due = funds + handler.received(actors[a]) + handler.earnedFees(actors[a]);
             assertEq(uint256(worth[a]), due, "an account's worth is off");
         }
     }
@@ -138,9 +141,34 @@ contract InvariantsTest is Assertions {
         }
     }
 
+    /// From any state: the payer asks to leave, the payee hears of it in the last second, and has
+    /// what was signed, up to the deposit.
+    /// forge-config: default.invariant.runs = 16
+    function invariant_PayeeHasWhatWasSignedBeforeTheDelayEnds() external {
+        IClearingHouse.ChannelConfig[] memory configs = handler.configs();
+        for (uint256 i; i < configs.length; ++i) {
+            IClearingHouse.ChannelConfig memory config = configs[i];
+            IClearingHouse.Channel memory state = house.channel(handler.ids(i));
+            if (state.status != IClearingHouse.Status.Open) continue;
+            if (state.exitRequestedAt == 0) {
+                vm.prank(config.payer);
+                house.requestClose(config);
+                state = house.channel(handler.ids(i));
+            }
+            uint256 lastMoment = uint256(state.exitRequestedAt) + config.delay - 1;
+            if (block.timestamp < lastMoment) vm.warp(lastMoment);
+            (uint128 cumulative, bytes memory signature) = handler.bestVoucher(i);
+            uint256 due = cumulative < state.deposit ? cumulative : state.deposit;
+            if (due <= state.settled) continue;
+            uint256 before = house.balanceOf(config.payee);
+            house.settle(config, cumulative, signature);
+            assertEq(house.balanceOf(config.payee) - before, due - state.settled, "paid");
+        }
+    }
+
     /// Invariants over a handler that gets nothing done would hold too.
     function test_HandlerGetsEverythingDone() external {
-        string[11] memory names = [
+        string[13] memory names = [
             "open",
             "topUp",
             "cancelExit",
@@ -151,9 +179,11 @@ contract InvariantsTest is Assertions {
             "close",
             "requestClose",
             "finalizeClose",
-            "withdraw"
+            "withdraw",
+            "setOff",
+            "topUpSigned"
         ];
-        uint256[11] memory successes;
+        uint256[13] memory successes;
         bytes4[] memory selectors = actions();
         uint256 seed = 1;
         for (uint256 run; run < 16; ++run) {

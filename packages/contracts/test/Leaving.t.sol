@@ -17,7 +17,7 @@ contract LeavingTest is Fixture {
         view
         returns (bytes memory)
     {
-        return signWithdraw(PAYEE_KEY, address(house), payee, to, amount, nonce, deadline);
+        return signWithdraw(PAYEE_KEY, address(house), payee, to, amount, freely(deadline), nonce);
     }
 
     // ── withdraw ──
@@ -72,7 +72,7 @@ contract LeavingTest is Fixture {
         vm.expectEmit(true, true, true, true, address(house));
         emit IClearingHouse.Withdrawn(payee, payer, 20e6);
         vm.prank(stranger);
-        house.withdrawWithSignature(payee, payer, 20e6, START, signature);
+        house.withdrawWithSignature(payee, payer, 20e6, freely(START), signature);
         assertEq(house.balanceOf(payee), 30e6, "ledger");
         assertEq(token.balanceOf(payer), wallet + 20e6, "wallet");
         assertEq(house.nonces(payee), 1, "nonce");
@@ -80,22 +80,22 @@ contract LeavingTest is Fixture {
 
     function test_WithdrawWithSignature_RevertWhen_Replayed() public {
         bytes memory signature = signFor(payee, 20e6, 0, FOREVER);
-        house.withdrawWithSignature(payee, payee, 20e6, FOREVER, signature);
+        house.withdrawWithSignature(payee, payee, 20e6, freely(FOREVER), signature);
         vm.expectRevert(IClearingHouse.InvalidSignature.selector);
-        house.withdrawWithSignature(payee, payee, 20e6, FOREVER, signature);
+        house.withdrawWithSignature(payee, payee, 20e6, freely(FOREVER), signature);
     }
 
     function test_WithdrawWithSignature_RevertWhen_DeadlineIsOver() public {
         bytes memory signature = signFor(payee, 20e6, 0, START);
         vm.warp(START + 1);
         vm.expectRevert(IClearingHouse.SignatureExpired.selector);
-        house.withdrawWithSignature(payee, payee, 20e6, START, signature);
+        house.withdrawWithSignature(payee, payee, 20e6, freely(START), signature);
     }
 
     function test_WithdrawWithSignature_RevertWhen_BalanceIsShort() public {
         bytes memory signature = signFor(payee, BALANCE + 1, 0, START);
         vm.expectRevert(IClearingHouse.InsufficientBalance.selector);
-        house.withdrawWithSignature(payee, payee, BALANCE + 1, START, signature);
+        house.withdrawWithSignature(payee, payee, BALANCE + 1, freely(START), signature);
         assertEq(house.nonces(payee), 0, "a failed withdrawal uses no nonce");
     }
 
@@ -103,7 +103,9 @@ contract LeavingTest is Fixture {
         vm.assume(to != address(0) && to != address(house) && to != payer);
         amount = bound(amount, 1, BALANCE);
         deadline = bound(deadline, START, FOREVER);
-        house.withdrawWithSignature(payee, to, amount, deadline, signFor(to, amount, 0, deadline));
+        house.withdrawWithSignature(
+            payee, to, amount, freely(deadline), signFor(to, amount, 0, deadline)
+        );
         assertEq(token.balanceOf(to), amount, "wallet");
         assertEq(house.balanceOf(payee), BALANCE - amount, "ledger");
     }
@@ -113,25 +115,64 @@ contract LeavingTest is Fixture {
         address to,
         uint256 amount,
         uint256 nonce,
-        uint256 deadline
+        IClearingHouse.Relay memory relay
     ) public {
-        vm.assume(account != payee || to != payee || amount != 1 || nonce != 0 || deadline != START);
+        vm.assume(account != payee || to != payee || amount != 1 || nonce != 0 || relay.fee != 0);
         bytes memory signature =
-            signWithdraw(PAYEE_KEY, address(house), account, to, amount, nonce, deadline);
+            signWithdraw(PAYEE_KEY, address(house), account, to, amount, relay, nonce);
         vm.expectRevert(IClearingHouse.InvalidSignature.selector);
-        house.withdrawWithSignature(payee, payee, 1, START, signature);
+        house.withdrawWithSignature(payee, payee, 1, freely(START), signature);
     }
 
     function testFuzz_WithdrawWithSignature_RevertWhen_NotTheAccounts(uint256 key) public {
         key = bound(key, 1, type(uint128).max);
         vm.assume(key != PAYEE_KEY);
-        bytes memory signature = signWithdraw(key, address(house), payee, payee, 1, 0, START);
+        bytes memory signature =
+            signWithdraw(key, address(house), payee, payee, 1, freely(START), 0);
         vm.expectRevert(IClearingHouse.InvalidSignature.selector);
-        house.withdrawWithSignature(payee, payee, 1, START, signature);
+        house.withdrawWithSignature(payee, payee, 1, freely(START), signature);
+    }
+
+    function test_WithdrawWithSignature_RevertWhen_RelayerOrDeadlineWasChanged() public {
+        bytes memory signature = signFor(payee, 1, 0, START);
+        vm.expectRevert(IClearingHouse.InvalidSignature.selector);
+        house.withdrawWithSignature(payee, payee, 1, freely(START + 1), signature);
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(stranger, 0, START);
+        vm.expectRevert(IClearingHouse.InvalidSignature.selector);
+        house.withdrawWithSignature(payee, payee, 1, relay, signature);
+    }
+
+    function test_WithdrawWithSignature_PaysTheRelayerThatWasNamed() public {
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(stranger, 3, START);
+        bytes memory signature =
+            signWithdraw(PAYEE_KEY, address(house), payee, payee, BALANCE - 3, relay, 0);
+        vm.expectEmit(true, true, true, true, address(house));
+        emit IClearingHouse.FeePaid(payee, stranger, 3);
+        // Whoever copies it out of the queue works for the relayer.
+        vm.prank(payer);
+        house.withdrawWithSignature(payee, payee, BALANCE - 3, relay, signature);
+        assertEq(token.balanceOf(payee), BALANCE - 3, "wallet");
+        assertEq(house.balanceOf(stranger), 3, "relayer");
+        assertEq(house.balanceOf(payee), 0, "ledger");
+    }
+
+    function test_WithdrawWithSignature_RevertWhen_TheFeeDoesNotFitIn() public {
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(stranger, 4, START);
+        bytes memory signature =
+            signWithdraw(PAYEE_KEY, address(house), payee, payee, BALANCE - 3, relay, 0);
+        vm.expectRevert(IClearingHouse.InsufficientBalance.selector);
+        house.withdrawWithSignature(payee, payee, BALANCE - 3, relay, signature);
+    }
+
+    function test_WithdrawWithSignature_RevertWhen_TheFeeIsNobodys() public {
+        IClearingHouse.Relay memory relay = IClearingHouse.Relay(address(0), 1, START);
+        bytes memory signature = signWithdraw(PAYEE_KEY, address(house), payee, payee, 1, relay, 0);
+        vm.expectRevert(IClearingHouse.InvalidRecipient.selector);
+        house.withdrawWithSignature(payee, payee, 1, relay, signature);
     }
 
     function test_WithdrawWithSignature_RevertWhen_AccountIsZero() public {
         vm.expectRevert(IClearingHouse.InvalidSignature.selector);
-        house.withdrawWithSignature(address(0), payee, 1, START, new bytes(65));
+        house.withdrawWithSignature(address(0), payee, 1, freely(START), new bytes(65));
     }
 }

@@ -39,9 +39,9 @@ contract OpeningTest is Fixture {
         house.open(config, 1);
         config.delay = 30 days;
         vm.prank(payer);
-        house.open(config, type(uint104).max);
+        house.open(config, type(uint96).max);
         id = house.channelIdOf(config);
-        assertChannel(type(uint104).max, 0, IClearingHouse.Status.Open, 0);
+        assertChannel(type(uint96).max, 0, IClearingHouse.Status.Open, 0);
     }
 
     function test_Open_RevertWhen_CallerIsNotPayer() public {
@@ -113,7 +113,7 @@ contract OpeningTest is Fixture {
     function test_Open_RevertWhen_AmountExceedsWhatASlotHolds() public {
         vm.expectRevert(IClearingHouse.DepositTooLarge.selector);
         vm.prank(payer);
-        house.open(config, uint128(type(uint104).max) + 1);
+        house.open(config, uint128(type(uint96).max) + 1);
     }
 
     // ── openFromBalance ──
@@ -158,7 +158,7 @@ contract OpeningTest is Fixture {
 
     function testFuzz_OpenWithAuthorization(uint128 amount, address signer, bytes32 salt) public {
         vm.assume(signer != address(0));
-        amount = uint128(bound(amount, 1, type(uint104).max));
+        amount = uint128(bound(amount, 1, type(uint96).max));
         (config.signer, config.salt) = (signer, salt);
         id = house.channelIdOf(config);
         bytes memory signature = openAuthorization(amount);
@@ -277,13 +277,13 @@ contract OpeningTest is Fixture {
 
     function test_TopUp_RevertWhen_DepositWouldExceedWhatASlotHolds() public {
         openChannel();
-        uint128 amount = type(uint104).max - DEPOSIT + 1;
+        uint128 amount = type(uint96).max - DEPOSIT + 1;
         expectNoTopUp(payer, amount, IClearingHouse.DepositTooLarge.selector);
         vm.expectRevert(IClearingHouse.DepositTooLarge.selector);
         house.topUpWithAuthorization(config, amount, SALT, 0, FOREVER, "");
         vm.prank(payer);
         house.topUp(config, amount - 1);
-        assertChannel(type(uint104).max, 0, IClearingHouse.Status.Open, 0);
+        assertChannel(type(uint96).max, 0, IClearingHouse.Status.Open, 0);
     }
 
     function test_TopUpFromBalance() public {
@@ -331,7 +331,7 @@ contract OpeningTest is Fixture {
         bytes32 salt,
         bool isOtherChannel
     ) public {
-        amount = uint128(bound(amount, 1, type(uint104).max - DEPOSIT));
+        amount = uint128(bound(amount, 1, type(uint96).max - DEPOSIT));
         vm.assume(amount != 7 || salt != SALT || isOtherChannel);
         openChannel();
         bytes memory signature = topUpAuthorization(7, SALT);

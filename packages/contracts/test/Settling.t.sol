@@ -150,7 +150,7 @@ contract SettlingTest is Fixture {
     }
 
     function testFuzz_Settle(uint128 deposit, uint128 first, uint128 second) public {
-        deposit = uint128(bound(deposit, 1, type(uint104).max));
+        deposit = uint128(bound(deposit, 1, type(uint96).max));
         first = uint128(bound(first, 1, type(uint128).max - 1));
         second = uint128(bound(second, uint256(first) + 1, type(uint128).max));
         config.salt = "fuzz";

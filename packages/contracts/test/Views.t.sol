@@ -52,6 +52,30 @@ contract ViewsTest is Fixture {
         );
     }
 
+    function testFuzz_AcknowledgementDigest(bytes32 channelId, uint128 total, uint256 deadline)
+        public
+        view
+    {
+        bytes32 typehash = keccak256(
+            "Acknowledgement(bytes32 channelId,uint128 cumulativeAmount,uint256 deadline)"
+        );
+        bytes32 structHash = keccak256(abi.encode(typehash, channelId, total, deadline));
+        assertEq(
+            house.acknowledgementDigest(channelId, total, deadline),
+            houseDigest(address(house), structHash),
+            "digest"
+        );
+    }
+
+    function testFuzz_DepositNonce(bytes32 salt, address relayer, uint256 fee) public view {
+        bytes32 tag = keccak256("Freehold ClearingHouse deposit");
+        assertEq(
+            house.depositNonce(salt, relayer, fee),
+            keccak256(abi.encode(tag, salt, relayer, fee)),
+            "deposit"
+        );
+    }
+
     function testFuzz_Nonces(bytes32 channelId, uint128 amount, bytes32 salt) public view {
         assertEq(
             house.openNonce(channelId),

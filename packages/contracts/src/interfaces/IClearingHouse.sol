@@ -14,12 +14,19 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 /// with the fields in this order:
 ///  - `ChannelConfig(payer,signer,payee,delay,flags,salt)`: its digest is the channel id
 ///  - `Voucher(bytes32 channelId,uint128 cumulativeAmount)`, signed by the config's signer
-///  - `RequestClose(bytes32 channelId,uint256 deposit,uint256 deadline)`, signed by the payer
-///  - `Withdraw(address account,address to,uint256 amount,uint256 nonce,uint256 deadline)`, signed
-///    by the account
+///  - `Acknowledgement(bytes32 channelId,uint128 cumulativeAmount,uint256 deadline)`, signed by the
+///    payee
+///  - `RequestClose(bytes32 channelId,uint16 cancelledExits,uint256 deadline)`, signed by the payer
+///  - `OpenFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256
+///    deadline)`, signed by the payer
+///  - `TopUpFromBalance(bytes32 channelId,uint128 amount,address relayer,uint256 fee,uint256
+///    nonce,uint256 deadline)`, signed by the payer
+///  - `Withdraw(address account,address to,uint256 amount,address relayer,uint256 fee,uint256
+///    nonce,uint256 deadline)`, signed by the account
 ///
 /// Signatures are 65 bytes with a low `s`, by plain keys only (no ERC-1271), so that a device can
-/// check a voucher without asking a chain, and so that what it checked stays true.
+/// check a voucher without asking a chain, and so that what it checked stays true. A set-off takes
+/// them in the 64 bytes of EIP-2098, which cost less.
 ///
 /// Tokens that rebase or take a fee on transfer are not supported; a fee is noticed and refused
 /// when money comes in.
@@ -38,8 +45,7 @@ interface IClearingHouse {
         address payee;
         /// Seconds from the payer's request to leave until it may: 15 minutes to 30 days.
         uint40 delay;
-        /// Bit 0: set-off is allowed. It stands in the id only: this version does no set-off. No
-        /// other bit may be set.
+        /// Bit 0: what is owed here may be set off (`setOff`). No other bit may be set.
         uint8 flags;
         /// Tells apart channels of the same parties. A closed channel never reopens: use a new
         /// salt.
@@ -54,13 +60,16 @@ interface IClearingHouse {
 
     /// @notice The state of a channel, in one storage slot.
     struct Channel {
-        /// All that was ever put in. Only rises.
-        uint104 deposit;
-        /// All that was ever settled. Only rises, never above the deposit.
-        uint104 settled;
+        /// All that was ever put in, by set-offs too. Only rises.
+        uint96 deposit;
+        /// All that was ever settled or set off. Only rises, never above the deposit.
+        uint96 settled;
         Status status;
         /// Unix seconds at which the payer asked to leave; 0 if it did not.
         uint40 exitRequestedAt;
+        /// How often the payer called its exit off. A signed request to leave names it, so that
+        /// nobody can start an exit again that the payer called off.
+        uint16 cancelledExits;
     }
 
     /// @notice One row of `settleMany`.
@@ -68,6 +77,36 @@ interface IClearingHouse {
         ChannelConfig config;
         uint128 cumulativeAmount;
         bytes signature;
+    }
+
+    /// @notice A signature in the 64 bytes of EIP-2098: `vs` is `s` with the parity as its top bit.
+    struct CompactSignature {
+        bytes32 r;
+        bytes32 vs;
+    }
+
+    /// @notice One edge of a ring in `setOff`: what this channel's payer owes its payee.
+    struct Debt {
+        ChannelConfig config;
+        /// The voucher's total, and the total that the payee acknowledges.
+        uint128 cumulativeAmount;
+        /// Unix seconds up to which the acknowledgement holds.
+        uint256 deadline;
+        /// The channel's signer's, over the voucher.
+        CompactSignature voucher;
+        /// The payee's, over the `Acknowledgement`.
+        CompactSignature acknowledgement;
+    }
+
+    /// @notice What whoever submits somebody's signed wish gets for it. Signed along with it.
+    struct Relay {
+        /// Gets the fee into its ledger balance, whoever submits: copying the transaction out of
+        /// the queue earns nothing.
+        address relayer;
+        /// Token units out of the ledger balance of the one who signed.
+        uint256 fee;
+        /// Unix seconds up to which the signature holds.
+        uint256 deadline;
     }
 
     // ── Errors ──
@@ -99,7 +138,7 @@ interface IClearingHouse {
     /// @notice Thrown when an amount is zero.
     error ZeroAmount();
 
-    /// @notice Thrown when a channel's deposit would exceed `type(uint104).max`.
+    /// @notice Thrown when a channel's deposit would exceed `type(uint96).max`.
     error DepositTooLarge();
 
     /// @notice Thrown when an account's ledger balance is less than the amount asked for.
@@ -127,8 +166,19 @@ interface IClearingHouse {
     /// @notice Thrown when an exit is finalised before its delay is over.
     error ExitNotReady(uint256 closableAt);
 
-    /// @notice Thrown when tokens would be withdrawn to the zero address or to this contract.
+    /// @notice Thrown when tokens would be withdrawn to the zero address or to this contract, or
+    /// when a relayer's fee would go to the zero address.
     error InvalidRecipient();
+
+    /// @notice Thrown when the debts of a set-off do not go round: fewer than two, or a payee is
+    /// not the payer of the next.
+    error NotARing();
+
+    /// @notice Thrown when a channel in a set-off does not allow it.
+    error SetOffNotAllowed();
+
+    /// @notice Thrown when a set-off would cancel more than its payee could settle at this moment.
+    error NotOwed(bytes32 channelId);
 
     // ── Events ──
 
@@ -150,6 +200,11 @@ interface IClearingHouse {
         bytes32 indexed channelId, address indexed payee, uint256 amount, uint256 settledTotal
     );
 
+    /// @notice Emitted for each channel of a set-off, when `amount` of its debt is cancelled.
+    /// @param settledTotal What is settled now, `amount` included.
+    /// @param deposit The deposit now, `amount` included.
+    event SetOff(bytes32 indexed channelId, uint256 amount, uint256 settledTotal, uint256 deposit);
+
     /// @notice Emitted for a row of `settleMany` that did not settle.
     /// @param reason Selector of the error that `settle` would have thrown.
     event SettlementSkipped(bytes32 indexed channelId, bytes4 reason);
@@ -169,6 +224,9 @@ interface IClearingHouse {
 
     /// @notice Emitted when ledger balance is paid out in tokens.
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
+
+    /// @notice Emitted when an account pays a relayer out of its ledger balance, as it signed.
+    event FeePaid(address indexed account, address indexed relayer, uint256 fee);
 
     // ── Opening and funding ──
 
@@ -195,6 +253,16 @@ interface IClearingHouse {
         bytes calldata signature
     ) external returns (bytes32 channelId);
 
+    /// @notice Opens a channel with the payer's ledger balance and its signature; anyone may submit
+    /// it. For somebody who earned tokens and holds no native coin.
+    /// @dev Needs no nonce: an id opens once.
+    function openFromBalanceWithSignature(
+        ChannelConfig calldata config,
+        uint128 amount,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external returns (bytes32 channelId);
+
     /// @notice Adds tokens from the payer's wallet. Only the payer. Calls off a pending exit.
     function topUp(ChannelConfig calldata config, uint128 amount) external;
 
@@ -215,8 +283,37 @@ interface IClearingHouse {
         bytes calldata signature
     ) external;
 
+    /// @notice Adds from the payer's ledger balance with its signature; anyone may submit it.
+    /// @dev Refused while an exit is pending, as above.
+    function topUpFromBalanceWithSignature(
+        ChannelConfig calldata config,
+        uint128 amount,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external;
+
     /// @notice Puts tokens from the caller's wallet into its ledger balance.
     function deposit(uint256 amount) external;
+
+    /// @notice As `deposit`, with an EIP-2612 permit of the caller instead of an allowance.
+    /// @dev Whether the permit itself succeeds does not matter: somebody may have submitted it
+    /// first, and then the allowance is there. Only the caller's own tokens are ever taken.
+    function depositWithPermit(uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external;
+
+    /// @notice Puts tokens of an account into its ledger balance with its EIP-3009 authorisation;
+    /// anyone may submit it.
+    /// @dev The authorisation is valid after 0 and before `relay.deadline`, and its nonce must be
+    /// `depositNonce(salt, relayer, fee)`.
+    /// @param amount Token units that leave the wallet, the relayer's fee included.
+    /// @param salt Tells apart deposits of the same fee.
+    function depositWithAuthorization(
+        address account,
+        uint256 amount,
+        bytes32 salt,
+        Relay calldata relay,
+        bytes calldata signature
+    ) external;
 
     // ── Settling ──
 
@@ -235,6 +332,29 @@ interface IClearingHouse {
     /// @return total What was paid, over all rows.
     function settleMany(Settlement[] calldata settlements) external returns (uint256 total);
 
+    /// @notice Cancels `amount` in each of a ring of debts: the payee of each channel is the payer
+    /// of the next, and that of the last is the payer of the first. No token moves and no ledger
+    /// balance changes. Anyone may submit; it happens as a whole or not at all.
+    ///
+    /// It is, to the last unit, the same as `settle` of `amount` on every channel, after which
+    /// every account puts what it got into the channel in which it pays. So nobody's worth changes:
+    /// each account gives up a claim of `amount` and is rid of a debt of `amount`. What is
+    /// cancelled counts as settled: the voucher is worth that much less. The deposit grows by as
+    /// much, so that what still covers the channel stays what it was.
+    ///
+    /// `settle` needs a voucher, and so does this, for each channel: nobody pays what its signer
+    /// did not sign, nor more at once than its deposit covers. Putting earned money back to work
+    /// needs the consent of whose money it is: as payer by the flag in the channel's config, as
+    /// payee by an acknowledgement of the total up to which it may be paid so, until a deadline.
+    ///
+    /// An acknowledgement names no ring and has no nonce. It need not: what is settled only rises,
+    /// so each unit up to the acknowledged total is cancelled or paid once, whatever ring it is in.
+    ///
+    /// A pending exit goes on: it is neither called off nor put off.
+    /// @param ring Two channels or more. A channel may stand in it twice.
+    /// @param amount Token units, the same for all.
+    function setOff(Debt[] calldata ring, uint128 amount) external;
+
     // ── Closing ──
 
     /// @notice Settles a last voucher and refunds the rest at once. Only the payee.
@@ -252,9 +372,9 @@ interface IClearingHouse {
     function requestClose(ChannelConfig calldata config) external;
 
     /// @notice Starts the payer's exit with its signature; anyone may submit it.
-    /// @dev The signature covers the deposit as it is now. Only a top-up calls off an exit and a
-    /// top-up always raises the deposit, so a signature that was used, or kept, cannot start
-    /// another exit after that. A relayed top-up in between makes it void too: sign again.
+    /// @dev The signature names how many exits were called off so far. Only the payer itself calls
+    /// one off, so nobody can make a signature void that the payer wants to use, neither by a
+    /// top-up that was kept nor by a set-off; and one that was used cannot start another exit.
     /// @param deadline Unix seconds up to which the signature holds.
     function requestCloseWithSignature(
         ChannelConfig calldata config,
@@ -273,12 +393,12 @@ interface IClearingHouse {
 
     /// @notice Pays out an account's ledger balance with its signature; anyone may submit it. For
     /// somebody who holds no native coin.
-    /// @param deadline Unix seconds up to which the signature holds.
+    /// @param amount Token units that go to `to`. The relayer's fee comes on top.
     function withdrawWithSignature(
         address account,
         address to,
         uint256 amount,
-        uint256 deadline,
+        Relay calldata relay,
         bytes calldata signature
     ) external;
 
@@ -290,7 +410,7 @@ interface IClearingHouse {
     /// @notice What an account may withdraw or open channels with.
     function balanceOf(address account) external view returns (uint256);
 
-    /// @notice The nonce of an account's next signed withdrawal.
+    /// @notice The nonce of an account's next signed withdrawal or top-up from its balance.
     function nonces(address account) external view returns (uint256);
 
     /// @notice The id of a channel: the EIP-712 digest of its config, hence bound to this chain and
@@ -309,6 +429,12 @@ interface IClearingHouse {
         view
         returns (bytes32);
 
+    /// @notice What a payee signs to let a channel be set off.
+    function acknowledgementDigest(bytes32 channelId, uint128 cumulativeAmount, uint256 deadline)
+        external
+        view
+        returns (bytes32);
+
     /// @notice The EIP-3009 nonce that opens a channel: the hash of the ABI encoding of
     /// `keccak256("Freehold ClearingHouse open")` and the id.
     function openNonce(bytes32 channelId) external pure returns (bytes32);
@@ -316,6 +442,13 @@ interface IClearingHouse {
     /// @notice The EIP-3009 nonce of a top-up: the hash of the ABI encoding of `keccak256("Freehold
     /// ClearingHouse top-up")`, id, amount and salt.
     function topUpNonce(bytes32 channelId, uint128 amount, bytes32 topUpSalt)
+        external
+        pure
+        returns (bytes32);
+
+    /// @notice The EIP-3009 nonce of a deposit: the hash of the ABI encoding of `keccak256("Freehold
+    /// ClearingHouse deposit")`, salt, relayer and fee.
+    function depositNonce(bytes32 salt, address relayer, uint256 fee)
         external
         pure
         returns (bytes32);

@@ -7,6 +7,9 @@ import {
   hashStruct,
   hashTypedData,
   keccak256,
+  parseSignature,
+  signatureToCompactSignature,
+  type TypedDataDefinition,
   toBytes,
 } from 'viem'
 
@@ -86,6 +89,72 @@ export function voucherPreimage(house: House, channelId: Hex, cumulative: bigint
 
 export function voucherDigest(house: House, channelId: Hex, cumulative: bigint): Hex {
   return hashTypedData(voucherTypedData(house, channelId, cumulative))
+}
+
+/** What the contract's other signatures are over; `relayer` and `fee` are what submitting it earns. */
+const orderTypes = {
+  /** By the payee: up to this total the channel's debt may be set off, until the deadline. */
+  Acknowledgement: [
+    { name: 'channelId', type: 'bytes32' },
+    { name: 'cumulativeAmount', type: 'uint128' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+  /** By the payer, with how often it called an exit of the channel off. */
+  RequestClose: [
+    { name: 'channelId', type: 'bytes32' },
+    { name: 'cancelledExits', type: 'uint16' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+  OpenFromBalance: [
+    { name: 'channelId', type: 'bytes32' },
+    { name: 'amount', type: 'uint128' },
+    { name: 'relayer', type: 'address' },
+    { name: 'fee', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+  TopUpFromBalance: [
+    { name: 'channelId', type: 'bytes32' },
+    { name: 'amount', type: 'uint128' },
+    { name: 'relayer', type: 'address' },
+    { name: 'fee', type: 'uint256' },
+    { name: 'nonce', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+  Withdraw: [
+    { name: 'account', type: 'address' },
+    { name: 'to', type: 'address' },
+    { name: 'amount', type: 'uint256' },
+    { name: 'relayer', type: 'address' },
+    { name: 'fee', type: 'uint256' },
+    { name: 'nonce', type: 'uint256' },
+    { name: 'deadline', type: 'uint256' },
+  ],
+} as const
+
+/** Names of what an account signs for anyone to submit. */
+export type OrderName = keyof typeof orderTypes
+
+/** What an account signs for anyone to submit. Deadlines are Unix seconds, amounts token units. */
+export type Order<Name extends OrderName> = TypedDataDefinition<typeof orderTypes, Name>
+
+/** An order in the house's domain: for this contract on this chain and no other. */
+export function orderTypedData<Name extends OrderName>(
+  house: House,
+  primaryType: Name,
+  message: Order<Name>['message'],
+): Order<Name> {
+  return { domain: domain(house), types: orderTypes, primaryType, message } as Order<Name>
+}
+
+/** What the signer of an order signs. */
+export function orderDigest<Name extends OrderName>(order: Order<Name>): Hex {
+  return hashTypedData(order as TypedDataDefinition)
+}
+
+/** A signature in the two words of EIP-2098, as a set-off takes it: it costs less. */
+export function compactSignature(signature: Hex): { r: Hex; vs: Hex } {
+  const { r, yParityAndS } = signatureToCompactSignature(parseSignature(signature))
+  return { r, vs: yParityAndS }
 }
 
 /** EIP-3009: how a token's owner lets somebody else submit its transfer into the house. */

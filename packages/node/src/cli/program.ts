@@ -2,6 +2,7 @@ import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { BUNDLED } from '../models/acorn.ts'
 import { auditCommand } from './commands/audit.ts'
+import { chainCommand } from './commands/chain.ts'
 import { configCommand } from './commands/config.ts'
 import { cpCommand } from './commands/cp.ts'
 import { demoCommand } from './commands/demo.ts'
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     ledgerCommand,
     auditCommand,
     walletCommand,
+    chainCommand,
     configCommand,
     serviceCommand,
     demoCommand,
