@@ -87,8 +87,16 @@ async function measurePair(
 ): Promise<Pair & { promptTokens: number }> {
   const messages = [{ role: 'user' as const, content: prompt }]
   const ask = { model, messages, maxTokens, temperature: 1 }
-  const own = () => answer(device, { ...ask, via: 'here' })
-  const borrow = () => answer(device, { ...ask, scope: 'market', via: 'peer' })
+  // Each after one token asked for in the same way: audits and prefills use the own engine between
+  // the answers, while the lender's rests, and an engine that rested for seconds begins more slowly.
+  const warmly = async (how: Pick<CompletionInit, 'scope' | 'via'>) => {
+    const { completion } = await answer(device, { ...ask, ...how, maxTokens: 1 })
+    await completion.settled
+    await device.borrowing.idle()
+    return answer(device, { ...ask, ...how })
+  }
+  const own = () => warmly({ via: 'here' })
+  const borrow = () => warmly({ scope: 'market', via: 'peer' })
   const first = isLocalFirst ? await own() : undefined
   const borrowed = await borrow()
   const report = await borrowed.completion.settled

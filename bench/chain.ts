@@ -99,7 +99,8 @@ function conditions({ shape, alternations }: Size): Record<string, unknown> {
   return {
     ...machine(),
     alternations,
-    order: 'own and borrowed answers in turn, after one of each that is not counted; medians',
+    order:
+      'own and borrowed answers in turn, each after one token asked for in the same way; the first pair is not counted; medians',
     engineThreads: Math.max(1, availableParallelism() - 1),
     processes: 'borrower, its engine, lender, its engine, and the chain; all on this machine',
     shape: { ...shape, parameters: parametersOf(shape), quantisation: QUANTISATION },
