@@ -12,14 +12,12 @@ interface Setting {
   origin: string
 }
 
-export function configCommand(): Command {
-  const config = new Command('config').description('Settings of this device')
-  config.addCommand(
+export function configCommand(command: Command): void {
+  command.addCommand(
     withGlobals(
       new Command('show').description('show every setting and where it comes from').action(show),
     ),
   )
-  return config
 }
 
 async function show(options: GlobalOptions): Promise<void> {
@@ -37,10 +35,14 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
   const file = await readSettings(paths.config)
   const data = variable('FREEHOLD_HOME') ?? variable('XDG_DATA_HOME') ?? 'default'
   const config = variable('FREEHOLD_HOME') ?? variable('XDG_CONFIG_HOME') ?? 'default'
+  const state = variable('FREEHOLD_HOME') ?? variable('XDG_STATE_HOME') ?? 'default'
   const { config: configPath, ...others } = paths
   const own: Record<string, string | undefined> = {
     models: variable('FREEHOLD_MODELS'),
-    history: variable('FREEHOLD_HOME') ?? variable('XDG_STATE_HOME') ?? 'default',
+    catalogue: config,
+    history: state,
+    state,
+    cache: variable('FREEHOLD_HOME') ?? variable('XDG_CACHE_HOME') ?? 'default',
   }
   return [
     { name: 'settings file', value: configPath, origin: config },

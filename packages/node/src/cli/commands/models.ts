@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
 import {
   catalogueSize,
@@ -21,9 +21,8 @@ interface ModelsOptions {
 const SEQUENCES = 4
 const CONTEXT_TOKENS = 2_048
 
-export function modelsCommand(): Command {
-  return new Command('models')
-    .description('List small models under open licences, and which of them fit here')
+export function modelsCommand(command: Command): void {
+  command
     .option('--write', 'write the list into the config folder, where you can change it')
     .option('--json', 'print machine-readable data on stdout')
     .action((options: ModelsOptions) => models(options))

@@ -1,5 +1,5 @@
 import { UsageError } from '@freehold/core/errors'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { readEnvironment } from '../../config.ts'
 import { BUNDLED } from '../../models/acorn.ts'
 import { parseModelName } from '../../models/name.ts'
@@ -15,10 +15,8 @@ interface PullOptions extends ModelOptions {
   as?: string
 }
 
-export function pullCommand(): Command {
-  const command = new Command('pull')
-    .alias('get')
-    .description('Fetch a model into the store, or go on with it')
+export function pullCommand(command: Command): void {
+  command
     .argument(
       '<model>',
       'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH] or an https address',
@@ -29,7 +27,7 @@ export function pullCommand(): Command {
       '\nHF_TOKEN opens what needs an account, HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.',
     )
     .action((model: string, options: PullOptions) => run(model, options))
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 async function run(text: string, options: PullOptions): Promise<void> {

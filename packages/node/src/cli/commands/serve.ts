@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { totalmem } from 'node:os'
 import type { Scope } from '@freehold/core/wire/frames'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
@@ -26,10 +26,8 @@ interface ServeOptions extends GlobalOptions {
   context?: number
 }
 
-export function serveCommand(): Command {
-  const command = new Command('serve')
-    .alias('start')
-    .description('Answer over HTTP, as OpenAI, Anthropic and Ollama do')
+export function serveCommand(command: Command): void {
+  command
     .argument('[files...]', 'GGUF files to offer besides the models that are here (freehold list)')
     .option('--port <number>', 'port on 127.0.0.1', whole(0, 65_535), DEFAULT_PORT)
     .addOption(
@@ -46,7 +44,7 @@ export function serveCommand(): Command {
     .option('--max-waiting <number>', 'requests that may wait for a model', whole(0, 10_000), 64)
     .option('--context <tokens>', 'context of each text', whole(1, 16_777_216))
     .action((files: string[], options: ServeOptions) => serve(files, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 function whole(least: number, most: number) {

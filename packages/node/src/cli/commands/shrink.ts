@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { UsageError } from '@freehold/core/errors'
-import { Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { QUANTISATIONS, type Quantisation } from '../../engine/quantise.ts'
 import { lossChart } from '../../models/loss-chart.ts'
 import { SAMPLE_TEXT } from '../../models/sample-text.ts'
@@ -32,9 +32,8 @@ interface ShrinkOptions {
   json?: boolean
 }
 
-export function shrinkCommand(): Command {
-  return new Command('shrink')
-    .description('Make a model smaller, and say what that costs')
+export function shrinkCommand(command: Command): void {
+  command
     .argument('<model>', 'a model that is here (freehold list), or path of a GGUF file')
     .option('--to <quantisation>', `one of ${QUANTISATIONS.join(', ')}`, quantisation)
     .option('--fit <size>', 'the finest quantisation that is no larger, such as 1.5GB', size)

@@ -1,15 +1,14 @@
 import { UsageError } from '@freehold/core/errors'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
-export function stopCommand(): Command {
-  const command = new Command('stop')
-    .description('Take models out of memory, once their answers are done')
+export function stopCommand(command: Command): void {
+  command
     .argument('[models...]', 'names, as ps shows them')
     .option('--all', 'all of them')
     .action((models: string[], options: GlobalOptions & { all?: boolean }) => stop(models, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 async function stop(

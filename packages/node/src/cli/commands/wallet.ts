@@ -1,6 +1,5 @@
 import { text as readAll } from 'node:stream/consumers'
 import { ClearingError, UsageError } from '@freehold/core/errors'
-import { deriveIdentity } from '@freehold/core/identity/identity'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
@@ -10,9 +9,8 @@ import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
 import { askPassphrase, type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, say } from '../output.ts'
 
-export function walletCommand(): Command {
-  const wallet = new Command('wallet').description('Keys, balances and channels of this device')
-  const add = (command: Command) => wallet.addCommand(withGlobals(command))
+export function walletCommand(command: Command): void {
+  const add = (sub: Command) => command.addCommand(withGlobals(sub))
   add(
     new Command('init')
       .description('make the keys of this device, encrypted under a passphrase')
@@ -41,7 +39,6 @@ export function walletCommand(): Command {
       .argument('[to]', 'address; without one this device’s own account')
       .action(withdraw),
   )
-  return wallet
 }
 
 function units(text: string): bigint {
@@ -58,6 +55,7 @@ async function init(options: GlobalOptions & { restore?: boolean }): Promise<voi
   if (await hasVaultFile(vault)) {
     throw new UsageError({ what: 'this device has keys already', why: vault })
   }
+  const { deriveIdentity } = await import('@freehold/core/identity/identity')
   const phrase = options.restore ? await readPhrase() : createPhrase(systemRandom)
   const identity = await deriveIdentity(phrase, 0)
   await writeVaultFile(vault, phrase, await askPassphrase(environment.passphrase, 'New passphrase'))
