@@ -17,6 +17,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).runCommand,
   },
   {
+    name: 'embed',
+    description: 'Turn texts into vectors',
+    load: async () => (await import('./commands/embed.ts')).embedCommand,
+  },
+  {
     name: 'serve',
     alias: 'start',
     description: 'Answer over HTTP, as OpenAI, Anthropic and Ollama do',
@@ -29,7 +34,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'stop',
-    description: 'Take models out of memory, once their answers are done',
+    description:
+      'Take models out of memory once their answers are done, or end what runs in the background',
     load: async () => (await import('./commands/stop.ts')).stopCommand,
   },
   {

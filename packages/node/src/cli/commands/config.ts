@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
+import { DEFAULT_IDLE } from '../background.ts'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
 
@@ -52,6 +53,12 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       name: 'passphrase',
       value: environment.passphrase === undefined ? 'asked for' : 'set',
       origin: variable('FREEHOLD_PASSPHRASE') ?? 'default',
+    },
+    {
+      name: 'resident',
+      value: environment.mayStartResident ? (file.resident ?? DEFAULT_IDLE) : false,
+      origin:
+        variable('FREEHOLD_NORESIDENT') ?? (file.resident === undefined ? 'default' : configPath),
     },
     {
       name: 'hub',

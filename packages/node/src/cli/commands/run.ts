@@ -26,6 +26,7 @@ export function runCommand(command: Command): void {
     .option('--seed <text>', 'repeats an own answer')
     .option('--system <text>', 'system message')
     .option('--verbose', 'say afterwards how it went')
+    .option('--no-resident', 'answer in this process, and start none in the background')
     .action(async (model: string, prompt: string[], options: RunOptions) => {
       const { runModel } = await import('../run-model.ts')
       await runModel(model, prompt, options)
