@@ -412,6 +412,15 @@ describe('freehold config, service and completion', () => {
     expect(await complete('wal')).toMatch(/^wallet\t/m)
     expect(await complete('run', '--sc')).toMatch(/^--scope\t/m)
     expect(await complete('run', 'acorn-')).toMatch(/^acorn-small\t/m)
+    await freehold(['import', 'acorn-small', 'quick:mine'])
+    for (const command of ['run', 'show', 'rm', 'cp', 'fit', 'shrink', 'stop', 'lend', 'import']) {
+      expect([command, await complete(command, 'qui')]).toEqual([
+        command,
+        expect.stringMatching(/^quick:mine\tstore$/m),
+      ])
+    }
+    expect(await complete('embed', '--model', 'acorn-')).toMatch(/^acorn-small\tbundled/m)
+    expect(await complete('ls')).toMatch(/^:4/)
     expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
   })
 })

@@ -16,7 +16,7 @@ import { parseSize, sizeText } from '../../models/size-text.ts'
 import { requireOneFile } from '../cli-library.ts'
 import { interruptSignal } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
-import { createProgressLine } from '../progress-line.ts'
+import { createProgress } from '../progress.ts'
 import { wholeNumber } from '../whole-number.ts'
 
 interface ShrinkOptions {
@@ -81,7 +81,7 @@ async function run(model: string, options: ShrinkOptions): Promise<void> {
   const output = options.compare ? undefined : (options.out ?? outputFor(place, to[0] ?? 'Q4_K_M'))
   if (output !== undefined) await requireAbsent(output)
   const text = options.text === undefined ? SAMPLE_TEXT : await readFile(options.text, 'utf8')
-  const progress = createProgressLine(process.stderr)
+  const progress = createProgress(undefined, 'steps')
   let models: readonly ShrunkModel[]
   try {
     models = await shrink({
