@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BrokenModels, createBrokenModels } from '../engine/test-models.ts'
+import { BUNDLED } from '../models/acorn.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -347,6 +348,9 @@ describe.skipIf(!hasScript)(
   () => {
     it('default: chats; Ctrl-C stops the answer and not the chat, Ctrl-D leaves', async () => {
       const home = join(folder, 'chat')
+      // No first run: nobody is asked whether to fetch a model.
+      await mkdir(home)
+      await writeFile(join(home, 'offered'), '')
       const command = `${process.execPath} --no-warnings ${MAIN} run --max-tokens 900`
       const child = spawn('script', ['-qefc', command, '/dev/null'], {
         env: { ...process.env, FREEHOLD_HOME: home, TERM: 'xterm' },
@@ -412,7 +416,7 @@ describe('freehold config, service and completion', () => {
     expect(await complete('wal')).toMatch(/^wallet\t/m)
     expect(await complete('run', '--sc')).toMatch(/^--scope\t/m)
     expect(await complete('run', 'acorn-')).toMatch(/^acorn-small\t/m)
-    await freehold(['import', 'acorn-small', 'quick:mine'])
+    await freehold(['import', BUNDLED.acorn ?? '', 'quick:mine'])
     for (const command of ['run', 'show', 'rm', 'cp', 'fit', 'shrink', 'stop', 'lend', 'import']) {
       expect([command, await complete(command, 'qui')]).toEqual([
         command,

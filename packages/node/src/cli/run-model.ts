@@ -11,7 +11,7 @@ import type { Answered } from './ask-resident.ts'
 import { createChatHistory } from './chat-history.ts'
 import type { ChatSettings } from './chat-settings.ts'
 import { openCliLibrary } from './cli-library.ts'
-import { type GlobalOptions, interruptSignal } from './context.ts'
+import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
 import { imageIn, NO_VISION } from './images.ts'
 import { printJson, safe, say } from './output.ts'
 import { runRepl } from './repl.ts'
@@ -29,15 +29,21 @@ export interface RunOptions extends GlobalOptions {
   resident: boolean
 }
 
+/** What answers where no model is named. */
+const BUNDLED_MODEL = 'acorn'
+
 /** Answers one question, or chats. */
-export async function runModel(first: string, rest: string[], options: RunOptions): Promise<void> {
+export async function runModel(
+  first: string | undefined,
+  rest: string[],
+  options: RunOptions,
+): Promise<void> {
   const signal = interruptSignal()
   await using answerer = await openAnswerer(options, signal)
   // `run "a question"` means the bundled model.
-  const hasModel =
-    isModelName(first) || (await isModelHere(first, options)) || (await answerer.isOffered(first))
-  const model = hasModel ? first : 'acorn'
-  const words = hasModel ? rest : [first, ...rest]
+  const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
+  const words = named !== null || first === undefined ? rest : [first, ...rest]
+  const model = named ?? (await offered(options, signal)) ?? BUNDLED_MODEL
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
   // Awaited: else what answers would be closed under it.
   if (isChat) return await chat(answerer, model, options)
@@ -62,10 +68,19 @@ export async function runModel(first: string, rest: string[], options: RunOption
   if (answered.error) throw answered.error
 }
 
-/** Whether a word is the name of a model in a store, rather than a prompt. */
-async function isModelHere(text: string, options: RunOptions): Promise<boolean> {
-  if (tryModelName(text) === null) return false
-  return (await openCliLibrary(options).find(text)) !== null
+/** A model that a person in a terminal chose in their first run. */
+async function offered(options: RunOptions, signal: AbortSignal): Promise<string | null> {
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY
+  if (!isTerminal || options.json || options.scope !== 'device') return null
+  const { offerOnce } = await import('./first-run.ts')
+  return offerOnce(cliPaths(options), options, signal)
+}
+
+/** Whether a word is the name of a model, rather than a prompt. */
+async function isModel(text: string, answerer: Answerer, options: RunOptions): Promise<boolean> {
+  if (isModelName(text)) return true
+  const isHere = tryModelName(text) && (await openCliLibrary(options).find(text)) !== null
+  return isHere || (await answerer.isOffered(text))
 }
 
 function system({ system }: RunOptions): ChatMessage[] {

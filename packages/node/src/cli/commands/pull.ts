@@ -26,16 +26,22 @@ export function pullCommand(command: Command): void {
       'after',
       '\nHF_TOKEN opens what needs an account, HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.',
     )
-    .action((model: string, options: PullOptions) => run(model, options))
+    .action(async (model: string, options: PullOptions) => {
+      await pullModel(model, options, interruptSignal())
+    })
   withModelOptions(command)
 }
 
-async function run(text: string, options: PullOptions): Promise<void> {
+/** Fetches a model, showing how far it is. @returns its name */
+export async function pullModel(
+  text: string,
+  options: PullOptions,
+  signal: AbortSignal,
+): Promise<string> {
   if (Object.hasOwn(BUNDLED, text.toLowerCase())) {
     throw new UsageError({ what: `${text} comes with Freehold: there is nothing to fetch` })
   }
   const library = openCliLibrary(options)
-  const signal = interruptSignal()
   const shown = options.json ? jsonProgress() : lineProgress()
   const endProxies = useProxies()
   try {
@@ -56,6 +62,7 @@ async function run(text: string, options: PullOptions): Promise<void> {
     } else {
       say(isUpToDate ? `${name} is up to date` : `${name} is here. Try: freehold run ${name}`)
     }
+    return name
   } catch (error) {
     shown.end()
     if (signal.aborted && !options.json) {

@@ -6,8 +6,7 @@ export function runCommand(command: Command): void {
   command
     .argument(
       '[model]',
-      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model',
-      'acorn',
+      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model; without one acorn',
     )
     .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
     .addOption(
@@ -27,7 +26,7 @@ export function runCommand(command: Command): void {
     .option('--system <text>', 'system message')
     .option('--verbose', 'say afterwards how it went')
     .option('--no-resident', 'answer in this process, and start none in the background')
-    .action(async (model: string, prompt: string[], options: RunOptions) => {
+    .action(async (model: string | undefined, prompt: string[], options: RunOptions) => {
       const { runModel } = await import('../run-model.ts')
       await runModel(model, prompt, options)
     })
