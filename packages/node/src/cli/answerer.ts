@@ -8,7 +8,7 @@ import { describeModelFiles } from '../models/describe-model.ts'
 import type { Resident } from '../serving/resident.ts'
 import { type Answered, askResident } from './ask-resident.ts'
 import { backgroundIdle, reachResident } from './background.ts'
-import { isOwnFile, openCliLibrary, requireModel } from './cli-library.ts'
+import { openCliLibrary, requireModel } from './cli-library.ts'
 import { cliPaths, openCliDevice } from './context.ts'
 import { safe, say } from './output.ts'
 import { ResidentGoneError } from './resident-client.ts'
@@ -66,13 +66,11 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
 
   return {
     answer: async (asked) => {
-      // A seed means the same each time in the sampler that is audited, and a file is nobody else's.
-      const isPlain =
-        asked.seed === undefined && !(await isOwnFile(openCliLibrary(options), asked.model))
-      const found = isForResident && isPlain ? await resident() : null
-      if (found !== null) {
+      const model = isForResident ? await sharedName(asked, options) : null
+      const found = model === null ? null : await resident()
+      if (found !== null && model !== null) {
         try {
-          return await askResident(found, asked)
+          return await askResident(found, { ...asked, model })
         } catch (error) {
           if (!(error instanceof ResidentGoneError)) throw error
           // Its time was just over. The next question may find another.
@@ -100,6 +98,16 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
       await (await opening?.catch(() => undefined))?.[Symbol.asyncDispose]()
     },
   }
+}
+
+/**
+ * What any process of this device calls the model; null: this one must answer. A seed means the same
+ * each time in the sampler that is audited, a file is nobody else's, and what is not here is refused.
+ */
+async function sharedName({ model, seed }: Asked, options: RunOptions): Promise<string | null> {
+  if (seed !== undefined) return null
+  const found = await openCliLibrary(options).find(model)
+  return found === null || found.origin === 'file' ? null : found.name
 }
 
 async function answerHere(device: Device, asked: Asked, options: RunOptions): Promise<Answered> {

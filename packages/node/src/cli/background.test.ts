@@ -31,8 +31,8 @@ afterEach(async () => {
 })
 
 function start(args: readonly string[], env: Record<string, string> = {}, under: string[] = []) {
-  const [command = '', ...before] = [...under, process.execPath]
-  return spawn(command, [...before, '--no-warnings', MAIN, ...args], {
+  const program = [...under, process.execPath, '--no-warnings', MAIN, ...args]
+  return spawn(program[0] ?? '', program.slice(1), {
     env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_NORESIDENT: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,5 +1,5 @@
 import { ModelError, UsageError } from '@freehold/core/errors'
-import { type FoundModel, isPath, type ModelLibrary, openModelLibrary } from '../models/library.ts'
+import { type FoundModel, type ModelLibrary, openModelLibrary } from '../models/library.ts'
 import type { StoredModel } from '../models/manifest-file.ts'
 import { DEFAULT_TAG, isSameModel, isSameTag, parseModelName } from '../models/name.ts'
 import { nameOf } from '../models/store.ts'
@@ -25,11 +25,6 @@ export async function requireModel(library: ModelLibrary, name: string): Promise
         ? `Did you mean ${near.map((model) => model.name).join(' or ')}?`
         : 'freehold list shows those that are; freehold pull hf.co/USER/REPO fetches one',
   })
-}
-
-/** Whether a model is a file of the person's, which no other process of this device may be asked for. */
-export async function isOwnFile(library: ModelLibrary, name: string): Promise<boolean> {
-  return isPath(name) || (await library.find(name))?.origin === 'file'
 }
 
 /** The file of a model by its name or path, and where it is. @throws ModelError, UsageError for several files */

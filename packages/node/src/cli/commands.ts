@@ -6,7 +6,7 @@ export interface CommandEntry {
   alias?: string
   description: string
   /** @returns what gives the command its arguments, options and action */
-  load(): Promise<(command: Command) => void>
+  load: () => Promise<(command: Command) => void>
 }
 
 /** Every command, in the order of help. */

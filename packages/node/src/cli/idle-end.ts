@@ -1,6 +1,6 @@
 /** Answers requests, and says when there have been none for a while. */
 export interface IdleEnd {
-  fetch(request: Request): Promise<Response>
+  readonly fetch: (request: Request) => Promise<Response>
   /** Resolves when nothing was asked and nothing is being answered for that long. */
   readonly idle: Promise<void>
   /** Stops watching. */
