@@ -12,5 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // No test leaves a process behind; background.test.ts starts some and ends them.
+    env: { FREEHOLD_NORESIDENT: '1' },
   },
 })

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url'
 import { createProgram } from '../packages/node/src/cli/program.ts'
 
 /** `node scripts/cli-docs.ts [--check]`: writes docs/cli.md from the commands themselves. */
-type Command = ReturnType<typeof createProgram>
+type Command = Awaited<ReturnType<typeof createProgram>>
 
 const PAGE = fileURLToPath(new URL('../docs/cli.md', import.meta.url))
 
-const page = render(createProgram())
+const page = render(await createProgram())
 if (process.argv.includes('--check')) {
   const there = await readFile(PAGE, 'utf8').catch(() => '')
   if (there !== page) {

@@ -16,6 +16,8 @@ export interface Environment {
   passphrase: string | undefined
   /** FREEHOLD_NOHISTORY: what is typed in chats is not kept. */
   hasHistory: boolean
+  /** FREEHOLD_NORESIDENT: commands start no process in the background. */
+  mayStartResident: boolean
   /** HF_ENDPOINT and HF_TOKEN: where `pull` asks, and as whom. */
   hub: { endpoint: string | undefined; token: string | undefined }
   /** FREEHOLD_API_TOKEN: who asks over HTTP must show it, besides those of the settings. */
@@ -30,6 +32,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     models: env.FREEHOLD_MODELS || undefined,
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
     hasHistory: !env.FREEHOLD_NOHISTORY,
+    mayStartResident: !env.FREEHOLD_NORESIDENT,
     hub: { endpoint: env.HF_ENDPOINT || undefined, token: env.HF_TOKEN || undefined },
     apiToken: env.FREEHOLD_API_TOKEN || undefined,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
@@ -54,6 +57,8 @@ export interface Paths {
   responses: string
   /** Which process serves. */
   state: string
+  /** The program itself, compiled: what may be thrown away. */
+  cache: string
 }
 
 /** FREEHOLD_HOME, else the XDG base directories (and their like on macOS and Windows). */
@@ -75,6 +80,7 @@ export function pathsOf(
     history: join(state, 'history'),
     responses: join(data, 'responses.db'),
     state,
+    cache: home === undefined ? cacheFolder(env) : join(home, 'cache'),
   }
 }
 
@@ -87,6 +93,12 @@ function dataFolder(env: NodeJS.ProcessEnv): string {
 function stateFolder(env: NodeJS.ProcessEnv): string {
   if (process.platform !== 'linux') return dataFolder(env)
   return join(env.XDG_STATE_HOME || join(homedir(), '.local/state'), 'freehold')
+}
+
+function cacheFolder(env: NodeJS.ProcessEnv): string {
+  if (process.platform === 'win32') return join(dataFolder(env), 'cache')
+  if (process.platform === 'darwin') return join(homedir(), 'Library/Caches/freehold')
+  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'freehold')
 }
 
 function configFolder(env: NodeJS.ProcessEnv): string {
@@ -103,6 +115,8 @@ export interface Settings {
   tokens?: string[]
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
   ceilings?: { perRequest?: number; perDay?: number }
+  /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
+  resident?: string | false
 }
 
 /** @throws UsageError when the file is no JSON object */

@@ -11,9 +11,9 @@ import type { BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
 import type { Choice, LenderQuestion, LenderService } from './lenders.ts'
 import type { ShelvedModel } from './model-shelf.ts'
-import { templateHash } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { AnswerRecord } from './records.ts'
+import { templateHash } from './template-hash.ts'
 import { type ChatMessage, createTextStream, promptIdsOf } from './text.ts'
 
 export interface CompletionInit {

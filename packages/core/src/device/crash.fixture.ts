@@ -21,6 +21,8 @@ import { createMemoryStorage } from '../storage.memory.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { CompletionInit } from './completions.ts'
 import { createDevice, type Device } from './device.ts'
+// A device loads these when it first needs them: here no time may pass meanwhile.
+import './network.ts'
 
 export type Who = 'lender' | 'borrower'
 

@@ -1,23 +1,22 @@
 import type { Address } from 'viem'
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
 import type { Mined } from '../clearing/chain.ts'
-import { createKeeper, type Keeper, type KeeperInit } from '../clearing/keeper.ts'
+import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
+import { lazily } from '../lazily.ts'
 import { DEFAULT_DEADLINES, type Deadlines } from '../lending/deadlines.ts'
 import { createEgressLog, type EgressLog } from '../routing/egress-log.ts'
 import { type AuditService, createAuditService } from './audits.ts'
-import { type BorrowService, createBorrowService } from './borrowing.ts'
-import { type ChannelService, createChannelService } from './channels.ts'
+import type { BorrowService } from './borrowing.ts'
+import type { ChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
-import { createHeaderService } from './headers.ts'
-import { createLenderService } from './lenders.ts'
-import { createLendingService, type LendingService } from './lending.ts'
+import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
-import { createOwnAuditors } from './own-auditors.ts'
+import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, Tables } from './parts.ts'
-import { createPeerService, type PeerService } from './peers.ts'
+import type { PeerService } from './peers.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
@@ -75,16 +74,22 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   const keeper =
     chain === null
       ? null
-      : createKeeper(
-          { ...KEEPER_DEFAULTS, ...init.keeper },
-          { channels: tables.channels, chain, clock, log },
+      : lazily(async () =>
+          (await import('../clearing/keeper.ts')).createKeeper(
+            { ...KEEPER_DEFAULTS, ...init.keeper },
+            { channels: tables.channels, chain, clock, log },
+          ),
         )
-  const peers = createPeerService(parts)
-  const channels = createChannelService(parts)
-  const headers = createHeaderService(parts)
-  const audits = createAuditService(parts, { elsewhere: createOwnAuditors(parts, { peers }) })
-  const lenders = createLenderService(parts, { peers, channels })
-  const borrowing = createBorrowService(parts, { lenders, audits, channels })
+  // Only a device that turns to others loads what that takes.
+  let loading: Promise<Network> | null = null
+  const network = (): Promise<Network> => {
+    loading ??= import('./network.ts').then(({ createNetwork }) => createNetwork(parts, { audits }))
+    return loading
+  }
+  const audits = createAuditService(parts, {
+    elsewhere: lazily(async () => (await network()).ownAuditors),
+  })
+  const borrowing = lazily(async () => (await network()).borrowing)
   const wallet = () => {
     const { identity } = components
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
@@ -104,23 +109,23 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     egress: parts.egress,
     budget: parts.budget,
     keeper,
-    peers,
-    channels,
-    lending: createLendingService(parts, { channels }),
+    peers: lazily(async () => (await network()).peers),
+    channels: lazily(async () => (await network()).channels),
+    lending: lazily(async () => (await network()).lending),
     audits,
     borrowing,
     model: async (name) => (await parts.shelf.take(name)).model,
     complete: createCompletions(parts, {
-      lenders,
       borrowing,
-      headers,
+      lenders: lazily(async () => (await network()).lenders),
+      headers: lazily(async () => (await network()).headers),
       ceilings: init.ceilings ?? UNLIMITED,
     }),
     [Symbol.asyncDispose]: async () => {
-      await borrowing.idle()
+      await (await loading)?.borrowing.idle()
       await components.mesh?.[Symbol.asyncDispose]()
       await parts.shelf[Symbol.asyncDispose]()
-      await headers[Symbol.asyncDispose]()
+      await (await loading)?.headers[Symbol.asyncDispose]()
       await components.engine[Symbol.asyncDispose]()
       await storage[Symbol.asyncDispose]()
     },

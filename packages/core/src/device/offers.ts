@@ -1,10 +1,9 @@
 import { recoverMessageAddress } from 'viem'
-import { equal, from0x, to0x, toHex, utf8 } from '../bytes.ts'
+import { equal, from0x, to0x, toHex } from '../bytes.ts'
 import type { Model } from '../engine/engine.ts'
 import { LendingError } from '../errors.ts'
 import { verifyEd25519 } from '../identity/ed25519.ts'
 import { type Identity, isCertified } from '../identity/identity.ts'
-import { taggedHash } from '../wire/hash.ts'
 import { MAX_OFFER_MS } from '../wire/limits.ts'
 import {
   type Offer,
@@ -14,24 +13,16 @@ import {
   offerHash,
   payeeHash,
 } from '../wire/offer.ts'
+import { isModelId } from './model-id.ts'
+import { templateHash } from './template-hash.ts'
 
 /** Clocks of strangers differ: an offer may seem to come from this far in the future. */
 const CLOCK_SKEW_MS = 60_000
-
-/** Both sides mean the same prompt only if they mean the same chat template. */
-export function templateHash(chatTemplate: string): Uint8Array {
-  return taggedHash('template', utf8(chatTemplate))
-}
 
 /** Whether an offered model is the one that a person means: by its id in hex, else by its name. */
 export function isMeant({ modelId, name }: OfferedModel, meant: string): boolean {
   const wanted = meant.toLowerCase()
   return isModelId(wanted) ? toHex(modelId) === wanted : name.toLowerCase() === wanted
-}
-
-/** Whether what was typed can only be a model's id. */
-export function isModelId(text: string): boolean {
-  return /^[0-9a-f]{64}$/i.test(text)
 }
 
 /** What a device says of a model that it has loaded. */

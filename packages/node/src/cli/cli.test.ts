@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BrokenModels, createBrokenModels } from '../engine/test-models.ts'
+import { BUNDLED } from '../models/acorn.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let folder: string
@@ -48,6 +49,59 @@ async function freehold(
   const json = last.startsWith('{') || last.startsWith('[') ? JSON.parse(last) : {}
   return { code, stdout, stderr, json }
 }
+
+/** Which packages a run of the program loads, apart from processes that it starts. */
+async function packagesOf(args: readonly string[]): Promise<string[]> {
+  const hook = `import { registerHooks } from 'node:module'
+    import { appendFileSync } from 'node:fs'
+    registerHooks({ load(url, context, next) {
+      appendFileSync(process.env.LOADED, url + '\\n')
+      return next(url, context)
+    } })`
+  const LOADED = join(folder, `loaded-${args[0]}`)
+  const NODE_OPTIONS = `--import ${JSON.stringify(`data:text/javascript,${encodeURIComponent(hook)}`)}`
+  const { code } = await freehold(args, { env: { LOADED, NODE_OPTIONS } })
+  expect(code).toBe(0)
+  const urls = await readFile(LOADED, 'utf8')
+  return [...urls.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)].map(([, name]) => name ?? '')
+}
+
+describe('freehold', () => {
+  it('default: says its version and loads nothing for it but what reads the line', async () => {
+    expect(await freehold(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' })
+    for (const asked of ['--version', 'help']) {
+      expect([...new Set(await packagesOf([asked]))].sort()).toEqual(['@bomb.sh/tab', 'commander'])
+    }
+  })
+
+  it('behaviour: an own answer loads neither network nor chain', async () => {
+    const packages = await packagesOf(['run', 'Hello'])
+    expect(packages).toContain('zod')
+    expect(packages.filter((name) => /libp2p|viem|multiformats|abitype|^ox$/.test(name))).toEqual(
+      [],
+    )
+  })
+
+  it('behaviour: help names every command, loaded or not', async () => {
+    const { stdout } = await freehold(['--help'])
+    for (const line of [/^ +list\|ls +List the models/m, /^ +demo +Show the whole/m]) {
+      expect(stdout).toMatch(line)
+    }
+    const [one, other] = await Promise.all([freehold(['help', 'ls']), freehold(['list', '--help'])])
+    expect(one.stdout).toMatch(/only those whose names contain them/)
+    expect(other.stdout).toBe(one.stdout)
+  })
+
+  it('behaviour: is compiled once for a home, or where NODE_COMPILE_CACHE says', async () => {
+    const env = { NODE_COMPILE_CACHE: '' }
+    await freehold(['list'], { home: 'compiles', env })
+    expect(await readdir(join(folder, 'compiles', 'cache', 'compiled'))).toHaveLength(1)
+    const elsewhere = { NODE_COMPILE_CACHE: join(folder, 'elsewhere') }
+    await freehold(['list'], { home: 'borrows', env: elsewhere })
+    expect(await readdir(elsewhere.NODE_COMPILE_CACHE)).toHaveLength(1)
+    await expect(readdir(join(folder, 'borrows', 'cache'))).rejects.toThrow(/ENOENT/)
+  })
+})
 
 describe('freehold run', () => {
   it('default', async () => {
@@ -306,6 +360,9 @@ describe.skipIf(!hasScript)(
   () => {
     it('default: chats; Ctrl-C stops the answer and not the chat, Ctrl-D leaves', async () => {
       const home = join(folder, 'chat')
+      // No first run: nobody is asked whether to fetch a model.
+      await mkdir(home)
+      await writeFile(join(home, 'offered'), '')
       const command = `${process.execPath} --no-warnings ${MAIN} run --max-tokens 900`
       const child = spawn('script', ['-qefc', command, '/dev/null'], {
         env: { ...process.env, FREEHOLD_HOME: home, TERM: 'xterm' },
@@ -371,6 +428,15 @@ describe('freehold config, service and completion', () => {
     expect(await complete('wal')).toMatch(/^wallet\t/m)
     expect(await complete('run', '--sc')).toMatch(/^--scope\t/m)
     expect(await complete('run', 'acorn-')).toMatch(/^acorn-small\t/m)
+    await freehold(['import', BUNDLED.acorn ?? '', 'quick:mine'])
+    for (const command of ['run', 'show', 'rm', 'cp', 'fit', 'shrink', 'stop', 'lend', 'import']) {
+      expect([command, await complete(command, 'qui')]).toEqual([
+        command,
+        expect.stringMatching(/^quick:mine\tstore$/m),
+      ])
+    }
+    expect(await complete('embed', '--model', 'acorn-')).toMatch(/^acorn-small\tbundled/m)
+    expect(await complete('ls')).toMatch(/^:4/)
     expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
   })
 })

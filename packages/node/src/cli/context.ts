@@ -1,4 +1,3 @@
-import { isCancel, password } from '@clack/prompts'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
 import { IdentityError } from '@freehold/core/errors'
@@ -12,8 +11,6 @@ import {
   readEnvironment,
   readSettings,
 } from '../config.ts'
-import { openDevice } from '../device/open-device.ts'
-import { readVaultFile } from '../storage/vault-file.ts'
 import { say } from './output.ts'
 
 /** Options of commands that need this device's models alone. */
@@ -59,12 +56,12 @@ export async function openCliDevice(init: {
   chain?: ChainSettings | undefined
   models?: string | undefined
 }): Promise<Device> {
+  // Loaded by commands that need a device, once what they were asked makes sense.
+  const { openDevice } = await import('../device/open-device.ts')
   const environment = readEnvironment()
   const paths = cliPaths(init)
   const settings = await readSettings(paths.config)
-  const phrase = init.needsKeys
-    ? await readVaultFile(paths.vault, await askPassphrase(environment.passphrase))
-    : undefined
+  const phrase = init.needsKeys ? await openVault(paths.vault, environment.passphrase) : undefined
   return openDevice({
     paths,
     phrase,
@@ -73,6 +70,11 @@ export async function openCliDevice(init: {
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })
+}
+
+async function openVault(path: string, passphrase: string | undefined): Promise<string> {
+  const { readVaultFile } = await import('../storage/vault-file.ts')
+  return readVaultFile(path, await askPassphrase(passphrase))
 }
 
 function logger(level: 'quiet' | 'debug'): Log {
@@ -89,6 +91,7 @@ export async function askPassphrase(given: string | undefined, question = 'Passp
       next: 'Set FREEHOLD_PASSPHRASE where nobody can be asked',
     })
   }
+  const { isCancel, password } = await import('@clack/prompts')
   const answer = await password({ message: question, output: process.stderr })
   if (isCancel(answer)) throw new IdentityError({ what: 'no passphrase was given' })
   return answer

@@ -86,7 +86,7 @@ describe('freehold shrink', () => {
     const [result] = json.results
     expect(result.sizeBytes).toBeLessThanOrEqual(2e6)
     expect(result.loss.klMean).toBeGreaterThan(0)
-    expect(stderr).toMatch(/quantising to Q3_K_L 100 %/)
+    expect(stderr).toMatch(/quantising to Q3_K_L 100%/)
     expect(await readdir(folder)).toContain('small.gguf')
   })
 

@@ -1,33 +1,16 @@
 #!/usr/bin/env node
-import { FreeholdError, UsageError } from '@freehold/core/errors'
-import { CommanderError } from 'commander'
-import { printJson, say } from './output.ts'
-import { createProgram } from './program.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { pathsOf, readEnvironment } from '../config.ts'
 
-/** Exit statuses: 0 done, 1 failed, 2 asked for wrongly, 130 interrupted. */
-async function main(args: readonly string[]): Promise<number> {
-  try {
-    await createProgram().parseAsync([...args], { from: 'user' })
-    return Number(process.exitCode ?? 0)
-  } catch (error) {
-    return report(error, args.includes('--json'))
-  }
-}
-
-function report(error: unknown, isJson: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof Error && error.name === 'AbortError') return 130
-  const name = error instanceof Error ? error.name : 'Error'
-  const message = error instanceof Error ? error.message : String(error)
-  say(`freehold: ${message}`)
-  if (isJson) printJson({ error: { name, message } })
-  // What nobody foresaw is a defect of ours: show where.
-  if (!(error instanceof FreeholdError) && error instanceof Error) say(error.stack ?? '')
-  return error instanceof UsageError ? 2 : 1
-}
+// What is loaded after this, here and in processes that this one starts, is compiled once, not at
+// every start. NODE_DISABLE_COMPILE_CACHE forbids it; where nothing can be written it goes without.
+process.env.NODE_COMPILE_CACHE ||= join(pathsOf(readEnvironment()).cache, 'compiled')
+enableCompileCache(process.env.NODE_COMPILE_CACHE)
 
 // A reader that went away (`freehold … | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
-process.exit(await main(process.argv.slice(2)))
+const { runProgram } = await import('./run-program.ts')
+process.exit(await runProgram(process.argv.slice(2)))

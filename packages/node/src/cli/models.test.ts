@@ -47,6 +47,7 @@ function start(args: readonly string[], env: Record<string, string> = {}) {
       HOME: home,
       FREEHOLD_HOME: join(home, 'freehold'),
       HF_ENDPOINT: hub.endpoint,
+      FREEHOLD_NORESIDENT: '1',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

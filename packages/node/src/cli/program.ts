@@ -1,75 +1,40 @@
-import tab from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
-import { BUNDLED } from '../models/acorn.ts'
-import { auditCommand } from './commands/audit.ts'
-import { chainCommand } from './commands/chain.ts'
-import { configCommand } from './commands/config.ts'
-import { cpCommand } from './commands/cp.ts'
-import { demoCommand } from './commands/demo.ts'
-import { fitCommand } from './commands/fit.ts'
-import { importCommand } from './commands/import.ts'
-import { ledgerCommand } from './commands/ledger.ts'
-import { lendCommand } from './commands/lend.ts'
-import { listCommand } from './commands/list.ts'
-import { modelsCommand } from './commands/models.ts'
-import { offersCommand } from './commands/offers.ts'
-import { psCommand } from './commands/ps.ts'
-import { pullCommand } from './commands/pull.ts'
-import { rmCommand } from './commands/rm.ts'
-import { runCommand } from './commands/run.ts'
-import { serveCommand } from './commands/serve.ts'
-import { serviceCommand } from './commands/service.ts'
-import { showCommand } from './commands/show.ts'
-import { shrinkCommand } from './commands/shrink.ts'
-import { stopCommand } from './commands/stop.ts'
-import { walletCommand } from './commands/wallet.ts'
+import { VERSION } from '../version.ts'
+import { COMMANDS } from './commands.ts'
 
-/** The program as it is typed: every command, its options, and completion for shells. */
-export function createProgram(): Command {
+/**
+ * The program as it is typed. Only the command that `args` names is loaded; of the others help knows
+ * name and description.
+ * @param args what stands behind `freehold`; without it every command is loaded
+ */
+export async function createProgram(args?: readonly string[]): Promise<Command> {
+  const meant = args && meantBy(args)
   const program = new Command('freehold')
     .description('Own your AI: answers from your own device, or borrowed from a peer and checked.')
-    .version('0.1.0', '-v, --version')
+    .version(VERSION, '-v, --version')
     .showSuggestionAfterError()
-  for (const make of [
-    runCommand,
-    serveCommand,
-    psCommand,
-    stopCommand,
-    pullCommand,
-    listCommand,
-    showCommand,
-    rmCommand,
-    cpCommand,
-    importCommand,
-    modelsCommand,
-    fitCommand,
-    shrinkCommand,
-    lendCommand,
-    offersCommand,
-    ledgerCommand,
-    auditCommand,
-    walletCommand,
-    chainCommand,
-    configCommand,
-    serviceCommand,
-    demoCommand,
-  ]) {
-    program.addCommand(make())
+    // The same whether a command is loaded or not.
+    .configureHelp({
+      subcommandTerm: (command) => [command.name(), ...command.aliases()].join('|'),
+    })
+  for (const { name, alias, description, load } of COMMANDS) {
+    const command = program.command(name).description(description)
+    if (alias !== undefined) command.alias(alias)
+    if (meant === undefined || meant === name || meant === alias) (await load())(command)
   }
-  completeInShells(program)
+  // It takes its words from a shell; who runs another command needs none of it.
+  if (args === undefined || /^(?:complet|help$|-|$)/.test(args[0] ?? '')) {
+    const { completeInShells } = await import('./completion.ts')
+    await completeInShells(program, args)
+  }
   overrideExits(program)
   return program
 }
 
-function completeInShells(program: Command): void {
-  const completion = tab(program, { completionCommandName: 'completion' })
-  for (const { arguments: args } of completion.commands.values()) {
-    const model = args.get('model')
-    if (model === undefined) continue
-    model.handler = (complete) => {
-      for (const name of Object.keys(BUNDLED)) complete(name, 'bundled')
-    }
-  }
+/** The word that names a command: that of `help` and of a shell's question comes behind. */
+function meantBy(args: readonly string[]): string {
+  const [first = '', second = ''] = args.filter((word) => word !== '--')
+  return first === 'help' || first === 'complete' ? second : first
 }
 
 /** Commander ends the process by itself otherwise, before what is open has been closed. */

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { sizeText } from '../models/size-text.ts'
 import { formatAge, formatCount, formatDuration } from './format.ts'
-import { createProgress } from './progress.ts'
+import { createProgress, type ProgressUnit } from './progress.ts'
 
-function draw(init: { isTTY: boolean; columns?: number }, steps = 21): string {
+function draw(init: { isTTY: boolean; columns?: number }, steps = 21, unit?: ProgressUnit): string {
   let [text, ms] = ['', 0]
   const write = (part: unknown) => {
     text += String(part)
     return true
   }
-  const progress = createProgress({ stream: { ...init, write }, now: () => ms })
+  const progress = createProgress({ stream: { ...init, write }, now: () => ms }, unit)
   for (let step = 0; step < steps; step++) {
     progress.show('pulling 6340dc3229b0...', (step * 4.7e9) / 20, 4.7e9)
     ms += 1_000
@@ -37,6 +37,13 @@ describe('createProgress', () => {
     const lines = draw({ isTTY: false }, 21).trimEnd().split('\n')
     expect(lines).toHaveLength(11)
     expect(lines[5]).toBe('pulling 6340dc3229b0...  50% 2.4 GB/4.7 GB')
+  })
+  it('behaviour: of what is no bytes it says how far, and how long', () => {
+    const plain = draw({ isTTY: false }, 21, 'steps').trimEnd().split('\n')
+    expect(plain[5]).toBe('pulling 6340dc3229b0...  50%')
+    const [last] = draw({ isTTY: true, columns: 100 }, 11, 'steps').trimEnd().split('\r').slice(-1)
+    expect(last).toMatch(/50% ▕█+ +▏ +10s/)
+    expect(last).not.toMatch(/GB/)
   })
 })
 

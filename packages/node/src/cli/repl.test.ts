@@ -89,7 +89,7 @@ describe('runRepl', () => {
   it('behaviour: what is shown and what is wrong is said, and the chat goes on', async () => {
     const { said, asked } = await chat(
       ...['/show info', '/show system', '/show parameters', '/?', '/? shortcuts', '/nonsense'],
-      ...['/set parameter temperature 9', '/set colour red', '/load none', 'fail', 'see cat.png'],
+      ...['/set parameter temperature 9', '/set colour red', '/load none', 'fail', 'see ./cat.png'],
       'still here',
     )
     for (const words of ['about acorn', 'No system message', 'temperature 0.8', '/bye', 'Ctrl-W']) {

@@ -8,6 +8,7 @@ import type { ChatMessage } from '@freehold/core/device/text'
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { type ChatHistory, NO_HISTORY } from './chat-history.ts'
 import { type ChatSettings, setSetting, showSettings } from './chat-settings.ts'
+import { imageIn, NO_VISION } from './images.ts'
 
 export interface ReplInit {
   settings: ChatSettings
@@ -29,7 +30,6 @@ export interface ReplInit {
 const PROMPT = '>>> '
 const MORE = '... '
 const QUOTES = '"""'
-const IMAGE = /\.(?:png|jpe?g|webp|gif)(?:\s|$)/i
 const HELP = `/set system TEXT           say how the model should behave
 /set parameter NAME VALUE  temperature, max_tokens or seed
 /set verbose | quiet       say how each answer went, or not
@@ -88,8 +88,9 @@ export async function runRepl(init: ReplInit): Promise<void> {
     const text = gather(line)
     if (text === null || text.trim() === '') return true
     if (quoted === null && text.startsWith('/') && !text.includes('\n')) return command(text.trim())
-    if (IMAGE.test(text)) {
-      say('This version answers text alone: no model here can look at pictures.')
+    const image = imageIn(text)
+    if (image !== null) {
+      say(`${image} cannot be looked at: ${NO_VISION}.`)
       return true
     }
     if (isKept) await history.add(text)

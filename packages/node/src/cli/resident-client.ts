@@ -1,7 +1,7 @@
-import { FreeholdError } from '@freehold/core/errors'
+import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { z } from 'zod'
 import { pathsOf, readEnvironment } from '../config.ts'
-import { findResident } from '../serving/resident.ts'
+import { findResident, type Resident } from '../serving/resident.ts'
 
 /** Asks the process that serves this device. */
 export type AskResident = (path: string, body?: object) => Promise<unknown>
@@ -21,19 +21,35 @@ export async function connectToResident(): Promise<AskResident> {
       next: 'freehold serve starts one',
     })
   }
-  return async (path, body) => {
-    const response = await fetch(new URL(path, resident.url), {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${resident.token}` },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
-    const answer: unknown = await response.json()
-    if (response.ok) return answer
-    const { data } = failureSchema.safeParse(answer)
-    throw new FreeholdError({
-      what: data?.error ?? `the process that serves said ${response.status}`,
-    })
-  }
+  return async (path, body) => (await fetchFrom(resident, path, { body })).json()
+}
+
+/** Thrown when the process that serves ended before it answered. */
+export class ResidentGoneError extends FreeholdError {
+  override name = 'ResidentGoneError'
+}
+
+/** One request to it, within this device. @throws FreeholdError with what it says of a failure */
+export async function fetchFrom(
+  { url, token }: Resident,
+  path: string,
+  { body, signal }: { body?: object | undefined; signal?: AbortSignal | undefined },
+): Promise<Response> {
+  const asking = fetch(new URL(path, url), {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${token}`, 'x-freehold-scope': 'device' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal ? { signal } : {}),
+  })
+  const response = await asking.catch((cause: unknown) => {
+    signal?.throwIfAborted()
+    throw new ResidentGoneError({ what: 'the process that serves cannot be reached', cause })
+  })
+  if (response.ok) return response
+  const { data } = failureSchema.safeParse(await response.json().catch(() => null))
+  const what = data?.error ?? `the process that serves said ${response.status}`
+  // What makes no sense ends with the same status as if it had been asked here.
+  throw response.status === 400 ? new UsageError({ what }) : new FreeholdError({ what })
 }
 
 const psSchema = z.object({

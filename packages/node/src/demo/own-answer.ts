@@ -28,7 +28,16 @@ export async function answerAlone(init: {
   const seen = new Set<string>()
   const done = new AbortController()
   let watching: Promise<void> | undefined
-  const args = ['run', init.model, '--json', '--seed', init.seed, '--', init.prompt]
+  const args = [
+    'run',
+    init.model,
+    '--json',
+    '--no-resident',
+    '--seed',
+    init.seed,
+    '--',
+    init.prompt,
+  ]
   try {
     const said = (await runProgram(args, {
       home: join(init.folder, 'own'),

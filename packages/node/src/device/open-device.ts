@@ -4,13 +4,13 @@ import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
 import type { Chain } from '@freehold/core/clearing/chain'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
+import type { VoucherCheck } from '@freehold/core/clearing/voucher'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
 import type { ModelSource } from '@freehold/core/device/parts'
 import type { Engine } from '@freehold/core/engine/engine'
-import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
+import type { Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
-import { createNativeVoucherCheck } from '../chain/native-voucher-check.ts'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { openModelLibrary } from '../models/library.ts'
@@ -42,9 +42,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const clock = systemClock
   const library = openModelLibrary({ paths })
   mkdirSync(dirname(paths.database), { recursive: true, mode: 0o700 })
-  const identity: Identity | null = phrase
-    ? await deriveIdentity(phrase, init.deviceIndex ?? 0)
-    : null
+  const identity = phrase ? await identityOf(phrase, init.deviceIndex ?? 0) : null
   return createDevice(init, {
     clock,
     random: systemRandom,
@@ -59,11 +57,16 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? await openMesh(identity, listen, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
-    checkVoucher: createNativeVoucherCheck(),
+    checkVoucher: lazyVoucherCheck(),
   })
 }
 
-// Network and chain are loaded only by a device that has them: an own answer starts without.
+// Keys, network and chain are loaded only by a device that has them: an own answer starts without.
+
+async function identityOf(phrase: string, index: number): Promise<Identity> {
+  const { deriveIdentity } = await import('@freehold/core/identity/identity')
+  return deriveIdentity(phrase, index)
+}
 
 async function openMesh(identity: Identity, listen: readonly string[], log: Log): Promise<Mesh> {
   const [{ createMesh }, { tcp }, { webSockets }] = await Promise.all([
@@ -81,4 +84,14 @@ async function openChain(
 ): Promise<Chain> {
   const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
   return createRpcChain(settings, { account: wallet, clock })
+}
+
+function lazyVoucherCheck(): VoucherCheck {
+  let loading: Promise<VoucherCheck> | null = null
+  return async (...voucher) => {
+    loading ??= import('../chain/native-voucher-check.ts').then((module) =>
+      module.createNativeVoucherCheck(),
+    )
+    return (await loading)(...voucher)
+  }
 }

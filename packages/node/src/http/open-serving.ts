@@ -12,6 +12,7 @@ import { createLibraryModels } from '../serving/library-models.ts'
 import { loadWith } from '../serving/load-served.ts'
 import { createModelPool, type ModelPoolInit } from '../serving/model-pool.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
+import { VERSION } from '../version.ts'
 import { type AppInit, createApp } from './app.ts'
 import { createMetrics } from './metrics.ts'
 import type { ApiEnv } from './route.ts'
@@ -49,7 +50,7 @@ export function openServing(
     pool,
     metrics: createMetrics(),
     storage,
-    version: '0.1.0',
+    version: VERSION,
     newId,
     nowMs: Date.now,
   })

@@ -45,7 +45,10 @@ export async function importModel(
   if (found.origin === 'store' || found.origin === 'bundled') {
     throw new UsageError({
       what: `${found.name} is here already`,
-      next: `Give it a second name with: freehold cp ${found.name} NAME`,
+      next:
+        found.origin === 'store'
+          ? `Give it a second name with: freehold cp ${found.name} NAME`
+          : `Use it: freehold run ${found.name}`,
     })
   }
   const name = init.as ?? nameFor(found)

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
-import { isModelId } from '@freehold/core/device/offers'
+import { isModelId } from '@freehold/core/device/model-id'
 import type { ModelFile } from '@freehold/core/device/parts'
 import { ModelError } from '@freehold/core/errors'
 import type { Paths } from '../config.ts'

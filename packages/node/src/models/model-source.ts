@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { isModelId } from '@freehold/core/device/offers'
+import { isModelId } from '@freehold/core/device/model-id'
 import type { ModelSource } from '@freehold/core/device/parts'
 import { BUNDLED } from './acorn.ts'
 import { isPath, type ModelLibrary } from './library.ts'

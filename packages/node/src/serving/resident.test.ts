@@ -15,7 +15,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const self = (): Resident => ({ pid: process.pid, url: 'http://127.0.0.1:9', token: 't' })
+const NOTE = {
+  url: 'http://127.0.0.1:9',
+  token: 't',
+  version: '1',
+  models: '',
+  isBackground: false,
+}
+const self = (): Resident => ({ pid: process.pid, ...NOTE })
 
 describe('takeResidence', () => {
   it('default: one process serves, and others find it', async () => {
@@ -32,6 +39,23 @@ describe('takeResidence', () => {
     await using _again = await takeResidence(folder)
   })
 
+  it('behaviour: who only looks is in nobody’s way', async () => {
+    const module = fileURLToPath(new URL('./resident.ts', import.meta.url))
+    const script = `
+      import { findResident } from ${JSON.stringify(module)}
+      process.stdout.write('here')
+      for (;;) await findResident(${JSON.stringify(folder)})`
+    const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await once(child.stdout, 'data')
+    for (let time = 0; time < 5; time++) {
+      await using _residence = await takeResidence(folder)
+    }
+    child.kill('SIGKILL')
+    await once(child, 'close')
+  })
+
   it('behaviour: the token in the note is for this person alone', async () => {
     await using residence = await takeResidence(folder)
     await residence.announce(self())
@@ -44,7 +68,7 @@ describe('takeResidence', () => {
     const script = `
       import { takeResidence } from ${JSON.stringify(module)}
       const residence = await takeResidence(${JSON.stringify(folder)})
-      await residence.announce({ pid: process.pid, url: 'http://127.0.0.1:9', token: 't' })
+      await residence.announce({ pid: process.pid, ...${JSON.stringify(NOTE)} })
       process.stdout.write('here')
       setInterval(() => {}, 1e6)`
     const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
@@ -56,6 +80,8 @@ describe('takeResidence', () => {
     await once(child, 'close')
     expect(await readFile(join(folder, 'serving.json'), 'utf8')).toContain(String(child.pid))
     expect(await findResident(folder)).toBeNull()
+    // Nor does it pass for the next one's, which has not yet said where it is.
     await using _residence = await takeResidence(folder)
+    expect(await findResident(folder)).toBeNull()
   })
 })

@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { UsageError } from '@freehold/core/errors'
 import { z } from 'zod'
 import { tryHold } from '../storage/hold-file.ts'
@@ -10,10 +11,18 @@ const residentSchema = z.object({
   url: z.url(),
   /** Made anew by each process, for this person's own commands. */
   token: z.string().min(1),
+  /** What it is: a command asks none that is of another version, or has other models. */
+  version: z.string(),
+  models: z.string(),
+  /** A command started it, and it ends by itself; a person started the others. */
+  isBackground: z.boolean(),
 })
 
 /** The process that serves this device, as it wrote itself down. */
 export type Resident = z.output<typeof residentSchema>
+
+const TAKE_TRIES = 5
+const TAKE_RETRY_MS = 40
 
 /** The right to be the one process that serves this device. */
 export interface Residence extends AsyncDisposable {
@@ -29,7 +38,7 @@ export interface Residence extends AsyncDisposable {
  */
 export async function takeResidence(folder: string): Promise<Residence> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const held = hold(folder)
+  const held = await holdPatiently(folder)
   if (held === null) {
     const other = await read(folder)
     throw new UsageError({
@@ -38,6 +47,8 @@ export async function takeResidence(folder: string): Promise<Residence> {
       next: 'Use that one, or end it first',
     })
   }
+  // What a killed one wrote down is no longer true.
+  await rm(notePath(folder), { force: true })
   return {
     announce: async (resident) => {
       const draft = `${notePath(folder)}.draft`
@@ -56,8 +67,19 @@ export async function findResident(folder: string): Promise<Resident | null> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const held = hold(folder)
   if (held === null) return read(folder)
+  // What a killed one left would pass for the next one's, until that has written its own.
+  rmSync(notePath(folder), { force: true })
   held[Symbol.dispose]()
   return null
+}
+
+/** Who looks whether somebody serves holds the lock for a moment: that is no reason to give up. */
+async function holdPatiently(folder: string): Promise<Disposable | null> {
+  for (let tries = 1; ; tries++) {
+    const held = hold(folder)
+    if (held !== null || tries === TAKE_TRIES) return held
+    await setTimeout(TAKE_RETRY_MS)
+  }
 }
 
 function hold(folder: string): Disposable | null {

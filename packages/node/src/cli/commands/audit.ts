@@ -4,7 +4,7 @@ import type { Device } from '@freehold/core/device/device'
 import type { AnswerRecord } from '@freehold/core/device/records'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson } from '../output.ts'
 
@@ -13,14 +13,13 @@ interface AuditOptions extends GlobalOptions {
   peer: string[]
 }
 
-export function auditCommand(): Command {
-  const command = new Command('audit')
-    .description('Check a borrowed answer by replay, here or on another device of yours')
+export function auditCommand(command: Command): void {
+  command
     .argument('<receipt>', 'its request id, or the first digits of it (see: freehold ledger)')
     .option('--model <model>', 'name or path of the model here; without it acorn, or your devices')
     .option('--peer <address>', 'a device of yours that lends the model; again for more', add, [])
     .action((receipt: string, options: AuditOptions) => audit(receipt, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 async function audit(receipt: string, options: AuditOptions): Promise<void> {

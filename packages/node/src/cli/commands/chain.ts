@@ -16,9 +16,8 @@ interface DeployOptions {
   json?: boolean
 }
 
-export function chainCommand(): Command {
-  const chain = new Command('chain').description('The contract that payments are cleared by')
-  chain.addCommand(
+export function chainCommand(command: Command): void {
+  command.addCommand(
     new Command('deploy')
       .description('deploy the ClearingHouse of a token, or find it; nobody owns it afterwards')
       .option('--rpc <url>', 'node of the chain, instead of the settings’')
@@ -28,7 +27,6 @@ export function chainCommand(): Command {
       .option('--json', 'print machine-readable data on stdout')
       .action(deploy),
   )
-  return chain
 }
 
 function address(text: string): Address {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
+import { DEFAULT_IDLE } from '../background.ts'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
 
@@ -12,14 +13,12 @@ interface Setting {
   origin: string
 }
 
-export function configCommand(): Command {
-  const config = new Command('config').description('Settings of this device')
-  config.addCommand(
+export function configCommand(command: Command): void {
+  command.addCommand(
     withGlobals(
       new Command('show').description('show every setting and where it comes from').action(show),
     ),
   )
-  return config
 }
 
 async function show(options: GlobalOptions): Promise<void> {
@@ -37,10 +36,14 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
   const file = await readSettings(paths.config)
   const data = variable('FREEHOLD_HOME') ?? variable('XDG_DATA_HOME') ?? 'default'
   const config = variable('FREEHOLD_HOME') ?? variable('XDG_CONFIG_HOME') ?? 'default'
+  const state = variable('FREEHOLD_HOME') ?? variable('XDG_STATE_HOME') ?? 'default'
   const { config: configPath, ...others } = paths
   const own: Record<string, string | undefined> = {
     models: variable('FREEHOLD_MODELS'),
-    history: variable('FREEHOLD_HOME') ?? variable('XDG_STATE_HOME') ?? 'default',
+    catalogue: config,
+    history: state,
+    state,
+    cache: variable('FREEHOLD_HOME') ?? variable('XDG_CACHE_HOME') ?? 'default',
   }
   return [
     { name: 'settings file', value: configPath, origin: config },
@@ -50,6 +53,12 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       name: 'passphrase',
       value: environment.passphrase === undefined ? 'asked for' : 'set',
       origin: variable('FREEHOLD_PASSPHRASE') ?? 'default',
+    },
+    {
+      name: 'resident',
+      value: environment.mayStartResident ? (file.resident ?? DEFAULT_IDLE) : false,
+      origin:
+        variable('FREEHOLD_NORESIDENT') ?? (file.resident === undefined ? 'default' : configPath),
     },
     {
       name: 'hub',

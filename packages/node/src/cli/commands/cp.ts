@@ -1,17 +1,16 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { parseModelName } from '../../models/name.ts'
 import { nameOf, requireFreeName, storableName } from '../../models/store.ts'
 import { openCliLibrary, requireStored } from '../cli-library.ts'
 import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
-export function cpCommand(): Command {
-  const command = new Command('cp')
-    .description('Give a model in the store a second name; its bytes stay one')
+export function cpCommand(command: Command): void {
+  command
     .argument('<model>', 'its name (freehold list)')
     .argument('<name>', 'the second name')
     .action((model: string, name: string, options: ModelOptions) => copy(model, name, options))
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 async function copy(from: string, to: string, options: ModelOptions): Promise<void> {

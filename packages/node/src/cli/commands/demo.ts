@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { createStory } from '../../demo/story.ts'
 import { interruptSignal } from '../context.ts'
 import { printJson } from '../output.ts'
@@ -10,9 +10,8 @@ interface DemoOptions {
   json?: boolean
 }
 
-export function demoCommand(): Command {
-  return new Command('demo')
-    .description('Show the whole chain on this machine: own, borrow, check, catch, clear')
+export function demoCommand(command: Command): void {
+  command
     .option('--model <model>', 'bundled model or path of a GGUF file', 'acorn')
     .option('--prompt <text>', 'what to ask', 'Tell me a long story about a fox and a lantern.')
     .option('--seed <text>', 'of the own answer', '1')

@@ -1,5 +1,5 @@
 import { describeGguf } from '@freehold/core/engine/describe-gguf'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
 import { readGguf } from '../../engine/read-gguf.ts'
 import { estimateTokensPerSecond, measureBandwidth } from '../../models/bandwidth.ts'
@@ -25,9 +25,8 @@ interface FitOptions {
   json?: boolean
 }
 
-export function fitCommand(): Command {
-  return new Command('fit')
-    .description('Say what a model needs in memory here, whether it fits, and about how fast it is')
+export function fitCommand(command: Command): void {
+  command
     .argument(
       '<model>',
       'a model that is here (freehold list), path of a GGUF file, or a name that freehold models lists',

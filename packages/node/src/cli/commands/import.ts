@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { importModel } from '../../models/import.ts'
 import { sizeOf } from '../../models/library.ts'
 import { parseModelName } from '../../models/name.ts'
@@ -13,9 +13,8 @@ interface ImportOptions extends ModelOptions {
   copy?: boolean
 }
 
-export function importCommand(): Command {
-  const command = new Command('import')
-    .description('Take a GGUF file, or a model of another program, into the store')
+export function importCommand(command: Command): void {
+  command
     .argument('<model>', 'path of a GGUF file, or a name that freehold list shows')
     .argument('[name]', 'what to store it under')
     .addOption(new Option('--link', 'fail rather than copy'))
@@ -23,7 +22,7 @@ export function importCommand(): Command {
     .action((model: string, name: string | undefined, options: ImportOptions) =>
       take(model, name, options),
     )
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 const HOW = {

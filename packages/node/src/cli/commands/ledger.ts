@@ -2,7 +2,7 @@ import { auditRate, deterrence, NEW_STANDING } from '@freehold/core/audit/standi
 import { fromHex } from '@freehold/core/bytes'
 import { dueAmount, paidAmount } from '@freehold/core/clearing/meter'
 import { peerName } from '@freehold/core/identity/peer-name'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
 
@@ -10,12 +10,11 @@ interface LedgerOptions extends GlobalOptions {
   why?: boolean
 }
 
-export function ledgerCommand(): Command {
-  const command = new Command('ledger')
-    .description('Show what was borrowed and lent, and what is owed, held back, paid and settled')
+export function ledgerCommand(command: Command): void {
+  command
     .option('--why', 'show for each lender why cheating would not pay')
     .action((options: LedgerOptions) => ledger(options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 async function ledger(options: LedgerOptions): Promise<void> {

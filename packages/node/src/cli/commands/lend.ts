@@ -5,7 +5,7 @@ import type { Device } from '@freehold/core/device/device'
 import type { LendTerms } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
-import { Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
@@ -28,9 +28,8 @@ interface LendOptions extends GlobalOptions {
 const LOOPBACK = ['/ip4/127.0.0.1/tcp/0']
 const KEEPER_MS = 60_000
 
-export function lendCommand(): Command {
-  const command = new Command('lend')
-    .description('Lend models to other devices, for money or for free')
+export function lendCommand(command: Command): void {
+  command
     .argument('[model...]', 'models to lend', ['acorn'])
     .option('--listen <multiaddr...>', 'where to listen; /ip4/0.0.0.0/tcp/4215 for all', LOOPBACK)
     .option('--free', 'take no money')
@@ -44,7 +43,7 @@ export function lendCommand(): Command {
     .option('--no-relay', 'do not submit openings of borrowers without native coin')
     .option('--relay-fee <units>', 'token units for submitting an opening', whole(), 0)
     .action((models: string[], options: LendOptions) => lend(models, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 function whole(most = 1e15) {

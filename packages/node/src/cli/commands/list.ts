@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { type FoundModel, sizeOf } from '../../models/library.ts'
 import { sizeText } from '../../models/size-text.ts'
 import { openCliLibrary } from '../cli-library.ts'
@@ -6,13 +6,11 @@ import { type ModelOptions, withModelOptions } from '../context.ts'
 import { formatAge } from '../format.ts'
 import { print, printJson, safe, say, table } from '../output.ts'
 
-export function listCommand(): Command {
-  const command = new Command('list')
-    .alias('ls')
-    .description('List the models on this device, those of other programs included')
+export function listCommand(command: Command): void {
+  command
     .argument('[words...]', 'only those whose names contain them')
     .action((words: string[], options: ModelOptions) => list(words, options))
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 async function list(words: string[], options: ModelOptions): Promise<void> {

@@ -1,15 +1,8 @@
-import { networkInterfaces } from 'node:os'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
-import {
-  catalogueSize,
-  markCatalogue,
-  offerModel,
-  readCatalogue,
-  writeCatalogue,
-} from '../../models/catalogue.ts'
-import { freeMemory } from '../../models/free-memory.ts'
+import { catalogueSize, writeCatalogue } from '../../models/catalogue.ts'
 import { sizeText } from '../../models/size-text.ts'
+import { CONTEXT_TOKENS, chooseOffer, SEQUENCES } from '../choose-offer.ts'
 import { print, printJson, say, table } from '../output.ts'
 
 interface ModelsOptions {
@@ -17,13 +10,8 @@ interface ModelsOptions {
   json?: boolean
 }
 
-/** How the engine loads unless told otherwise. */
-const SEQUENCES = 4
-const CONTEXT_TOKENS = 2_048
-
-export function modelsCommand(): Command {
-  return new Command('models')
-    .description('List small models under open licences, and which of them fit here')
+export function modelsCommand(command: Command): void {
+  command
     .option('--write', 'write the list into the config folder, where you can change it')
     .option('--json', 'print machine-readable data on stdout')
     .action((options: ModelsOptions) => models(options))
@@ -35,10 +23,7 @@ async function models(options: ModelsOptions): Promise<void> {
     await writeCatalogue(catalogue)
     return say(`Wrote ${catalogue}.`)
   }
-  const free = await freeMemory()
-  const ask = { contextTokens: CONTEXT_TOKENS, sequences: SEQUENCES }
-  const marked = markCatalogue(await readCatalogue(catalogue), ask, free.availableBytes)
-  const best = offerModel(marked, mayBeOnline())
+  const { free, marked, best } = await chooseOffer(catalogue)
   if (options.json) return printJson({ free, models: marked, offer: best?.name ?? 'acorn' })
   const headings = ['NAME', 'PARAMETERS', 'LICENCE', 'Q8_0', 'Q4_K_M', 'NEEDS', 'HERE', 'BEST HERE']
   const rows = marked.map((model) => [
@@ -56,9 +41,4 @@ async function models(options: ModelsOptions): Promise<void> {
   say(`${sizeText(free.availableBytes)} of memory are free. ${what}`)
   if (best === null) say('The bundled model is here without a network: freehold run')
   else say(`The largest that fits well: freehold pull ${best.source}:${best.quantisation}`)
-}
-
-/** Whether any network is there at all: asked of the system, without opening a socket. */
-function mayBeOnline(): boolean {
-  return Object.values(networkInterfaces()).some((list) => list?.some(({ internal }) => !internal))
 }

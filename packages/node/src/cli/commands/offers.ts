@@ -1,16 +1,15 @@
 import { toHex } from '@freehold/core/bytes'
 import type { KnownOffer } from '@freehold/core/device/peers'
 import { peerName } from '@freehold/core/identity/peer-name'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, safe, say, table } from '../output.ts'
 
-export function offersCommand(): Command {
-  const command = new Command('offers')
-    .description('Show what known lenders offer')
+export function offersCommand(command: Command): void {
+  command
     .argument('[address...]', 'lenders to ask besides the known ones')
     .action((addresses: string[], options: GlobalOptions) => offers(addresses, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 async function offers(addresses: string[], options: GlobalOptions): Promise<void> {

@@ -1,18 +1,16 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
 import type { LoadedModel } from '../resident-client.ts'
 
-export function psCommand(): Command {
-  const command = new Command('ps')
-    .description('Show the models in memory')
-    .action(async (options: GlobalOptions) => {
-      const { connectToResident, loadedModels } = await import('../resident-client.ts')
-      const models = await loadedModels(await connectToResident())
-      if (options.json) printJson(models)
-      else print(table(HEADINGS, models.map(rowOf)))
-    })
-  return withGlobals(command)
+export function psCommand(command: Command): void {
+  command.action(async (options: GlobalOptions) => {
+    const { connectToResident, loadedModels } = await import('../resident-client.ts')
+    const models = await loadedModels(await connectToResident())
+    if (options.json) printJson(models)
+    else print(table(HEADINGS, models.map(rowOf)))
+  })
+  withGlobals(command)
 }
 
 const HEADINGS = ['NAME', 'ID', 'SIZE', 'PROCESSOR', 'CONTEXT', 'RUNNING', 'WAITING', 'UNTIL']

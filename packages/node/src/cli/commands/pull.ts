@@ -1,5 +1,5 @@
 import { UsageError } from '@freehold/core/errors'
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { readEnvironment } from '../../config.ts'
 import { BUNDLED } from '../../models/acorn.ts'
 import { parseModelName } from '../../models/name.ts'
@@ -15,10 +15,8 @@ interface PullOptions extends ModelOptions {
   as?: string
 }
 
-export function pullCommand(): Command {
-  const command = new Command('pull')
-    .alias('get')
-    .description('Fetch a model into the store, or go on with it')
+export function pullCommand(command: Command): void {
+  command
     .argument(
       '<model>',
       'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH] or an https address',
@@ -28,16 +26,22 @@ export function pullCommand(): Command {
       'after',
       '\nHF_TOKEN opens what needs an account, HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.',
     )
-    .action((model: string, options: PullOptions) => run(model, options))
-  return withModelOptions(command)
+    .action(async (model: string, options: PullOptions) => {
+      await pullModel(model, options, interruptSignal())
+    })
+  withModelOptions(command)
 }
 
-async function run(text: string, options: PullOptions): Promise<void> {
+/** Fetches a model, showing how far it is. @returns its name */
+export async function pullModel(
+  text: string,
+  options: PullOptions,
+  signal: AbortSignal,
+): Promise<string> {
   if (Object.hasOwn(BUNDLED, text.toLowerCase())) {
     throw new UsageError({ what: `${text} comes with Freehold: there is nothing to fetch` })
   }
   const library = openCliLibrary(options)
-  const signal = interruptSignal()
   const shown = options.json ? jsonProgress() : lineProgress()
   const endProxies = useProxies()
   try {
@@ -58,6 +62,7 @@ async function run(text: string, options: PullOptions): Promise<void> {
     } else {
       say(isUpToDate ? `${name} is up to date` : `${name} is here. Try: freehold run ${name}`)
     }
+    return name
   } catch (error) {
     shown.end()
     if (signal.aborted && !options.json) {

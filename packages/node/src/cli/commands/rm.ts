@@ -1,16 +1,15 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { sizeText } from '../../models/size-text.ts'
 import { nameOf } from '../../models/store.ts'
 import { openCliLibrary, requireStored } from '../cli-library.ts'
 import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
-export function rmCommand(): Command {
-  const command = new Command('rm')
-    .description('Remove models from the store')
+export function rmCommand(command: Command): void {
+  command
     .argument('<model...>', 'their names (freehold list)')
     .action((names: string[], options: ModelOptions) => remove(names, options))
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 async function remove(names: string[], options: ModelOptions): Promise<void> {

@@ -2,12 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { totalmem } from 'node:os'
 import type { Scope } from '@freehold/core/wire/frames'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Paths, readEnvironment, readSettings } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
-import { openModelLibrary } from '../../models/library.ts'
-import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { VERSION } from '../../version.ts'
+import {
+  add,
+  cliPaths,
+  type GlobalOptions,
+  interruptSignal,
+  openCliDevice,
+  withGlobals,
+} from '../context.ts'
 import { printJson, say } from '../output.ts'
 
 /** Of the memory, for files of models: contexts, this process and others need the rest. */
@@ -24,12 +31,12 @@ interface ServeOptions extends GlobalOptions {
   maxModels: number
   maxWaiting: number
   context?: number
+  idleExit?: number
+  background?: boolean
 }
 
-export function serveCommand(): Command {
-  const command = new Command('serve')
-    .alias('start')
-    .description('Answer over HTTP, as OpenAI, Anthropic and Ollama do')
+export function serveCommand(command: Command): void {
+  command
     .argument('[files...]', 'GGUF files to offer besides the models that are here (freehold list)')
     .option('--port <number>', 'port on 127.0.0.1', whole(0, 65_535), DEFAULT_PORT)
     .addOption(
@@ -45,8 +52,11 @@ export function serveCommand(): Command {
     .option('--max-models <number>', 'models in memory at once', whole(1, 64), 3)
     .option('--max-waiting <number>', 'requests that may wait for a model', whole(0, 10_000), 64)
     .option('--context <tokens>', 'context of each text', whole(1, 16_777_216))
+    .option('--idle-exit <time>', 'end when nothing was asked for so long', duration)
+    // As `run` starts it: on any port, for this person's own commands alone, who find it.
+    .addOption(new Option('--background').hideHelp())
     .action((files: string[], options: ServeOptions) => serve(files, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 function whole(least: number, most: number) {
@@ -67,23 +77,29 @@ function duration(text: string): number {
 
 async function serve(files: string[], options: ServeOptions): Promise<void> {
   // Only a process that serves loads what serving takes: an own answer starts without.
-  const [{ takeResidence }, { openServing }, { listen }] = await Promise.all([
-    import('../../serving/resident.ts'),
-    import('../../http/open-serving.ts'),
-    import('../../http/listen.ts'),
-  ])
+  const [{ takeResidence }, { createIdleEnd }, { openServing }, { listen }, { openModelLibrary }] =
+    await Promise.all([
+      import('../../serving/resident.ts'),
+      import('../idle-end.ts'),
+      import('../../http/open-serving.ts'),
+      import('../../http/listen.ts'),
+      import('../../models/library.ts'),
+    ])
   const signal = interruptSignal()
   const environment = readEnvironment()
-  const paths = pathsOf(environment)
+  const paths = cliPaths(options)
   const { tokens: known = [] } = await readSettings(paths.config)
   const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
   const mayLeave = options.scope !== 'device'
 
+  const isBackground = options.background ?? false
+  if (!isBackground) await makeRoom(paths)
   await using residence = await takeResidence(paths.state)
   await using device = await openCliDevice({
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
     chain: options.chain,
+    models: options.models,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })
   const token = randomBytes(24).toString('hex')
@@ -94,7 +110,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       responses: paths.responses,
       widestScope: options.scope,
       // This person's own commands find theirs in the note of this process.
-      tokens: tokens.length > 0 ? [...tokens, token] : [],
+      tokens: tokens.length > 0 || isBackground ? [...tokens, token] : [],
       origins: options.allowOrigin,
       hosts: options.allowHost,
       pool: {
@@ -109,10 +125,27 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
     },
     { device, library: openModelLibrary({ paths }) },
   )
-  await using listener = await listen(serving.app.fetch, options)
+  const idleEnd = createIdleEnd(
+    (request) => serving.app.fetch(request),
+    options.idleExit ?? Infinity,
+  )
+  await using listener = await listen(idleEnd.fetch, isBackground ? { port: 0 } : options)
   const { url } = listener
-  await residence.announce({ pid: process.pid, url, token })
+  const { models } = paths
+  const { pid } = process
+  await residence.announce({ pid, url, token, version: VERSION, models, isBackground })
   if (options.json) printJson({ event: 'listening', url, pid: process.pid })
   else say(`Listening at ${url} (Ctrl-C ends it)`)
-  if (!signal.aborted) await once(signal, 'abort')
+  if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
+  idleEnd.end()
+}
+
+/** Who is started by a person takes the place of what commands started in the background. */
+async function makeRoom(paths: Paths): Promise<void> {
+  const [{ findResident }, { endResident }] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../background.ts'),
+  ])
+  const found = await findResident(paths.state)
+  if (found?.isBackground) await endResident(paths, found)
 }

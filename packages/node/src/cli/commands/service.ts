@@ -29,21 +29,19 @@ interface Manager {
   logs: string[]
 }
 
-export function serviceCommand(): Command {
-  const service = new Command('service').description('Start the device with your session')
-  service.addCommand(
+export function serviceCommand(command: Command): void {
+  command.addCommand(
     new Command('install')
       .description('serve from now on, and whenever you log in')
       .option('--dry-run', 'print what would be written and run, and do nothing')
       .action(install),
   )
-  service.addCommand(
+  command.addCommand(
     new Command('status').description('say whether it runs').action(() => call('status')),
   )
-  service.addCommand(
+  command.addCommand(
     new Command('logs').description('follow what it says').action(() => call('logs')),
   )
-  return service
 }
 
 async function install({ dryRun }: { dryRun?: boolean }): Promise<void> {

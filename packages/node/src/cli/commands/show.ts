@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { describeModelFiles, type ModelDescription } from '../../models/describe-model.ts'
 import type { FoundModel } from '../../models/library.ts'
 import { sizeText } from '../../models/size-text.ts'
@@ -13,15 +13,14 @@ interface ShowOptions extends ModelOptions {
   verbose?: boolean
 }
 
-export function showCommand(): Command {
-  const command = new Command('show')
-    .description('Show what a model is')
+export function showCommand(command: Command): void {
+  command
     .argument('<model>', 'its name (freehold list), or the path of a GGUF file')
     .addOption(new Option('--template', 'its chat template alone'))
     .addOption(new Option('--license', 'its licence alone').conflicts('template'))
     .option('--verbose', 'with all of its metadata')
     .action((model: string, options: ShowOptions) => show(model, options))
-  return withModelOptions(command)
+  withModelOptions(command)
 }
 
 async function show(text: string, options: ShowOptions): Promise<void> {

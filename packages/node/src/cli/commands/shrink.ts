@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { UsageError } from '@freehold/core/errors'
-import { Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { QUANTISATIONS, type Quantisation } from '../../engine/quantise.ts'
 import { lossChart } from '../../models/loss-chart.ts'
 import { SAMPLE_TEXT } from '../../models/sample-text.ts'
@@ -16,7 +16,7 @@ import { parseSize, sizeText } from '../../models/size-text.ts'
 import { requireOneFile } from '../cli-library.ts'
 import { interruptSignal } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
-import { createProgressLine } from '../progress-line.ts'
+import { createProgress } from '../progress.ts'
 import { wholeNumber } from '../whole-number.ts'
 
 interface ShrinkOptions {
@@ -32,9 +32,8 @@ interface ShrinkOptions {
   json?: boolean
 }
 
-export function shrinkCommand(): Command {
-  return new Command('shrink')
-    .description('Make a model smaller, and say what that costs')
+export function shrinkCommand(command: Command): void {
+  command
     .argument('<model>', 'a model that is here (freehold list), or path of a GGUF file')
     .option('--to <quantisation>', `one of ${QUANTISATIONS.join(', ')}`, quantisation)
     .option('--fit <size>', 'the finest quantisation that is no larger, such as 1.5GB', size)
@@ -82,7 +81,7 @@ async function run(model: string, options: ShrinkOptions): Promise<void> {
   const output = options.compare ? undefined : (options.out ?? outputFor(place, to[0] ?? 'Q4_K_M'))
   if (output !== undefined) await requireAbsent(output)
   const text = options.text === undefined ? SAMPLE_TEXT : await readFile(options.text, 'utf8')
-  const progress = createProgressLine(process.stderr)
+  const progress = createProgress(undefined, 'steps')
   let models: readonly ShrunkModel[]
   try {
     models = await shrink({

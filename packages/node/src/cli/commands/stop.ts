@@ -1,23 +1,49 @@
 import { UsageError } from '@freehold/core/errors'
-import { Command } from 'commander'
+import type { Command } from 'commander'
+import { pathsOf, readEnvironment } from '../../config.ts'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
-export function stopCommand(): Command {
-  const command = new Command('stop')
-    .description('Take models out of memory, once their answers are done')
-    .argument('[models...]', 'names, as ps shows them')
+/** Ends what commands started in the background; what a person started is theirs to end. */
+async function stopBackground({ json }: GlobalOptions): Promise<void> {
+  const [{ findResident }, { endResident }] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../background.ts'),
+  ])
+  const paths = pathsOf(readEnvironment())
+  const found = await findResident(paths.state)
+  if (!found?.isBackground) {
+    const why =
+      found === null ? 'no process serves this device' : `you started process ${found.pid} yourself`
+    throw new UsageError({
+      what: 'nothing runs in the background',
+      why,
+      next: 'With the name of a model, or --all, stop takes models out of memory',
+    })
+  }
+  await endResident(paths, found)
+  if (json) printJson({ stopped: [], ended: found.pid })
+  else say(`Ended process ${found.pid}`)
+}
+
+export function stopCommand(command: Command): void {
+  command
+    .argument(
+      '[models...]',
+      'names, as ps shows them; without any, what runs in the background ends',
+    )
     .option('--all', 'all of them')
     .action((models: string[], options: GlobalOptions & { all?: boolean }) => stop(models, options))
-  return withGlobals(command)
+  withGlobals(command)
 }
 
 async function stop(
   models: readonly string[],
   options: GlobalOptions & { all?: boolean },
 ): Promise<void> {
-  if (models.length > 0 === (options.all ?? false)) {
-    throw new UsageError({ what: 'stop needs the name of a model, or --all' })
+  if (models.length === 0 && !options.all) return stopBackground(options)
+  if (models.length > 0 && options.all) {
+    throw new UsageError({ what: 'stop takes the names of models or --all, not both' })
   }
   const { connectToResident, loadedModels } = await import('../resident-client.ts')
   const ask = await connectToResident()

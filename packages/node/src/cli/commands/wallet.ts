@@ -1,6 +1,5 @@
 import { text as readAll } from 'node:stream/consumers'
 import { ClearingError, UsageError } from '@freehold/core/errors'
-import { deriveIdentity } from '@freehold/core/identity/identity'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
@@ -17,9 +16,8 @@ import {
 } from '../context.ts'
 import { print, printJson, say } from '../output.ts'
 
-export function walletCommand(): Command {
-  const wallet = new Command('wallet').description('Keys, balances and channels of this device')
-  const add = (command: Command) => wallet.addCommand(withGlobals(command))
+export function walletCommand(command: Command): void {
+  const add = (sub: Command) => command.addCommand(withGlobals(sub))
   add(
     new Command('init')
       .description('make the keys of this device, encrypted under a passphrase')
@@ -55,7 +53,6 @@ export function walletCommand(): Command {
       .option('--per-day <units>', 'most for those of any 24 hours, or none', ceiling)
       .action(limits),
   )
-  return wallet
 }
 
 function ceiling(text: string): number | 'none' {
@@ -99,6 +96,7 @@ async function init(options: GlobalOptions & { restore?: boolean }): Promise<voi
   if (await hasVaultFile(vault)) {
     throw new UsageError({ what: 'this device has keys already', why: vault })
   }
+  const { deriveIdentity } = await import('@freehold/core/identity/identity')
   const phrase = options.restore ? await readPhrase() : createPhrase(systemRandom)
   const identity = await deriveIdentity(phrase, 0)
   await writeVaultFile(vault, phrase, await askPassphrase(environment.passphrase, 'New passphrase'))

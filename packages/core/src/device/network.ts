@@ -1,0 +1,35 @@
+import type { AuditService } from './audits.ts'
+import { type BorrowService, createBorrowService } from './borrowing.ts'
+import { type ChannelService, createChannelService } from './channels.ts'
+import { createHeaderService, type HeaderService } from './headers.ts'
+import { createLenderService, type LenderService } from './lenders.ts'
+import { createLendingService, type LendingService } from './lending.ts'
+import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
+import type { Parts } from './parts.ts'
+import { createPeerService, type PeerService } from './peers.ts'
+
+/** All that a device does with others. A module of its own: an own answer never loads it. */
+export interface Network {
+  peers: PeerService
+  channels: ChannelService
+  headers: HeaderService
+  lenders: LenderService
+  borrowing: BorrowService
+  lending: LendingService
+  ownAuditors: OwnAuditors
+}
+
+export function createNetwork(parts: Parts, { audits }: { audits: AuditService }): Network {
+  const peers = createPeerService(parts)
+  const channels = createChannelService(parts)
+  const lenders = createLenderService(parts, { peers, channels })
+  return {
+    peers,
+    channels,
+    lenders,
+    headers: createHeaderService(parts),
+    borrowing: createBorrowService(parts, { lenders, audits, channels }),
+    lending: createLendingService(parts, { channels }),
+    ownAuditors: createOwnAuditors(parts, { peers }),
+  }
+}

@@ -1,0 +1,146 @@
+import { text as readAll } from 'node:stream/consumers'
+import type { ChatMessage } from '@freehold/core/device/text'
+import { UsageError } from '@freehold/core/errors'
+import type { Via } from '@freehold/core/routing/route'
+import type { Scope } from '@freehold/core/wire/frames'
+import { pathsOf, readEnvironment } from '../config.ts'
+import { isModelName } from '../models/model-source.ts'
+import { tryModelName } from '../models/name.ts'
+import { type Answerer, openAnswerer } from './answerer.ts'
+import type { Answered } from './ask-resident.ts'
+import { createChatHistory } from './chat-history.ts'
+import type { ChatSettings } from './chat-settings.ts'
+import { openCliLibrary } from './cli-library.ts'
+import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
+import { imageIn, NO_VISION } from './images.ts'
+import { printJson, safe, say } from './output.ts'
+import { runRepl } from './repl.ts'
+
+export interface RunOptions extends GlobalOptions {
+  scope: Scope
+  via: Via
+  temperature: number
+  maxTokens?: number | undefined
+  seed?: string | undefined
+  system?: string | undefined
+  peer: string[]
+  verbose?: boolean
+  /** Whether another process of this device may answer. */
+  resident: boolean
+}
+
+/** What answers where no model is named. */
+const BUNDLED_MODEL = 'acorn'
+
+/** Answers one question, or chats. */
+export async function runModel(
+  first: string | undefined,
+  rest: string[],
+  options: RunOptions,
+): Promise<void> {
+  const signal = interruptSignal()
+  await using answerer = await openAnswerer(options, signal)
+  // `run "a question"` means the bundled model.
+  const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
+  const words = named !== null || first === undefined ? rest : [first, ...rest]
+  const model = named ?? (await offered(options, signal)) ?? BUNDLED_MODEL
+  const isChat = words.length === 0 && process.stdin.isTTY && !options.json
+  // Awaited: else what answers would be closed under it.
+  if (isChat) return await chat(answerer, model, options)
+  const prompt = words.length > 0 ? words.join(' ') : (await readAll(process.stdin)).trim()
+  if (prompt === '')
+    throw new UsageError({ what: 'there is no question', next: 'freehold run "…"' })
+  const image = words.length > 0 ? imageIn(prompt) : null
+  if (image !== null) throw new UsageError({ what: `${image} cannot be looked at`, why: NO_VISION })
+  const messages = [...system(options), { role: 'user' as const, content: prompt }]
+  const { temperature, maxTokens, seed } = options
+  const answered = await answerer.answer({
+    ...{ model, messages, temperature, maxTokens, seed, signal },
+    onText: options.json ? undefined : showText,
+  })
+  const report = await answered.settled
+  if (options.json) printJson(summary(answered, report))
+  else {
+    process.stdout.write('\n')
+    conclude(answered, options)
+  }
+  if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
+  if (answered.error) throw answered.error
+}
+
+/** A model that a person in a terminal chose in their first run. */
+async function offered(options: RunOptions, signal: AbortSignal): Promise<string | null> {
+  const isTerminal = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY
+  if (!isTerminal || options.json || options.scope !== 'device') return null
+  const { offerOnce } = await import('./first-run.ts')
+  return offerOnce(cliPaths(options), options, signal)
+}
+
+/** Whether a word is the name of a model, rather than a prompt. */
+async function isModel(text: string, answerer: Answerer, options: RunOptions): Promise<boolean> {
+  if (isModelName(text)) return true
+  const isHere = tryModelName(text) && (await openCliLibrary(options).find(text)) !== null
+  return isHere || (await answerer.isOffered(text))
+}
+
+function system({ system }: RunOptions): ChatMessage[] {
+  return system === undefined ? [] : [{ role: 'system', content: system }]
+}
+
+function showText(text: string): void {
+  process.stdout.write(safe(text))
+}
+
+function conclude({ route, record }: Answered, { verbose }: Pick<RunOptions, 'verbose'>): void {
+  const from = route.where === 'here' ? 'this device' : `a peer, receipt ${record?.id}`
+  if (verbose || record) say(`Answered by ${from} (${route.why}).`)
+}
+
+function summary(answered: Answered, report: Awaited<Answered['settled']>) {
+  const { text, tokens, totalMs, firstTokenMs, finish, route, model, record, promptTokens } =
+    answered
+  return {
+    text,
+    model: model.name,
+    modelId: model.modelId,
+    where: route.where,
+    why: route.why,
+    promptTokens,
+    tokens,
+    finish,
+    firstTokenMs,
+    totalMs,
+    tokensPerSecond: totalMs > 0 ? (1_000 * tokens) / totalMs : null,
+    receipt: record?.id ?? null,
+    verdict: report?.pooled ?? null,
+    error: answered.error?.message ?? null,
+  }
+}
+
+async function chat(answerer: Answerer, model: string, options: RunOptions): Promise<void> {
+  const environment = readEnvironment()
+  const { temperature, maxTokens, seed } = options
+  const settings: ChatSettings = {
+    model,
+    system: options.system ?? null,
+    temperature,
+    maxTokens,
+    seed,
+    isVerbose: options.verbose ?? false,
+  }
+  answerer.warm()
+  await runRepl({
+    settings,
+    input: process.stdin,
+    output: process.stderr,
+    history: environment.hasHistory ? createChatHistory(pathsOf(environment).history) : undefined,
+    answer: async (messages, now, signal) => {
+      const answered = await answerer.answer({ ...now, messages, signal, onText: showText })
+      process.stdout.write('\n')
+      conclude(answered, { verbose: now.isVerbose })
+      if (answered.error && !signal.aborted) say(answered.error.message)
+      return answered.text === '' ? null : answered.text
+    },
+    describe: (name) => answerer.describe(name),
+  })
+}
