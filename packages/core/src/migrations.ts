@@ -1,5 +1,4 @@
 import { toHex } from './bytes.ts'
-import type { ChannelRecord } from './clearing/channel.ts'
 import { FreeholdError } from './errors.ts'
 
 /** One value of a storage, whatever its table. */
@@ -57,10 +56,10 @@ function fillInFirstVersion(rows: readonly StoredRow[]): StoredRow[] {
     if (table === 'standing') return { forgiven: { raw: 0n, atMs: 0 }, ...row }
     if (table !== 'channels') return row
     const { isConfirmed: _, ...channel } = row
-    const answers = Object.entries(row.answers as ChannelRecord['answers']).map(([id, meter]) => [
+    const answers = Object.entries(row.answers as Record<string, OldRow>).map(([id, meter]) => [
       id,
       // Without a time it is older than any answer can get, and is ended as left over.
-      { startedAtMs: startedAtMs.get(id) ?? 0, ...meter },
+      { ...meter, startedAtMs: meter.startedAtMs ?? startedAtMs.get(id) ?? 0 },
     ])
     const waiting = { ...undelivered.get(key), ...(row.undelivered as OldRow | undefined) }
     return {

@@ -309,6 +309,7 @@ function createLedger() {
           }),
         requestClose: unused,
         finalizeClose: unused,
+        openings: unused,
         withdraw: unused,
       }
     },
