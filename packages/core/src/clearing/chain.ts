@@ -21,6 +21,12 @@ export interface OpenAuthorization {
   signature: Hex
 }
 
+/** A channel as its opening event tells. */
+export interface OpeningOnChain {
+  id: Hex
+  config: ChannelConfig
+}
+
 export interface SettlementRow {
   config: ChannelConfig
   cumulative: bigint
@@ -41,6 +47,16 @@ export interface Chain {
   readonly house: House
   readonly token: Address
   channel(id: Hex, init?: { signal?: AbortSignal }): Promise<ChannelOnChain>
+  /**
+   * Channels that an account pays or is paid by, in the order of their openings: from the contract's
+   * events, asked for by ranges that shrink until the node allows them.
+   * @param fromBlock nothing is looked for before it
+   * @returns these, and the last block that was looked at
+   */
+  openings(
+    account: Address,
+    init?: { fromBlock?: bigint | undefined; signal?: AbortSignal | undefined },
+  ): Promise<{ found: OpeningOnChain[]; untilBlock: bigint }>
   /** Token units in the account's wallet, in the house's ledger, and wei of native coin. */
   balances(account: Address): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
   /** Signs an EIP-3009 leave to open; costs nothing and touches no chain state. */

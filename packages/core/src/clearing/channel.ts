@@ -62,6 +62,11 @@ export interface ChannelRecord {
    * id in hex. In the row of the money, so that no crash can part the two.
    */
   undelivered: Record<string, Pick<VoucherFrame, 'tokens' | 'runningHash'>>
+  /**
+   * Found on the chain after the disk was lost: what was signed on it is unknown. It pays for no
+   * answer, and waits for its exit or, on the payee's side, for vouchers that are handed over anew.
+   */
+  isRecovered: boolean
 }
 
 /** A channel that has just been opened or introduced. */
@@ -80,6 +85,7 @@ export function createChannelRecord(
     paidRaw: 0n,
     answers: {},
     undelivered: {},
+    isRecovered: false,
     ...known,
   }
 }

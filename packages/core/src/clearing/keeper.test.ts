@@ -46,6 +46,7 @@ function createFakeChain() {
     authorizeOpen: never,
     openWithAuthorization: never,
     requestClose: never,
+    openings: never,
     finalizeClose: never,
     withdraw: never,
   }

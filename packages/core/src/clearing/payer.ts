@@ -51,6 +51,14 @@ export async function openAnswerPayer(
     if (record.role !== 'payer' || record.status !== 'open') {
       throw new ClearingError({ what: 'this channel pays nothing', why: `it is ${record.status}` })
     }
+    // Its payee may hold more than is known here: what is signed now could be worth nothing, or twice.
+    if (record.isRecovered) {
+      throw new ClearingError({
+        what: 'this channel pays nothing',
+        why: 'what was signed on it before this device lost its disk is unknown',
+        next: 'Ask its payee with "freehold wallet recover <address>", or leave it',
+      })
+    }
     return startAnswer(record, reqId, answer)
   })
   return answerPayer(channels, signer, id, reqId)

@@ -19,7 +19,8 @@ import type { PrivateKeyAccount } from 'viem/accounts'
 import { ChainError, ClearingError } from '../errors.ts'
 import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
-import type { Chain, Mined } from './chain.ts'
+import { inRanges } from './block-ranges.ts'
+import type { Chain, Mined, OpeningOnChain } from './chain.ts'
 import {
   type ChannelConfig,
   channelIdOf,
@@ -117,6 +118,32 @@ export function createViemChain(
           exitRequestedAt: found.exitRequestedAt,
         }
       }),
+    openings: async (account, { fromBlock = 0n, signal } = {}) => {
+      const untilBlock = await guard(() => reader.getBlockNumber({ cacheTime: 0 }))
+      const byId = new Map<Hex, OpeningOnChain>()
+      const read = async (from: bigint, to: bigint) => {
+        const event = {
+          ...contract,
+          eventName: 'ChannelOpened',
+          fromBlock: from,
+          toBlock: to,
+        } as const
+        const [paid, earned] = await Promise.all([
+          reader.getContractEvents({ ...event, args: { payer: account }, strict: true }),
+          reader.getContractEvents({ ...event, args: { payee: account }, strict: true }),
+        ])
+        for (const { args } of [...paid, ...earned]) {
+          const { channelId: id, config } = args
+          // The id is the hash of the terms: a node cannot tell of others.
+          if (channelIdOf(house, config) !== id) {
+            throw new ClearingError({ what: 'the chain’s node tells of a channel that cannot be' })
+          }
+          byId.set(id, { id, config })
+        }
+      }
+      await guard(() => inRanges(read, { from: fromBlock, to: untilBlock, signal }))
+      return { found: [...byId.values()], untilBlock }
+    },
     balances: (address) =>
       guard(async () => {
         const [wallet, ledger, native] = await Promise.all([

@@ -157,7 +157,9 @@ export function createAuditService(
  * ask in words of its own choice, however truly it answered then.
  */
 function requireTrueManifest({ audit, manifestHash: own }: MadeAudit, record: AnswerRecord): Audit {
-  if (own === null || toHex(own) === record.manifestHash) return audit
+  // Answers of the first version say nothing of a manifest.
+  const isUnknown = own === null || record.manifestHash === ''
+  if (isUnknown || toHex(own) === record.manifestHash) return audit
   const why = 'the manifest that this lender offered is not the model’s'
   return { ...audit, verdict: 'fail', why, pool: EMPTY_POOL }
 }

@@ -8,7 +8,7 @@ import { seeChannel } from '../clearing/keeper.ts'
 import { noteDelivered, paidAmount, rawCost } from '../clearing/meter.ts'
 import { acceptAmount, acceptVoucher } from '../clearing/payee.ts'
 import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
-import { checkVoucher, signVoucher } from '../clearing/voucher.ts'
+import { checkVoucher, settleable, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
 import { plainText } from '../lending/duplex.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
@@ -60,6 +60,12 @@ export interface ChannelService {
   ): Promise<number>
   /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
   leave(id: Hex): Promise<ChannelRecord['status']>
+  /**
+   * Asks a payee for the highest voucher of the channels that this device found on the chain and pays
+   * it by. What its own signer signed is taken up, and the channel pays again.
+   * @returns ids of these; others stay as they are, and can only be left
+   */
+  reclaim(known: KnownOffer): Promise<Hex[]>
   /** The payee's side of the protocol. */
   serve(
     request: ChannelRequest,
@@ -121,13 +127,17 @@ export function createChannelService(parts: Parts): ChannelService {
     const own = (await tables.channels.list())
       .map(([, record]) => record)
       .filter(({ role }) => role === 'payer')
+    const salts = new Set(own.map(({ config }) => config.salt))
+    let next = own.length
+    // Recovery knows only what came to the chain, so that there may be gaps below.
+    while (salts.has(identity.channelSalt(next))) next++
     const config: ChannelConfig = (await halfOpen(own, { peer, payment, amount })) ?? {
       payer: identity.wallet.address,
       signer: identity.voucherSigner.address,
       payee: getAddress(to0x(payment.payee)),
       delay: payment.leastExitDelaySeconds,
       flags: 0,
-      salt: identity.channelSalt(own.length),
+      salt: identity.channelSalt(next),
     }
     const leave = await chain.authorizeOpen(config, amount)
     const id = channelIdOf(chain.house, config)
@@ -170,14 +180,48 @@ export function createChannelService(parts: Parts): ChannelService {
     wanted: { peer: string; payment: OfferedPayment; amount: bigint },
   ): Promise<ChannelConfig | undefined> {
     const payee = to0x(wanted.payment.payee)
-    for (const { id, peer, config, answers, cumulative } of own) {
-      if (peer !== wanted.peer || cumulative > 0n || Object.keys(answers).length > 0) continue
+    for (const { id, peer, config, answers, cumulative, isRecovered } of own) {
+      if (isRecovered || peer !== wanted.peer || cumulative > 0n || Object.keys(answers).length > 0)
+        continue
       if (!isAddressEqual(config.payee, payee)) continue
       if (config.delay < wanted.payment.leastExitDelaySeconds) continue
       const { status, deposit } = await look(id)
       if (status === 'opening' || (status === 'open' && deposit >= wanted.amount)) return config
     }
     return undefined
+  }
+
+  async function reclaim({ offer, lender, address }: KnownOffer): Promise<Hex[]> {
+    const { identity } = needs()
+    const payee = to0x(requirePayment(offer.payment).payee)
+    const done: Hex[] = []
+    for (const [, record] of await tables.channels.list()) {
+      const { id, house, config } = record
+      if (!record.isRecovered || record.role !== 'payer' || record.status !== 'open') continue
+      if (!isAddressEqual(config.payee, payee)) continue
+      if (!isAddressEqual(config.signer, identity.voucherSigner.address)) continue
+      const { highest } = await say(address, lender, {
+        config: configMessage(config),
+        leave: null,
+        voucher: await proveSigner(identity.voucherSigner, { id, house }),
+      })
+      if (highest === null) continue
+      const { cumulative, signature } = highest
+      await checkVoucher(record, cumulative, signature)
+      await tables.channels.update(id, (old) =>
+        old?.isRecovered && cumulative >= old.settled
+          ? {
+              ...old,
+              ...{ peer: toHex(lender), isRecovered: false, cumulative },
+              // All that was ever signed counts as paid: the next answer is due on top of it.
+              ...{ relayFee: 0n, paidRaw: cumulative * 1_000_000n },
+            }
+          : old,
+      )
+      const now = await look(id)
+      if (!now.isRecovered) done.push(id)
+    }
+    return done
   }
 
   async function deliver(
@@ -216,7 +260,10 @@ export function createChannelService(parts: Parts): ChannelService {
     peer: Uint8Array,
     payment: OfferedPayment | null,
   ): Promise<ChannelReply> {
-    const ok: ChannelReply = { result: 'ok', why: '', transaction: null, relayFee: 0n }
+    const ok: ChannelReply = {
+      ...{ result: 'ok', why: '', transaction: null },
+      ...{ relayFee: 0n, highest: null },
+    }
     try {
       if (request.config === null) {
         if (request.voucher !== null) await acceptLate(request.voucher, peer)
@@ -259,7 +306,9 @@ export function createChannelService(parts: Parts): ChannelService {
     if (config.delay < payment.leastExitDelaySeconds) fail('its exit delay is too short')
     const id = channelIdOf(chain.house, config)
     const known = await tables.channels.get(id)
-    if (known !== undefined && known.peer !== toHex(device)) fail('it is another device’s')
+    const isOurs = known === undefined || known.peer === toHex(device)
+    // Nobody knows from the chain alone whose device a payer is: its signer's word below tells.
+    if (!isOurs && !(known.isRecovered && known.peer === '')) fail('it is another device’s')
     // Anybody can read a channel off the chain; only its payer can sign for it.
     if (voucher === null || to0x(voucher.channelId) !== id) return fail('nobody signed for it')
     await checkVoucher({ id, house, config }, voucher.cumulative, voucher.sig)
@@ -282,9 +331,13 @@ export function createChannelService(parts: Parts): ChannelService {
     const relayFee = transaction === null ? (known?.relayFee ?? 0n) : BigInt(payment.relayFee)
     const base = { id, role: 'payee', peer: toHex(device), house, token, config } as const
     await tables.channels.update(id, (old) =>
-      seeChannel({ ...(old ?? createChannelRecord(base)), relayFee }, seen, clock.now()),
+      seeChannel(
+        { ...createChannelRecord(base), ...old, ...base, relayFee, isRecovered: false },
+        seen,
+        clock.now(),
+      ),
     )
-    return { transaction, relayFee }
+    return { transaction, relayFee, highest: await highestOf(known) }
   }
 
   return {
@@ -293,9 +346,11 @@ export function createChannelService(parts: Parts): ChannelService {
       if (offer.payment === null) return null
       const peer = toHex(lender)
       const records = (await tables.channels.list()).map(([, record]) => record)
-      const usable = records.filter(
-        (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
-      )
+      const usable = records
+        .filter(
+          (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
+        )
+        .filter(({ isRecovered }) => !isRecovered)
       usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
       return usable[0] ?? null
     },
@@ -307,8 +362,14 @@ export function createChannelService(parts: Parts): ChannelService {
       else if (status === 'exiting') await chain.finalizeClose(config)
       return (await look(id)).status
     },
+    reclaim,
     serve,
   }
+}
+
+async function highestOf(known: ChannelRecord | undefined): Promise<ChannelReply['highest']> {
+  if (!known?.signature) return null
+  return { cumulative: known.cumulative, signature: from0x(await settleable(known)) }
 }
 
 /** A first voucher over nothing: shows that this device holds the key that signs for the channel. */

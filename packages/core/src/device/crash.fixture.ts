@@ -311,6 +311,7 @@ function createLedger() {
           }),
         requestClose: unused,
         finalizeClose: unused,
+        openings: unused,
         withdraw: unused,
       }
     },

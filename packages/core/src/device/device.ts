@@ -17,6 +17,7 @@ import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
+import type { Recovery } from './recovery.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
@@ -42,6 +43,8 @@ export interface Device extends AsyncDisposable {
   balances(): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
   /** Moves earned token units from the ledger to an address. */
   withdraw(to: Address, amount: bigint): Promise<Mined>
+  /** Finds its channels on the chain after its disk was lost. @throws ChainError, ClearingError */
+  recover(init?: { fromBlock?: bigint | undefined; signal?: AbortSignal }): Promise<Recovery>
   /** Loads a model, or hands out the one that is loaded. */
   model(name: string): Promise<Model>
   /** Answers a conversation, here or by a peer, as scope and wish say. */
@@ -104,6 +107,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   return {
     balances: async () => wallet().chain.balances(wallet().account),
     withdraw: async (to, amount) => wallet().chain.withdraw(to, amount),
+    recover: async (init) => (await import('./recovery.ts')).recoverChannels(parts, init),
     identity: components.identity,
     tables,
     egress: parts.egress,

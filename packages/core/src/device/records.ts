@@ -12,7 +12,7 @@ export interface AnswerRecord {
   lender: string
   modelId: string
   modelName: string
-  /** Hash of the manifest that the lender offered, hex. */
+  /** Hash of the manifest that the lender offered, hex; empty in rows of the first version. */
   manifestHash: string
   /** Profile that the lender offered under. */
   profile: Profile

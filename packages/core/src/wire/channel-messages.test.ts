@@ -37,6 +37,7 @@ const reply: ChannelReply = {
   why: 'no',
   transaction: filled(32, 1),
   relayFee: 7n,
+  highest: { cumulative: 8n, signature: filled(65, 2) },
 }
 
 describe('channel messages', () => {
@@ -45,7 +46,10 @@ describe('channel messages', () => {
     for (const parts of [request, none, { ...none, voucher: request.voucher }]) {
       expect(decodeChannelRequest(encodeChannelRequest(parts))).toEqual(parts)
     }
-    for (const parts of [reply, { ...reply, result: 'ok' as const, transaction: null }]) {
+    for (const parts of [
+      reply,
+      { ...reply, result: 'ok' as const, transaction: null, highest: null },
+    ]) {
       expect(decodeChannelReply(encodeChannelReply(parts))).toEqual(parts)
     }
   })

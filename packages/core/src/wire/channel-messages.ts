@@ -39,6 +39,8 @@ const channelReplyField = record({
   /** Transaction that opened the channel, when the payee submitted one. */
   transaction: optional(bytes(32)),
   relayFee: amount(),
+  /** Highest voucher that the payee holds, for a payer that proved itself and may have lost its disk. */
+  highest: optional(record({ cumulative: amount(), signature: bytes(65) })),
 })
 export type ChannelReply = ValueOf<typeof channelReplyField>
 

@@ -78,7 +78,7 @@ describe('SQLite storage', () => {
     const path = newPath()
     await openSqliteStorage(path)[Symbol.asyncDispose]()
     const db = new DatabaseSync(path)
-    db.exec('PRAGMA user_version = 2')
+    db.exec('PRAGMA user_version = 99')
     db.close()
     expect(() => openSqliteStorage(path)).toThrow(FreeholdError)
     expect(() => openSqliteStorage(path)).toThrow(/later version/)

@@ -1,13 +1,10 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { FreeholdError } from '@freehold/core/errors'
+import { migrateRows, refuseLaterVersion, STORAGE_VERSION } from '@freehold/core/migrations'
 import type { Storage, Table } from '@freehold/core/storage'
 import { fromJson, toJson } from './plain-json.ts'
 import { createWalFlush } from './wal-flush.ts'
-
-/** Version of the tables below; a database of a later one is not touched. */
-const SCHEMA_VERSION = 1
 
 /** How long a process waits for another one that writes to the same device's database. */
 const BUSY_MS = 10_000
@@ -79,22 +76,62 @@ export function openSqliteStorage(path: string): Storage {
   }
 }
 
+/** Brings the database to this version. It is as it was, or whole in the new one, whenever we die. */
 function migrate(db: DatabaseSync, path: string): void {
-  const version = Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0)
-  if (version > SCHEMA_VERSION) {
-    db.close()
-    throw new FreeholdError({
-      what: `${path} was written by a later version of Freehold`,
-      why: `its version is ${version}, this one knows ${SCHEMA_VERSION}`,
-    })
+  if (requireKnown(db, path) === STORAGE_VERSION) return
+  // Two processes may find it old at once: the second one sees what the first one did.
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const version = requireKnown(db, path)
+    if (version > 0 && version < STORAGE_VERSION) {
+      keepCopy(path, version)
+      migrateAll(db, version)
+    } else if (version === 0) {
+      db.exec(`CREATE TABLE rows (
+        name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, key)
+      ) WITHOUT ROWID`)
+    }
+    db.exec(`PRAGMA user_version = ${STORAGE_VERSION}; COMMIT`)
+  } catch (error) {
+    if (db.isOpen) db.close()
+    throw error
   }
-  if (version === SCHEMA_VERSION) return
-  db.exec(`
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS rows (
-      name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name, key)
-    ) WITHOUT ROWID;
-    PRAGMA user_version = ${SCHEMA_VERSION};
-    COMMIT;
-  `)
+}
+
+/** @returns the version of the database, 0 when it is new @throws FreeholdError when it is later */
+function requireKnown(db: DatabaseSync, path: string): number {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.user_version ?? 0)
+  if (version <= STORAGE_VERSION) return version
+  db.close()
+  return refuseLaterVersion(path, version)
+}
+
+/** Keeps the database of an old version beside the new one, whole or not at all. */
+function keepCopy(path: string, version: number): void {
+  const copy = `${path}.version-${version}`
+  if (existsSync(copy)) return
+  const half = `${copy}.half`
+  rmSync(half, { force: true })
+  // Another connection reads what is committed: the one that migrates cannot copy in its transaction.
+  const source = new DatabaseSync(path, { readOnly: true })
+  try {
+    source.exec(`VACUUM INTO '${half.replaceAll("'", "''")}'`)
+  } finally {
+    source.close()
+  }
+  renameSync(half, copy)
+}
+
+function migrateAll(db: DatabaseSync, from: number): void {
+  const rows = db
+    .prepare('SELECT name, key, value FROM rows')
+    .all()
+    .map(({ name, key, value }) => ({
+      table: name as string,
+      key: key as string,
+      value: fromJson(value as string),
+    }))
+  db.exec('DELETE FROM rows')
+  const write = db.prepare('INSERT INTO rows (name, key, value) VALUES (?, ?, ?)')
+  for (const { table, key, value } of migrateRows(rows, from)) write.run(table, key, toJson(value))
 }

@@ -43,6 +43,24 @@ describe('IndexedDB storage', () => {
     await expect(openIndexedDbStorage('later')).rejects.toThrow(/later version/)
   })
 
+  it('behaviour: rows of the first version are filled in', async () => {
+    const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
+    const request = indexedDB.open('first', 1)
+    request.onupgradeneeded = () => {
+      const rows = request.result.createObjectStore('rows')
+      rows.put({ cumulative: 7n, answers: {}, isConfirmed: true }, ['channels', 'a'])
+      rows.put({ answers: 2 }, ['standing', 'b'])
+    }
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+    const first = await promise
+    first.close()
+    await using storage = await openIndexedDbStorage('first')
+    const channel = { cumulative: 7n, answers: {}, undelivered: {}, isRecovered: false }
+    expect(await storage.table('channels').get('a')).toEqual(channel)
+    expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })
+  })
+
   it('behaviour: what cannot be stored leaves the old value', async () => {
     await using storage = await openIndexedDbStorage('unstorable')
     const table = storage.table<unknown>('rows')

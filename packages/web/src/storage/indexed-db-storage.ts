@@ -1,8 +1,7 @@
 import { FreeholdError } from '@freehold/core/errors'
+import { migrateRows, STORAGE_VERSION } from '@freehold/core/migrations'
 import type { Storage, Table } from '@freehold/core/storage'
 
-/** Version of the store below; a database of a later one is not touched. */
-const SCHEMA_VERSION = 1
 const ROWS = 'rows'
 
 /**
@@ -72,8 +71,11 @@ export async function openIndexedDbStorage(name: string): Promise<Storage> {
 
 function open(name: string): Promise<IDBDatabase> {
   const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
-  const request = indexedDB.open(name, SCHEMA_VERSION)
-  request.onupgradeneeded = () => request.result.createObjectStore(ROWS)
+  const request = indexedDB.open(name, STORAGE_VERSION)
+  request.onupgradeneeded = ({ oldVersion }) => {
+    if (oldVersion === 0) request.result.createObjectStore(ROWS)
+    else if (request.transaction) migrate(request.transaction.objectStore(ROWS), oldVersion)
+  }
   request.onsuccess = () => resolve(request.result)
   request.onerror = () => {
     const isLater = request.error?.name === 'VersionError'
@@ -87,6 +89,21 @@ function open(name: string): Promise<IDBDatabase> {
     )
   }
   return promise
+}
+
+/** Within the upgrade's one transaction: the rows are all old or all new. */
+function migrate(store: IDBObjectStore, from: number): void {
+  const keys = store.getAllKeys()
+  const values = store.getAll()
+  values.onsuccess = () => {
+    const rows = (keys.result as [string, string][]).map(([table, key], i) => ({
+      table,
+      key,
+      value: values.result[i] as unknown,
+    }))
+    store.clear()
+    for (const { table, key, value } of migrateRows(rows, from)) store.put(value, [table, key])
+  }
 }
 
 function done<T>(request: IDBRequest<T>): Promise<T> {

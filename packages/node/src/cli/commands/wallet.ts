@@ -14,7 +14,8 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
-import { print, printJson, say } from '../output.ts'
+import { print, printJson, say, table } from '../output.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 export function walletCommand(command: Command): void {
   const add = (sub: Command) => command.addCommand(withGlobals(sub))
@@ -45,6 +46,17 @@ export function walletCommand(command: Command): void {
       .argument('<amount>', 'token units', units)
       .argument('[to]', 'address; without one this device’s own account')
       .action(withdraw),
+  )
+  add(
+    new Command('recover')
+      .description('find this device’s channels on the chain, after its disk was lost')
+      .argument('[address...]', 'lenders to ask for the highest voucher that they hold')
+      .option(
+        '--from-block <number>',
+        'look from there on: when the ClearingHouse came',
+        wholeNumber,
+      )
+      .action(recover),
   )
   add(
     new Command('limits')
@@ -141,6 +153,54 @@ async function settle(options: GlobalOptions): Promise<void> {
   const done = await device.keeper?.settle(true)
   if (options.json) printJson(done ?? null)
   else say(done ? `Settled ${done.amount} token units` : 'There is nothing to settle')
+}
+
+async function recover(
+  addresses: string[],
+  options: GlobalOptions & { fromBlock?: number },
+): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  const fromBlock = BigInt(options.fromBlock ?? 0)
+  await device.recover({ fromBlock })
+  const notAsked: { address: string; why: string }[] = []
+  const reclaimed: string[] = []
+  for (const address of addresses) {
+    try {
+      reclaimed.push(...(await device.channels.reclaim(await device.peers.ask(address))))
+    } catch (error) {
+      // The others may still answer.
+      notAsked.push({ address, why: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  const { channels, untilBlock } = await device.recover({ fromBlock })
+  const balances = await device.balances()
+  if (options.json) return printJson({ channels, reclaimed, notAsked, untilBlock, ...balances })
+  for (const { address, why } of notAsked) say(`${address} was not asked: ${why}`)
+  if (channels.length === 0) print('No channel of this account is on the chain')
+  else {
+    const rows = channels.map(({ id, role, status, deposit, settled, ...rest }) => [
+      ...[id.slice(0, 12), role, status, String(deposit), String(settled)],
+      rest.exitDueAtMs === null ? '' : new Date(rest.exitDueAtMs).toISOString(),
+      rest.isUnknown ? 'unknown' : 'known',
+    ])
+    print(table(['CHANNEL', 'ROLE', 'STATUS', 'DEPOSIT', 'SETTLED', 'EXIT DUE', 'VOUCHERS'], rows))
+  }
+  for (const [name, value] of Object.entries(balances)) print(`${name.padEnd(8)} ${value}`)
+  const unknown = channels.filter(({ isUnknown }) => isUnknown)
+  if (unknown.some(({ role }) => role === 'payer')) {
+    say(
+      'What this device signed is not on the chain. Channels that it pays stay unused until their',
+    )
+    say(
+      'lender tells: freehold wallet recover <address>. Or leave them: freehold wallet close <id>',
+    )
+  }
+  if (unknown.some(({ role }) => role === 'payee')) {
+    say(
+      'Vouchers that others gave and that were not settled went with the disk. The next voucher on',
+    )
+    say('the same channel pays for them too: ask these borrowers to come again, before they leave')
+  }
 }
 
 async function close(prefix: string, options: GlobalOptions): Promise<void> {
