@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { bodyParameters } from '../packages/node/src/http/body-parameters.ts'
 import { DEFAULT_PORT } from '../packages/node/src/http/default-port.ts'
+import { MAX_PRICE } from '../packages/node/src/http/errors.ts'
 import { MAX_BODY_BYTES } from '../packages/node/src/http/read-body.ts'
 import type { ApiRoute, Refusals } from '../packages/node/src/http/route.ts'
 import { ROUTES } from '../packages/node/src/http/routes.ts'
@@ -43,6 +44,8 @@ const HEAD = `# The HTTP interface
 - **\`x-freehold-scope\`** (\`device\`, \`own\`, \`friends\`, \`market\`; default \`device\`) says how far a request may travel, never further than \`serve --scope\`;
   **\`x-freehold-via\`** (\`auto\`, \`here\`, \`peer\`; default \`auto\`) where the answer should come from. A borrowed answer knows temperature and length alone: what its
   audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names the receipt of a chat completion that is no stream; \`freehold ledger\` lists all.
+- **\`${MAX_PRICE}\`** says what a borrowed answer may cost, a whole number of token units; the ceilings of \`freehold wallet limits\` hold besides, and no
+  request raises them. What could cost more gets 402 (\`price_ceiling\`) before anything leaves the device.
 `
 
 const SECTIONS: readonly { title: string; isIn: (path: string) => boolean }[] = [
