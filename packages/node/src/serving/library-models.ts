@@ -4,6 +4,7 @@ import { describeGguf } from '@freehold/core/engine/describe-gguf'
 import { ModelError, UsageError } from '@freehold/core/errors'
 import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from '../models/acorn.ts'
+import type { HubSettings } from '../models/hub.ts'
 import type { FoundModel, ModelLibrary } from '../models/library.ts'
 import type { StoredModel } from '../models/manifest-file.ts'
 import { parseModelName } from '../models/name.ts'
@@ -25,7 +26,7 @@ const MAX_SHOWN_CHARACTERS = 512
  */
 export function createLibraryModels(
   paths: readonly string[],
-  { library, hub = {} }: { library: ModelLibrary; hub?: Pick<PullInit, 'endpoint' | 'token'> },
+  { library, hub = {} }: { library: ModelLibrary; hub?: HubSettings },
 ): ModelManager {
   const named = new Map<string, string>()
   for (const path of paths) {

@@ -21,7 +21,7 @@ export function pullCommand(): Command {
     .description('Fetch a model into the store, or go on with it')
     .argument(
       '<model>',
-      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH] or an https address',
+      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH], ollama.com/library/MODEL[:TAG] or an https address',
     )
     .option('--as <name>', 'store it under this name')
     .addHelpText(
