@@ -50,6 +50,8 @@ export function scriptedModel(init: ScriptedInit = {}): ScriptedModel {
     written: 0,
     isAlive: true,
     isDisposed: false,
+    // One token before each text.
+    idsToEmbed: async (text) => (text === '' ? [] : [1, ...(await model.tokenize(text))]),
     generator: {
       async *generate(request) {
         scripted.asked.push({ ...request, prompt: String.fromCodePoint(...request.promptIds) })

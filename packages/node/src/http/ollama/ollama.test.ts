@@ -232,7 +232,7 @@ describe('POST /api/embed', () => {
     await using api = createTestApi()
     const { json } = await api.ask('/api/embed', { model: 'toy', input: ['Hi', 'Hello'] })
     expect(json.embeddings).toHaveLength(2)
-    expect(json.prompt_eval_count).toBe(7)
+    expect(json.prompt_eval_count).toBe(9)
     const old = await api.ask('/api/embeddings', { model: 'toy', prompt: 'Hi' })
     expect(old.json.embedding).toHaveLength(2)
     const long = { model: 'toy', input: 'a'.repeat(600), truncate: true }
