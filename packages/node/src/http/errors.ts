@@ -3,7 +3,7 @@ import { BusyError, UnsupportedError } from '../serving/errors.ts'
 
 /** What an error is to somebody who asks over HTTP; each API has words of its own for it. */
 export interface Problem {
-  status: 400 | 401 | 402 | 403 | 404 | 405 | 413 | 499 | 500 | 501 | 502 | 503
+  status: 400 | 401 | 402 | 403 | 404 | 405 | 413 | 499 | 500 | 502 | 503
   message: string
   /** Which parameter is wrong. */
   param: string | null
