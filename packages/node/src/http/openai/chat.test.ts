@@ -237,6 +237,18 @@ describe('POST /v1/chat/completions', () => {
       'unsupported_parameter',
     ],
     [
+      'an answer that was spoken',
+      body({ messages: [{ role: 'assistant', content: '', audio: { id: 'a' } }] }),
+      'messages.0.audio',
+      'invalid_value',
+    ],
+    [
+      'a call of the oldest kind',
+      body({ messages: [{ role: 'assistant', function_call: { name: 'a', arguments: '{}' } }] }),
+      'messages.0.function_call',
+      'invalid_value',
+    ],
+    [
       'arguments that are no JSON',
       body({
         messages: [
