@@ -33,6 +33,7 @@ const HEAD = `# The HTTP interface
 - **Tools** go to the model by its own chat template where that has tools and marks calls with \`<tool_call>\`; else as a description in the system
   message, with a grammar that keeps each call whole and as its parameters say (\`strict: true\` asks for that everywhere). Calls and answers of a conversation are told in the same way. What looks like a call and cannot be read is shown as text.
 - **Thoughts** between \`<think>\` and \`</think>\` come apart from the answer: \`reasoning_content\` (and \`reasoning\`), \`thinking\`, a reasoning item.
+  How long a model thinks is limited by the length of the answer alone: \`thinking.budget_tokens\` sets no limit of its own.
 - **Errors** have the shape of their API. One after the first words is an event of the stream (\`data: {"error": …}\`, \`event: error\`, a line).
   503 with \`retry-after\` means that all places are taken and the line is full. Each answer has an \`x-request-id\`.
 - **Turns.** Each model writes some texts at once; others wait in line. Clients (told apart by token and user agent) take turns. Who hangs
