@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { bodyParameters } from '../packages/node/src/http/body-parameters.ts'
 import { DEFAULT_PORT } from '../packages/node/src/http/default-port.ts'
+import { MAX_PRICE } from '../packages/node/src/http/errors.ts'
 import { MAX_BODY_BYTES } from '../packages/node/src/http/read-body.ts'
 import type { ApiRoute, Refusals } from '../packages/node/src/http/route.ts'
 import { ROUTES } from '../packages/node/src/http/routes.ts'
@@ -32,6 +33,7 @@ const HEAD = `# The HTTP interface
 - **Tools** go to the model by its own chat template where that has tools and marks calls with \`<tool_call>\`; else as a description in the system
   message, with a grammar that keeps each call whole and as its parameters say (\`strict: true\` asks for that everywhere). Calls and answers of a conversation are told in the same way. What looks like a call and cannot be read is shown as text.
 - **Thoughts** between \`<think>\` and \`</think>\` come apart from the answer: \`reasoning_content\` (and \`reasoning\`), \`thinking\`, a reasoning item.
+  How long a model thinks is limited by the length of the answer alone: \`thinking.budget_tokens\` sets no limit of its own.
 - **Errors** have the shape of their API. One after the first words is an event of the stream (\`data: {"error": …}\`, \`event: error\`, a line).
   503 with \`retry-after\` means that all places are taken and the line is full. Each answer has an \`x-request-id\`.
 - **Turns.** Each model writes some texts at once; others wait in line. Clients (told apart by token and user agent) take turns. Who hangs
@@ -43,6 +45,8 @@ const HEAD = `# The HTTP interface
 - **\`x-freehold-scope\`** (\`device\`, \`own\`, \`friends\`, \`market\`; default \`device\`) says how far a request may travel, never further than \`serve --scope\`;
   **\`x-freehold-via\`** (\`auto\`, \`here\`, \`peer\`; default \`auto\`) where the answer should come from. A borrowed answer knows temperature and length alone: what its
   audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names the receipt of a chat completion that is no stream; \`freehold ledger\` lists all.
+- **\`${MAX_PRICE}\`** says what a borrowed answer may cost, a whole number of token units; the ceilings of \`freehold wallet limits\` hold besides, and no
+  request raises them. What could cost more gets 402 (\`price_ceiling\`) before anything leaves the device.
 `
 
 const SECTIONS: readonly { title: string; isIn: (path: string) => boolean }[] = [

@@ -57,6 +57,11 @@ export class ClearingError extends FreeholdError {
   override name = 'ClearingError'
 }
 
+/** Thrown when an answer could cost more than the owner lets one, or a day, cost. */
+export class CeilingError extends ClearingError {
+  override name = 'CeilingError'
+}
+
 /** Thrown when the chain cannot be asked; what is signed stays worth what it is. */
 export class ChainError extends FreeholdError {
   override name = 'ChainError'

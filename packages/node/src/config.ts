@@ -18,8 +18,8 @@ export interface Environment {
   hasHistory: boolean
   /** FREEHOLD_NORESIDENT: commands start no process in the background. */
   mayStartResident: boolean
-  /** HF_ENDPOINT and HF_TOKEN: where `pull` asks, and as whom. */
-  hub: { endpoint: string | undefined; token: string | undefined }
+  /** HF_ENDPOINT and HF_TOKEN, FREEHOLD_OLLAMA_REGISTRY: where `pull` asks, and as whom. */
+  hub: Record<'endpoint' | 'token' | 'registry', string | undefined>
   /** FREEHOLD_API_TOKEN: who asks over HTTP must show it, besides those of the settings. */
   apiToken: string | undefined
   /** FREEHOLD_LOG: `debug` shows what the parts do, on stderr. */
@@ -33,7 +33,11 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Environme
     passphrase: env.FREEHOLD_PASSPHRASE || undefined,
     hasHistory: !env.FREEHOLD_NOHISTORY,
     mayStartResident: !env.FREEHOLD_NORESIDENT,
-    hub: { endpoint: env.HF_ENDPOINT || undefined, token: env.HF_TOKEN || undefined },
+    hub: {
+      endpoint: env.HF_ENDPOINT || undefined,
+      token: env.HF_TOKEN || undefined,
+      registry: env.FREEHOLD_OLLAMA_REGISTRY || undefined,
+    },
     apiToken: env.FREEHOLD_API_TOKEN || undefined,
     log: env.FREEHOLD_LOG === 'debug' ? 'debug' : 'quiet',
   }

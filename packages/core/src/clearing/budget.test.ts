@@ -2,7 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createHandClock } from '../lending/lending.fixture.ts'
 import { createMemoryStorage } from '../storage.memory.ts'
-import { createBudget, type Reservation, type Spending, UNLIMITED } from './budget.ts'
+import {
+  createBudget,
+  type Reservation,
+  type Spending,
+  UNLIMITED,
+  withinCeilings,
+} from './budget.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -28,8 +34,17 @@ describe('budget', () => {
     const { budget } = open()
     const refused = budget.reserve(61n, { perRequest: 60n, perDay: null })
     await expect(refused).rejects.toThrow(/may cost 61 token units.*you let one cost 60/)
+    await expect(refused).rejects.toMatchObject({ name: 'CeilingError' })
     expect(await budget.spent()).toBe(0n)
     await budget.reserve(10n ** 30n, UNLIMITED)
+  })
+
+  it('behaviour: who asks may lower the ceiling of one request, and not raise it', () => {
+    const owner = { perRequest: 60n, perDay: 100n }
+    expect(withinCeilings(owner, 5n)).toEqual({ perRequest: 5n, perDay: 100n })
+    expect(withinCeilings(owner, 61n)).toEqual(owner)
+    expect(withinCeilings(owner, undefined)).toEqual(owner)
+    expect(withinCeilings(UNLIMITED, 0n)).toEqual({ perRequest: 0n, perDay: null })
   })
 
   it('behaviour: what was spent counts for a day, also for the next process', async () => {

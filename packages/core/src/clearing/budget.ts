@@ -1,4 +1,4 @@
-import { ClearingError } from '../errors.ts'
+import { CeilingError } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 import type { Table } from '../storage.ts'
 
@@ -16,7 +16,7 @@ export type Spending = Record<string, bigint>
 export interface Budget {
   /**
    * Sets aside the most that an answer can cost, before anything leaves.
-   * @throws ClearingError naming the ceiling that it would break
+   * @throws CeilingError naming the ceiling that it would break
    */
   reserve(atMost: bigint, ceilings: Ceilings): Promise<Reservation>
   /** Spent and set aside in the last 24 hours, token units. */
@@ -30,6 +30,13 @@ export interface Reservation {
 
 export const UNLIMITED: Ceilings = { perRequest: null, perDay: null }
 
+/** With a lower ceiling for one request; none raises what the owner set. */
+export function withinCeilings(ceilings: Ceilings, maxPrice: bigint | undefined): Ceilings {
+  const { perRequest } = ceilings
+  if (maxPrice === undefined || (perRequest !== null && perRequest <= maxPrice)) return ceilings
+  return { ...ceilings, perRequest: maxPrice }
+}
+
 const HOUR_MS = 3_600_000
 const HOURS = 24
 const ROW = 'borrowed'
@@ -40,7 +47,7 @@ export function createBudget(table: Table<Spending>, clock: Clock): Budget {
   return {
     reserve: async (atMost, { perRequest, perDay }) => {
       if (perRequest !== null && atMost > perRequest) {
-        throw new ClearingError({
+        throw new CeilingError({
           what: `the answer may cost ${atMost} token units`,
           why: `you let one cost ${perRequest}`,
           next: 'Ask for fewer tokens, find a cheaper lender, or raise it: freehold wallet limits',
@@ -51,7 +58,7 @@ export function createBudget(table: Table<Spending>, clock: Clock): Budget {
         const recent = recentOf(old, hour)
         const spent = sum(recent)
         if (perDay !== null && spent + atMost > perDay) {
-          throw new ClearingError({
+          throw new CeilingError({
             what: `the answer may cost ${atMost} token units, and ${spent} are spent within a day`,
             why: `you let a day cost ${perDay}`,
             next: 'Wait, or raise it: freehold wallet limits',

@@ -1,5 +1,5 @@
 import { toHex } from '../bytes.ts'
-import type { Ceilings } from '../clearing/budget.ts'
+import { type Ceilings, withinCeilings } from '../clearing/budget.ts'
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
 import { type FreeholdError, UsageError } from '../errors.ts'
@@ -30,7 +30,7 @@ export interface CompletionInit {
   maxTokens?: number | undefined
   /** Makes a local answer repeatable; a borrowed answer's seed is never one side's choice. */
   seed?: Uint8Array | undefined
-  /** Most that a borrowed answer may cost, token units; instead of the device's ceiling for one. */
+  /** Most that a borrowed answer may cost, token units; the device's own ceiling holds besides. */
   maxPrice?: bigint | undefined
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
@@ -192,7 +192,7 @@ export function createCompletions(
       stopIds: [],
       scope: scope as Exclude<Scope, 'device'>,
       why: route.why,
-      ceilings: { ...ceilings, perRequest: init.maxPrice ?? ceilings.perRequest },
+      ceilings: withinCeilings(ceilings, init.maxPrice),
       signal,
       onTokens: text.push,
     })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -131,7 +131,8 @@ describe('freehold pull, list, show, cp, rm', () => {
     hub.fault = ({ at }) => (at === 'cdn' ? { stallAfter: 700_000 } : undefined)
     const child = start(['pull', '--json', MODEL])
     let stdout = ''
-    for await (const part of child.stdout) {
+    // Not by iterating over the stream: leaving that closes the pipe, and whoever writes to it ends.
+    for await (const [part] of on(child.stdout, 'data')) {
       stdout += part
       if (/"completedBytes":[67]\d{5}/.test(stdout)) break
     }

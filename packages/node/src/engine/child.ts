@@ -91,6 +91,8 @@ async function perform(
       rounds.forget(request.sequence)
       model.closeText(request.sequence)
       return null
+    case 'idsToEmbed':
+      return model.idsToEmbed(request.text)
     case 'embed':
       return model.embed(request.ids)
     case 'close':

@@ -21,6 +21,7 @@ const DOING: Record<Operation, string> = {
   openText: 'it opened a sequence',
   closeText: 'it closed a sequence',
   feed: 'it computed',
+  idsToEmbed: 'it tokenised a text',
   embed: 'it embedded a text',
 }
 

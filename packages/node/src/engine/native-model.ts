@@ -31,6 +31,7 @@ export interface NativeModel {
   cutTo(sequence: number, length: number): Promise<void>
   /** Takes `ids` in as one part of a batch. @returns logits after each id from `logitsFrom` on */
   evaluate(sequence: number, ids: Uint32Array, logitsFrom: number): Promise<PackedLogits | null>
+  idsToEmbed(text: string): Uint32Array
   embed(ids: Uint32Array): Promise<Float32Array>
 }
 
@@ -184,6 +185,7 @@ function createNativeModel(init: {
       const packed = packLogits(positions)
       return text?.isSummed ? { ...packed, logSums: Float64Array.from(logSums) } : packed
     },
+    idsToEmbed: (text) => embedder.idsOf(text),
     embed: (ids) => embedder.embed(ids),
   }
 }

@@ -67,6 +67,8 @@ export interface Operations {
     params: { sequence: number; ids: Uint32Array; logitsFrom: number; at: number }
     result: null
   }
+  /** Ids of a text as llama.cpp embeds it: with the tokens that the model wants around it. */
+  idsToEmbed: { params: { text: string }; result: Uint32Array }
   /** One vector for all `ids`, of any length. */
   embed: { params: { ids: Uint32Array }; result: Float32Array }
 }

@@ -18,7 +18,9 @@ export interface RemoteModel extends Model {
   readonly canRewind: boolean
   /** Opens a sequence for a text that nobody audits, waiting as `openSequence` does. */
   openText(init: OpenTextInit): Promise<TextSequence>
-  /** The vector of a text, as long as the model makes it. */
+  /** Ids of a text to embed, with the begin and end tokens that the model wants around it. */
+  idsToEmbed(text: string): Promise<number[]>
+  /** The vector of exactly these ids, as long as the model makes it. */
   embed(ids: readonly number[]): Promise<Float32Array>
 }
 
@@ -73,6 +75,9 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
     async openText(textInit) {
       requireTensors(sequences === null)
       return texts.open(textInit)
+    },
+    async idsToEmbed(text) {
+      return Array.from(await process.call('idsToEmbed', { text }).result)
     },
     async embed(ids) {
       requireTensors(sequences === null)

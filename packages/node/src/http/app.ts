@@ -3,7 +3,7 @@ import type { Scope } from '@freehold/core/wire/frames'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Asker } from '../serving/answer.ts'
-import { errorResponse, HttpError, problemOf } from './errors.ts'
+import { errorResponse, HttpError, MAX_PRICE, problemOf } from './errors.ts'
 import { type GuardInit, guard } from './guard.ts'
 import { readBody } from './read-body.ts'
 import type { ApiEnv, ApiParts } from './route.ts'
@@ -64,7 +64,9 @@ export function createApp(init: AppInit, parts: ApiParts): Hono<ApiEnv> {
 function askerOf(headers: Headers, widest: Scope, client: string, signal: AbortSignal): Asker {
   const scope = word(headers, 'x-freehold-scope', SCOPES) ?? 'device'
   const via: Via = word(headers, 'x-freehold-via', VIAS) ?? 'auto'
-  if (SCOPES.indexOf(scope) <= SCOPES.indexOf(widest)) return { client, scope, via, signal }
+  const maxPrice = units(headers, MAX_PRICE)
+  const asker = { client, scope, via, maxPrice, signal }
+  if (SCOPES.indexOf(scope) <= SCOPES.indexOf(widest)) return asker
   throw new HttpError({
     status: 403,
     param: 'x-freehold-scope',
@@ -72,6 +74,20 @@ function askerOf(headers: Headers, widest: Scope, client: string, signal: AbortS
     what: `scope ${scope} is wider than this device allows`,
     why: `it was started with ${widest}`,
     next: 'Start it with serve --scope',
+  })
+}
+
+/** @throws HttpError when it is no whole number */
+function units(headers: Headers, name: string): bigint | undefined {
+  const value = headers.get(name)
+  if (value === null) return undefined
+  // No amount of tokens is longer.
+  if (/^\d{1,78}$/.test(value)) return BigInt(value)
+  throw new HttpError({
+    status: 400,
+    param: name,
+    code: 'invalid_value',
+    what: `${name} is a whole number of token units`,
   })
 }
 

@@ -45,12 +45,12 @@ afterAll(async () => {
 
 describe('a borrowed answer over HTTP', () => {
   const headers = { 'x-freehold-scope': 'market', 'x-freehold-via': 'peer' }
-  const ask = (more: object = {}) =>
+  const ask = (more: object = {}, moreHeaders: Record<string, string> = {}) =>
     new OpenAI({
       baseURL: `${listener.url}/v1`,
       apiKey: 'none',
       maxRetries: 0,
-      defaultHeaders: headers,
+      defaultHeaders: { ...headers, ...moreHeaders },
     }).chat.completions.create({
       model: MODEL,
       messages: [{ role: 'user', content: 'What is 7 plus 5?' }],
@@ -72,5 +72,21 @@ describe('a borrowed answer over HTTP', () => {
     const before = (await borrower.device.egress.entries()).length
     await expect(ask({ seed: 4 })).rejects.toMatchObject({ status: 400, param: 'seed' })
     expect(await borrower.device.egress.entries()).toHaveLength(before)
+  })
+
+  it('behaviour: what costs more than the request lets it is refused before anything leaves', async () => {
+    const before = (await borrower.device.egress.entries()).length
+    for (const stream of [false, true]) {
+      await expect(ask({ stream }, { 'x-freehold-max-price': '1' })).rejects.toMatchObject({
+        status: 402,
+        code: 'price_ceiling',
+        type: 'billing_error',
+        param: 'x-freehold-max-price',
+        message: expect.stringMatching(/may cost \d+ token units: you let one cost 1\./),
+      })
+    }
+    expect(await borrower.device.egress.entries()).toHaveLength(before)
+    const answer = await ask({}, { 'x-freehold-max-price': '1000000000' })
+    expect(answer.choices[0]?.message.content).toMatch(/12/)
   })
 })

@@ -3,7 +3,7 @@ import { BusyError, UnsupportedError } from '../serving/errors.ts'
 
 /** What an error is to somebody who asks over HTTP; each API has words of its own for it. */
 export interface Problem {
-  status: 400 | 401 | 403 | 404 | 405 | 413 | 499 | 500 | 501 | 502 | 503
+  status: 400 | 401 | 402 | 403 | 404 | 405 | 413 | 499 | 500 | 502 | 503
   message: string
   /** Which parameter is wrong. */
   param: string | null
@@ -33,6 +33,9 @@ export class HttpError extends FreeholdError {
   }
 }
 
+/** The header that says what a borrowed answer may cost. */
+export const MAX_PRICE = 'x-freehold-max-price'
+
 /** Status and word of errors that need nothing more than their name. */
 const BY_NAME: Readonly<Record<string, Partial<Problem> & Pick<Problem, 'status'>>> = {
   NoSuchModelError: { status: 404, param: 'model', code: 'model_not_found' },
@@ -42,6 +45,8 @@ const BY_NAME: Readonly<Record<string, Partial<Problem> & Pick<Problem, 'status'
   ScopeError: { status: 403, param: 'x-freehold-scope', code: 'scope' },
   ModelError: { status: 500, param: 'model', code: 'model' },
   EngineError: { status: 500, code: 'engine' },
+  // 402 is what clients neither ask again for nor mistake for a wrong key.
+  CeilingError: { status: 402, param: MAX_PRICE, code: 'price_ceiling' },
   ClearingError: { status: 502, code: 'clearing' },
   ChainError: { status: 502, code: 'chain' },
   IdentityError: { status: 502, code: 'identity' },
@@ -83,6 +88,7 @@ export const openaiError: ErrorShape = ({ status, message, param, code }) => ({
 const OPENAI_TYPES: Readonly<Record<number, string>> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
+  402: 'billing_error',
   403: 'permission_error',
   404: 'not_found_error',
   405: 'invalid_request_error',
@@ -98,6 +104,7 @@ export const anthropicError: ErrorShape = ({ status, message }, requestId) => ({
 const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
+  402: 'billing_error',
   403: 'permission_error',
   404: 'not_found_error',
   405: 'invalid_request_error',

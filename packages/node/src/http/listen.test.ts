@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createTestApi } from './api.fixture.ts'
@@ -25,6 +26,37 @@ describe('listen', () => {
       message: expect.stringMatching(/another program has it.*--port/),
     })
     other.close()
+  })
+
+  it('behaviour: a name that was turned to this machine reaches nothing', async () => {
+    await using api = createTestApi()
+    await using listener = await listen(api.app.fetch, { port: 0 })
+    const { port } = new URL(listener.url)
+    const statusAs = async (host: string) => {
+      const asked = request(listener.url, { path: '/v1/models', headers: { host } }).end()
+      const [response] = await once(asked, 'response')
+      response.resume()
+      return response.statusCode
+    }
+    expect(await statusAs(`localhost:${port}`)).toBe(200)
+    expect(await statusAs(`evil.example:${port}`)).toBe(403)
+  })
+
+  it('behaviour: 10 MB are refused, whether or not that is said before, and the next is answered', async () => {
+    await using api = createTestApi()
+    await using listener = await listen(api.app.fetch, { port: 0 })
+    for (const isSaid of [true, false]) {
+      const chunk = Buffer.alloc(1_000_000, ' ')
+      const headers: Record<string, string> = isSaid ? { 'content-length': '10000000' } : {}
+      const asked = request(`${listener.url}/v1/chat/completions`, { method: 'POST', headers })
+      // It need not wait until all of it is sent.
+      asked.on('error', () => {})
+      for (let count = 0; count < 10; count++) asked.write(chunk)
+      const [response] = await once(asked, 'response')
+      expect(response.statusCode).toBe(413)
+      asked.destroy()
+    }
+    expect((await fetch(`${listener.url}/health`)).status).toBe(200)
   })
 
   it.each([

@@ -4,8 +4,8 @@ import { systemClock } from '@freehold/core/platform'
 import type { Scope } from '@freehold/core/wire/frames'
 import type { Hono } from 'hono'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
+import type { HubSettings } from '../models/hub.ts'
 import type { ModelLibrary } from '../models/library.ts'
-import type { PullInit } from '../models/pull.ts'
 import { createAnswerService } from '../serving/answer.ts'
 import { createEmbedService } from '../serving/embed.ts'
 import { createLibraryModels } from '../serving/library-models.ts'
@@ -25,7 +25,7 @@ export interface ServingInit extends AppInit {
   responses: string
   widestScope: Scope
   /** Where models are pulled from. */
-  hub: Pick<PullInit, 'endpoint' | 'token'>
+  hub: HubSettings
 }
 
 export interface Serving extends AsyncDisposable {

@@ -42,11 +42,13 @@ beforeAll(async () => {
   const paths = pathsOf({ home: folder })
   device = await openDevice({ paths })
   hub = await startFakeHub()
-  hub.files.set('birch-Q8_0.gguf', await readFile(BUNDLED['acorn-small'] ?? ''))
+  const birch = await readFile(BUNDLED['acorn-small'] ?? '')
+  hub.files.set('birch-Q8_0.gguf', birch)
+  hub.images.set('library/birch:1b', [{ kind: 'model', bytes: birch }])
   serving = openServing(
     {
       paths: [],
-      hub: { endpoint: hub.endpoint },
+      hub: { endpoint: hub.endpoint, registry: hub.registry },
       responses: paths.responses,
       widestScope: 'device',
       tokens: [TOKEN],
@@ -311,6 +313,10 @@ describe('ollama', () => {
     await client().delete({ model: birch })
     await client().delete({ model: 'birch:latest' })
     expect(await names()).toEqual(['acorn', 'acorn-small'])
+    const theirs = 'ollama.com/library/birch:1b'
+    expect(await client().pull({ model: theirs })).toEqual({ status: 'success' })
+    expect((await client().generate({ model: theirs, prompt: 'Hello' })).response).not.toBe('')
+    await client().delete({ model: theirs })
     const path = BUNDLED['acorn-small'] ?? ''
     await expect(client().show({ model: path })).rejects.toMatchObject({ status_code: 404 })
   })

@@ -14,8 +14,10 @@ export interface ModelDescription {
   sizeBytes: number
   license: string
   chatTemplate: string
-  /** Its metadata; lists as how many entries they have. */
+  /** Plain values of its metadata. */
   metadata: Record<string, string | number | bigint | boolean>
+  /** Lists of its metadata: how many entries they have. */
+  lists: Record<string, number>
 }
 
 /** Reads the headers of a model's files. @throws ModelError when one is no sound GGUF */
@@ -28,6 +30,12 @@ export async function describeModelFiles(
   const [first, ...others] = read
   if (first === undefined) throw new TypeError('a model has files')
   const { header } = first
+  const metadata: ModelDescription['metadata'] = {}
+  const lists: ModelDescription['lists'] = {}
+  for (const [key, value] of header.metadata) {
+    if (typeof value === 'object') lists[key] = value.count
+    else metadata[key] = value
+  }
   const { name: title, ...described } = describeGguf(header, name)
   const tensors = [first, ...others].flatMap((file) => file.header.tensors)
   const embedding = header.metadata.get(`${described.architecture}.embedding_length`)
@@ -41,12 +49,8 @@ export async function describeModelFiles(
     sizeBytes: read.reduce((sum, { stats }) => sum + stats.size, 0),
     license: text(header, 'general.license'),
     chatTemplate: described.chatTemplate,
-    metadata: Object.fromEntries(
-      [...header.metadata].map(([key, value]) => [
-        key,
-        typeof value === 'object' ? `${value.count} entries` : value,
-      ]),
-    ),
+    metadata,
+    lists,
   }
 }
 

@@ -30,6 +30,8 @@ export async function request(
     method?: string
     /** How long the whole answer may take. @default as long as it wants */
     timeoutMs?: number
+    /** What to do where it wants to know who asks. @default how to set HF_TOKEN */
+    locked?: string
     signal: AbortSignal | undefined
   },
 ): Promise<Response> {
@@ -44,7 +46,7 @@ export async function request(
   }
   if (response.ok) return response
   await response.body?.cancel()
-  throw refusal(url, response)
+  throw refusal(url, response, init.locked ?? LOCKED)
 }
 
 /** What is thrown when a host does not answer or breaks off. */
@@ -54,7 +56,10 @@ export function broken(url: URL, cause: unknown): RetryError {
   return new RetryError(`the connection to ${url.host} failed: ${why}`, null, { cause })
 }
 
-function refusal(url: URL, { status, headers }: Response): RetryError | ModelError {
+const LOCKED =
+  'Look whether the name is right. If the repository is private, set HF_TOKEN to a token that may read it'
+
+function refusal(url: URL, { status, headers }: Response, locked: string): RetryError | ModelError {
   const said = headers.get('x-error-message')
   const code = headers.get('x-error-code')
   const what = `${url.host} refused ${url.pathname}`
@@ -74,11 +79,7 @@ function refusal(url: URL, { status, headers }: Response): RetryError | ModelErr
     })
   }
   if (status === 401 || status === 403) {
-    return new ModelError({
-      what,
-      why,
-      next: 'Look whether the name is right. If the repository is private, set HF_TOKEN to a token that may read it',
-    })
+    return new ModelError({ what, why, next: locked })
   }
   return new ModelError({ what, why, next: 'Look whether the name is right' })
 }

@@ -1,6 +1,7 @@
 /**
  * A hub on loopback that answers as the real one does: a tree of files with their LFS ids, page by
- * page; a redirect to another host with a signed address; ranges there. Faults on demand.
+ * page; a redirect to another host with a signed address; ranges there. Beside it a registry as
+ * Ollama's: manifests of layers, whose blobs lie behind the same redirect. Faults on demand.
  */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,10 +9,16 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 
 export interface HubRequest {
-  at: 'api' | 'resolve' | 'cdn' | 'plain'
+  at: 'api' | 'resolve' | 'cdn' | 'plain' | 'manifest' | 'blob'
   path: string
   range: string | undefined
   authorization: string | undefined
+}
+
+/** A layer of an image; its type without what all begin with. */
+export interface Layer {
+  kind: string
+  bytes: Buffer
 }
 
 /** What goes wrong with one request. */
@@ -31,6 +38,10 @@ export interface FakeHub extends AsyncDisposable {
   /** Where files lie without a hub: `${plain}/folder/name.gguf`. */
   plain: string
   files: Map<string, Buffer>
+  /** Where `/v2/…` is answered. */
+  registry: string
+  /** Layers by `namespace/model:tag`. */
+  images: Map<string, Layer[]>
   requests: HubRequest[]
   /** Asked at each request; what it returns goes wrong. */
   fault: (request: HubRequest, nth: number) => Fault | undefined
@@ -40,8 +51,10 @@ const COMMIT = 'c0ffee'.padEnd(40, '0')
 const PAGE = 2
 
 export async function startFakeHub(): Promise<FakeHub> {
-  const counts = { api: 0, resolve: 0, cdn: 0, plain: 0 }
+  const counts = { api: 0, resolve: 0, cdn: 0, plain: 0, manifest: 0, blob: 0 }
   const files = new Map<string, Buffer>()
+  const images = new Map<string, Layer[]>()
+  const layers = () => [...images.values()].flat()
   const servers: Server[] = []
   const listen = async (handle: (request: IncomingMessage, response: ServerResponse) => void) => {
     const server = createServer(handle)
@@ -98,7 +111,8 @@ export async function startFakeHub(): Promise<FakeHub> {
 
   const cdn = await listen((request, response) => {
     const hash = request.url?.split(/[/?]/)[2]
-    const bytes = [...files.values()].find((bytes) => sha256(bytes) === hash)
+    const all = [...files.values(), ...layers().map(({ bytes }) => bytes)]
+    const bytes = all.find((bytes) => sha256(bytes) === hash)
     send(request, response, bytes, note('cdn', request))
   })
 
@@ -139,10 +153,32 @@ export async function startFakeHub(): Promise<FakeHub> {
     }
   })
 
+  const registry = await listen((request, response) => {
+    const [, name = '', kind, what = ''] =
+      /^\/v2\/([^/]+\/[^/]+)\/(manifests|blobs)\/([^/]+)$/.exec(request.url ?? '') ?? []
+    const fault = note(kind === 'blobs' ? 'blob' : 'manifest', request)
+    if (refuse(response, fault)) return
+    const image = images.get(`${name}:${what}`)
+    const blob = layers().find(({ bytes }) => `sha256:${sha256(bytes)}` === what)
+    if (kind === 'manifests' && image !== undefined) {
+      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
+      response.end(JSON.stringify(manifestOf(image)))
+    } else if (kind === 'blobs' && blob !== undefined) {
+      const location = `${cdn}/repos/${sha256(blob.bytes)}?X-Amz-Expires=86400&X-Amz-Signature=abc`
+      response.writeHead(307, { location, 'content-type': 'text/html; charset=utf-8' }).end()
+    } else {
+      const code = kind === 'blobs' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN'
+      response.writeHead(404, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ errors: [{ code, message: 'unknown', detail: { name } }] }))
+    }
+  })
+
   const hub: FakeHub = {
     endpoint,
     plain,
     files,
+    registry,
+    images,
     requests: [],
     fault: () => undefined,
     [Symbol.asyncDispose]: async () => {
@@ -169,4 +205,20 @@ function listing(files: ReadonlyMap<string, Buffer>): object[] {
     lfs: { oid: sha256(bytes), size: bytes.length, pointerSize: 134 },
     xetHash: sha256(bytes),
   }))
+}
+
+function manifestOf(layers: readonly Layer[]): object {
+  const descriptor = (mediaType: string, bytes: Buffer) => ({
+    mediaType,
+    digest: `sha256:${sha256(bytes)}`,
+    size: bytes.length,
+  })
+  return {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.docker.distribution.manifest.v2+json',
+    config: descriptor('application/vnd.docker.container.image.v1+json', Buffer.from('{}')),
+    layers: layers.map(({ kind, bytes }) =>
+      descriptor(`application/vnd.ollama.image.${kind}`, bytes),
+    ),
+  }
 }

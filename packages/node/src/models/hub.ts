@@ -1,8 +1,9 @@
 import { ModelError } from '@freehold/core/errors'
 import { z } from 'zod'
-import { broken, request } from './http-errors.ts'
+import { request } from './http-errors.ts'
 import type { StoredModel } from './manifest-file.ts'
 import { asNameHost, asNamePart, DEFAULT_TAG, HUB_HOST, USUAL_TAGS } from './name.ts'
+import { readJson } from './read-json.ts'
 import type { HubReference, UrlReference } from './reference.ts'
 import { type RetryComponents, realWait, withRetries } from './retry.ts'
 import { groupFiles, type ModelFiles, parseShard, stemOf } from './shards.ts'
@@ -26,18 +27,25 @@ export interface RemoteModel {
   headers: Record<string, string>
 }
 
-export interface HubInit {
+/** Where models are pulled from, and as whom. */
+export interface HubSettings {
   /** HF_ENDPOINT. */
   endpoint?: string | undefined
   /** HF_TOKEN. */
   token?: string | undefined
+  /** FREEHOLD_OLLAMA_REGISTRY. */
+  registry?: string | undefined
+}
+
+export interface HubInit extends HubSettings {
   onWait?: ((why: string, ms: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
 export const DEFAULT_ENDPOINT = 'https://huggingface.co'
-const ATTEMPTS = 5
-const TIMEOUT_MS = 30_000
+/** How patiently a host is asked what it has. */
+export const ATTEMPTS = 5
+export const TIMEOUT_MS = 30_000
 const MAX_PAGES = 100
 export const IDENTITY = { 'user-agent': 'freehold/0.1', 'accept-encoding': 'identity' }
 
@@ -52,6 +60,7 @@ const treeSchema = z.array(
   }),
 )
 type TreeEntry = z.infer<typeof treeSchema>[number]
+const TREE = { schema: treeSchema, like: 'the Hugging Face hub', setting: 'HF_ENDPOINT' }
 
 /** Asks the hub which files a model has. @throws ModelError when it is not there */
 export async function findOnHub(
@@ -71,7 +80,8 @@ export async function findOnHub(
       async () => {
         const { signal } = init
         const response = await request(url, { headers, timeoutMs: TIMEOUT_MS, signal })
-        return { found: await readTree(response, url, signal), next: nextPage(response, url) }
+        const found = await readJson(response, { url, signal, ...TREE })
+        return { found, next: nextPage(response, url) }
       },
       { attempts: ATTEMPTS, onWait: init.onWait, signal: init.signal },
       components,
@@ -92,24 +102,6 @@ export async function findOnHub(
       etag: null,
     })),
   }
-}
-
-async function readTree(
-  response: Response,
-  url: URL,
-  signal: AbortSignal | undefined,
-): Promise<TreeEntry[]> {
-  const listed: unknown = await response.json().catch((error: unknown) => {
-    signal?.throwIfAborted()
-    if (error instanceof SyntaxError) return null
-    throw broken(url, error)
-  })
-  const parsed = treeSchema.safeParse(listed)
-  if (parsed.success) return parsed.data
-  throw new ModelError({
-    what: `${url.host} does not answer as the Hugging Face hub does`,
-    next: 'Look whether HF_ENDPOINT is right',
-  })
 }
 
 /** The address behind `rel="next"`, on the same host alone: the token goes with it. */

@@ -3,7 +3,7 @@ import { isModelId } from '@freehold/core/device/model-id'
 import type { ModelSource } from '@freehold/core/device/parts'
 import { BUNDLED } from './acorn.ts'
 import { isPath, type ModelLibrary } from './library.ts'
-import { HUB_HOST, tryModelName } from './name.ts'
+import { HUB_HOST, OLLAMA_HOST, tryModelName } from './name.ts'
 
 /** Finds a device's models in its library. */
 export function createModelSource(library: Pick<ModelLibrary, 'find' | 'read'>): ModelSource {
@@ -26,6 +26,6 @@ export function createModelSource(library: Pick<ModelLibrary, 'find' | 'read'>):
 /** Whether what was typed can only mean a model, rather than a prompt. */
 export function isModelName(text: string): boolean {
   const isFile = /\.gguf$/i.test(text) && isPath(text)
-  const isOfHub = tryModelName(text)?.host === HUB_HOST
-  return Object.hasOwn(BUNDLED, text.toLowerCase()) || isFile || isOfHub || isModelId(text)
+  const isRemote = [HUB_HOST, OLLAMA_HOST].includes(tryModelName(text)?.host ?? '')
+  return Object.hasOwn(BUNDLED, text.toLowerCase()) || isFile || isRemote || isModelId(text)
 }

@@ -12,7 +12,7 @@ const host = fc
     fc.string({ unit: fc.constantFrom(...'aZ9.-'), maxLength: 70 }),
   )
   .chain(([a, b]) => fc.option(port, { nil: '' }).map((port) => a + b + port))
-  .filter((host) => !/huggingface/i.test(host))
+  .filter((host) => !/huggingface|ollama/i.test(host))
 const digest = fc.string({
   unit: fc.constantFrom(...'0123456789abcdef'),
   minLength: 64,
@@ -41,6 +41,7 @@ describe('parseModelName', () => {
     ['me/birch', 'local', 'me', 'birch', null],
     ['hf.co/user/repo:q8_0', 'hf.co', 'user', 'repo', 'q8_0'],
     ['HuggingFace.co/user/repo', 'hf.co', 'user', 'repo', null],
+    ['registry.ollama.ai/library/qwen3:0.6b', 'ollama.com', 'library', 'qwen3', '0.6b'],
     ['localhost:5000/a/b:c', 'localhost:5000', 'a', 'b', 'c'],
   ])('behaviour: %s fills in what it does not say', (text, host, namespace, model, tag) => {
     expect(parseModelName(text)).toEqual({ host, namespace, model, tag, digest: null })

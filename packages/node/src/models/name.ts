@@ -16,14 +16,24 @@ export const DEFAULT_HOST = 'local'
 export const DEFAULT_NAMESPACE = 'library'
 export const DEFAULT_TAG = 'latest'
 export const HUB_HOST = 'hf.co'
+export const OLLAMA_HOST = 'ollama.com'
 
 /** What a name without a tag means, the first that is there. */
 export const USUAL_TAGS = [DEFAULT_TAG, 'Q4_K_M'] as const
 
 /** Other spellings of the same host. */
 const HOST_ALIASES: Readonly<Record<string, string>> = {
+  [HUB_HOST]: HUB_HOST,
   'huggingface.co': HUB_HOST,
   'www.huggingface.co': HUB_HOST,
+  [OLLAMA_HOST]: OLLAMA_HOST,
+  'www.ollama.com': OLLAMA_HOST,
+  'registry.ollama.ai': OLLAMA_HOST,
+}
+
+/** The one spelling of a host. */
+export function nameHost(host: string): string {
+  return HOST_ALIASES[host.toLowerCase()] ?? host
 }
 
 const MAX_PART_CHARS = 80
@@ -52,8 +62,7 @@ export function tryModelName(text: string): ModelName | null {
   const parts = path.split('/')
   const [model = '', tag, ...tooMany] = (parts.pop() ?? '').split(':')
   const namespace = parts.pop() ?? DEFAULT_NAMESPACE
-  const typedHost = parts.pop() ?? DEFAULT_HOST
-  const host = HOST_ALIASES[typedHost.toLowerCase()] ?? typedHost
+  const host = nameHost(parts.pop() ?? DEFAULT_HOST)
   if (parts.length > 0 || tooMany.length > 0) return null
   const isSound =
     isPart(host, HOST) &&

@@ -38,6 +38,7 @@ const fetchModel = (
     text,
     {
       endpoint: hub.endpoint,
+      registry: hub.registry,
       pieceBytes: PIECE,
       onProgress: (one) => progress.push(one),
       ...init,
@@ -233,7 +234,9 @@ describe('pull', () => {
     ['hf.co/user/other', /status 401/],
     ['hf.co/user/repo:Q3_K_S', /no quantisation Q3_K_S. It has Q4_K_M, Q8_0/],
     ['hf:user/repo/none.gguf', /no file none.gguf/],
-    ['llama3.2', /does not say where/],
+    ['llama3.2', /does not say where.*ollama.com\/library\/llama3.2/],
+    ['ollama.com/llama3.2', /It is ollama.com\/library\/llama3.2/],
+    ['https://ollama.com/search', /no name of a model/],
     ['user/repo', /it is hf.co\/user\/repo/],
     ['./file.gguf', /freehold import/],
     ['http://example.org/a.gguf', /without encryption/],
@@ -294,5 +297,114 @@ describe('pull from an address', () => {
   it('behaviour: the digest behind an address is checked', async () => {
     const wrong = `${hub.plain}/folder/${FILE}@sha256:${'0'.repeat(64)}`
     await expect(fetchModel(wrong)).rejects.toThrow(/not what was promised/)
+  })
+})
+
+describe('pull from the registry of Ollama', () => {
+  const NAME = 'ollama.com/library/qwen3:0.6b'
+  const weights = { kind: 'model', bytes: WHOLE }
+  const others = ['template', 'params', 'license', 'system'].map((kind) => ({
+    kind,
+    bytes: Buffer.from(`the ${kind}`),
+  }))
+  beforeEach(() => {
+    hub.images.set('library/qwen3:0.6b', [weights, ...others])
+  })
+
+  it('default: fetches the weights in parts, and checks them', async () => {
+    const { model, isUpToDate } = await fetchModel(NAME, { token: 'hf_secret' })
+    expect(isUpToDate).toBe(false)
+    expect(nameOf(model)).toBe(NAME)
+    expect(model.files.map(({ fileName }) => fileName)).toEqual(['qwen3-0.6b.gguf'])
+    expect(await bytesOf(NAME)).toEqual(WHOLE)
+    expect(new Set(fetched().map(({ range }) => range)).size).toBe(Math.ceil(WHOLE.length / PIECE))
+    requireRising()
+    // What opens the one host is nobody's business at the other.
+    expect(hub.requests.map(({ authorization }) => authorization)).not.toContain('Bearer hf_secret')
+    hub.requests.length = 0
+    expect((await fetchModel(NAME)).isUpToDate).toBe(true)
+    expect(hub.requests.map(({ at }) => at)).toEqual(['manifest'])
+  })
+
+  it.each([
+    ['registry.ollama.ai/library/qwen3:0.6b', NAME],
+    ['https://ollama.com/library/qwen3:0.6b', NAME],
+    ['https://registry.ollama.ai/library/qwen3:0.6b/', NAME],
+    ['ollama.com/library/qwen3', 'ollama.com/library/qwen3:latest'],
+    ['Ollama.com/me/Birch:v1', 'ollama.com/me/Birch:v1'],
+  ])('behaviour: %s is stored as %s', async (text, name) => {
+    hub.images.set('library/qwen3:latest', [weights])
+    hub.images.set('me/Birch:v1', [weights])
+    expect(nameOf((await fetchModel(text)).model)).toBe(name)
+  })
+
+  it('behaviour: bytes that are here already are not fetched again, whoever brought them', async () => {
+    await fetchModel('hf.co/user/repo')
+    hub.requests.length = 0
+    await fetchModel(NAME)
+    expect(fetched()).toEqual([])
+    expect(await bytesOf(NAME)).toEqual(WHOLE)
+  })
+
+  it('behaviour: connections that break, and a host that wants patience, lose nothing', async () => {
+    const busy = { status: 429, headers: { 'retry-after': '7' } }
+    hub.fault = ({ at }, nth) => {
+      if (at === 'cdn') return nth % 2 === 1 ? { cutAfter: 100_000 } : undefined
+      return nth === 1 ? busy : undefined
+    }
+    await fetchModel(NAME)
+    expect(waits.filter((ms) => ms === 7_000)).toHaveLength(2)
+    expect(await bytesOf(NAME)).toEqual(WHOLE)
+    requireRising()
+  })
+
+  it('behaviour: goes on where it was interrupted', async () => {
+    const abort = new AbortController()
+    const onProgress = (one: PullProgress) => {
+      if ('completedBytes' in one && one.completedBytes > WHOLE.length / 2) abort.abort()
+    }
+    const { signal } = abort
+    await expect(fetchModel(NAME, { signal, onProgress })).rejects.toThrow(/abort/)
+    hub.requests.length = 0
+    await fetchModel(NAME)
+    expect(fetched().length).toBeLessThan(Math.ceil(WHOLE.length / PIECE))
+    expect(await bytesOf(NAME)).toEqual(WHOLE)
+  })
+
+  it('behaviour: wrong bytes get no name', async () => {
+    hub.fault = ({ at }, nth) => (at === 'cdn' && nth === 2 ? { wrongByte: 5 } : undefined)
+    await expect(fetchModel(NAME)).rejects.toThrow(/not what was promised.*SHA-256 should be/s)
+    expect(await home.store.list()).toEqual([])
+    const wrong = `${NAME}@sha256:${'0'.repeat(64)}`
+    await expect(fetchModel(wrong)).rejects.toThrow(/not what was promised/)
+  })
+
+  it('behaviour: two pulls at once fetch each byte once', async () => {
+    const [one, two] = await Promise.all([fetchModel(NAME), fetchModel(NAME)])
+    expect(two.model).toEqual(one.model)
+    expect(fetched()).toHaveLength(Math.ceil(WHOLE.length / PIECE))
+  })
+
+  it.each([
+    ['an adapter', [weights, { kind: 'adapter', bytes: OTHER }], /made with an adapter/],
+    ['no GGUF', [{ kind: 'tensor', bytes: OTHER }], /no weights in the GGUF format.*hf.co/],
+    ['two files', [weights, { kind: 'model', bytes: OTHER }], /several files/],
+  ])(
+    'behaviour: a model with %s is refused before anything is fetched',
+    async (_, image, words) => {
+      hub.images.set('library/qwen3:0.6b', image)
+      await expect(fetchModel(NAME)).rejects.toThrow(words)
+      expect(fetched()).toEqual([])
+    },
+  )
+
+  it('behaviour: what is not there, private, or no registry is said', async () => {
+    await expect(fetchModel('ollama.com/library/none')).rejects.toThrow(/status 404.*name is right/)
+    hub.fault = () => ({ status: 401 })
+    await expect(fetchModel(NAME)).rejects.toThrow(/status 401.*with Ollama itself/)
+    hub.fault = () => undefined
+    const page = { registry: `${hub.plain}/folder` }
+    hub.files.set('v2/library/qwen3/manifests/0.6b', Buffer.from('<html>'))
+    await expect(fetchModel(NAME, page)).rejects.toThrow(/FREEHOLD_OLLAMA_REGISTRY is right/)
   })
 })

@@ -8,11 +8,20 @@ import { ModelError } from '@freehold/core/errors'
 import { readGguf } from '../engine/read-gguf.ts'
 import { holdFile } from '../storage/hold-file.ts'
 import { type DownloadComponents, download, removePart } from './download.ts'
-import { findAtUrl, findOnHub, type HubInit, type RemoteFile, type RemoteModel } from './hub.ts'
+import {
+  findAtUrl,
+  findOnHub,
+  type HubInit,
+  type HubSettings,
+  type RemoteFile,
+  type RemoteModel,
+} from './hub.ts'
 import type { ModelLibrary } from './library.ts'
 import type { StoredFile, StoredModel } from './manifest-file.ts'
+import { findInRegistry } from './ollama-registry.ts'
 import { hashPieces, modelIdOf } from './read-model-file.ts'
-import { parseReference } from './reference.ts'
+import { parseReference, type Reference } from './reference.ts'
+import type { RetryComponents } from './retry.ts'
 import { nameOf } from './store.ts'
 import { storeError } from './store-error.ts'
 
@@ -24,7 +33,7 @@ export type PullProgress =
   | { status: 'waiting'; file: string }
   | { status: 'retrying'; why: string; inMs: number }
 
-export interface PullInit extends Pick<HubInit, 'endpoint' | 'token' | 'signal'> {
+export interface PullInit extends Pick<HubInit, keyof HubSettings | 'signal'> {
   /** A name to store it under, instead of its own. */
   as?: StoredModel['name'] | undefined
   onProgress?: ((progress: PullProgress) => void) | undefined
@@ -59,16 +68,27 @@ export async function pull(
   const onWait = (why: string, inMs: number) => init.onProgress?.({ status: 'retrying', why, inMs })
   const waits = components.wait ? { wait: components.wait } : undefined
   init.onProgress?.({ status: 'asking' })
-  const hubInit = { ...init, onWait }
-  const remote =
-    reference.kind === 'hub'
-      ? await findOnHub(reference, hubInit, waits)
-      : await findAtUrl(reference, hubInit, waits)
+  const remote = await findRemote(reference, { ...init, onWait }, waits)
   try {
     return await fetchAll(remote, reference.digest, { ...init, onWait }, components)
   } catch (error) {
     signal?.throwIfAborted()
     throw storeError(error, library.store.folder)
+  }
+}
+
+function findRemote(
+  reference: Reference,
+  init: HubInit,
+  components: RetryComponents | undefined,
+): Promise<RemoteModel> {
+  switch (reference.kind) {
+    case 'hub':
+      return findOnHub(reference, init, components)
+    case 'ollama':
+      return findInRegistry(reference, init, components)
+    case 'url':
+      return findAtUrl(reference, init, components)
   }
 }
 

@@ -1,9 +1,9 @@
 import { UsageError } from '@freehold/core/errors'
 import { isPath } from './library.ts'
-import { HUB_HOST, type ModelName, parseModelName } from './name.ts'
+import { HUB_HOST, type ModelName, nameHost, OLLAMA_HOST, parseModelName } from './name.ts'
 
 /** What `pull` was asked for. */
-export type Reference = HubReference | UrlReference
+export type Reference = HubReference | OllamaReference | UrlReference
 
 /** A model in a repository of the hub. */
 export interface HubReference {
@@ -20,6 +20,16 @@ export interface HubReference {
   digest: string | null
 }
 
+/** A model in Ollama's registry. */
+export interface OllamaReference {
+  kind: 'ollama'
+  namespace: string
+  model: string
+  /** null: the usual one. */
+  tag: string | null
+  digest: string | null
+}
+
 /** A file at an address, or the first of several. */
 export interface UrlReference {
   kind: 'url'
@@ -30,8 +40,8 @@ export interface UrlReference {
 const DEFAULT_REVISION = 'main'
 
 /**
- * Reads `hf.co/user/repo[:quant]`, `hf:user/repo/file.gguf[#branch]`, an address of the hub or any
- * other https address of a GGUF, each with `@sha256:…` behind it or not.
+ * Reads `hf.co/user/repo[:quant]`, `hf:user/repo/file.gguf[#branch]`, `ollama.com/library/model[:tag]`,
+ * an address of either or any other https address of a GGUF, each with `@sha256:…` behind it or not.
  * @throws UsageError when it names nothing that can be fetched
  */
 export function parseReference(text: string): Reference {
@@ -44,13 +54,23 @@ export function parseReference(text: string): Reference {
       next: `Run it as it is, or take it into the store: freehold import ${text}`,
     })
   }
-  const { namespace, model } = parseModelName(text)
+  const name = parseModelName(text)
+  if (name.host === OLLAMA_HOST) return ollamaReference(name)
   throw new UsageError({
     what: `"${text}" does not say where it is fetched from`,
-    next: text.includes('/')
-      ? `On the Hugging Face hub it is hf.co/${namespace}/${model}`
-      : 'Name a repository of the Hugging Face hub (hf.co/USER/REPO), or give an https address',
+    next: whereElse(text, name),
   })
+}
+
+function whereElse(text: string, { namespace, model }: ModelName): string {
+  if (nameHost(namespace) === OLLAMA_HOST) return `It is ${OLLAMA_HOST}/library/${model}`
+  return text.includes('/')
+    ? `On the Hugging Face hub it is hf.co/${namespace}/${model}`
+    : `On the Hugging Face hub it is hf.co/USER/REPO, in Ollama's library ${OLLAMA_HOST}/library/${model}; or give an https address`
+}
+
+function ollamaReference({ namespace, model, tag, digest }: ModelName): OllamaReference {
+  return { kind: 'ollama', namespace, model, tag, digest }
 }
 
 /** `user/repo[:quant]` or `user/repo/file.gguf[#branch]`. */
@@ -98,6 +118,11 @@ function parseUrl(text: string): Reference {
       why: 'anybody on the way could hand over another file',
       next: 'Give an https address',
     })
+  }
+  if (nameHost(url.hostname) === OLLAMA_HOST) {
+    const suffix = digest === null ? '' : `@sha256:${digest}`
+    const path = /^\/([^/]+\/[^/]+?)\/?$/.exec(decodePath(url))?.[1] ?? ''
+    return ollamaReference(parseModelName(`${OLLAMA_HOST}/${path}${suffix}`))
   }
   const [, user, repository, rest = ''] = /^\/([^/]+)\/([^/]+)\/?(.*)$/.exec(decodePath(url)) ?? []
   const isHub = /^(www\.)?(hf\.co|huggingface\.co)$/.test(url.hostname)

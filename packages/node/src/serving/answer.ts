@@ -45,6 +45,8 @@ export interface Asker {
   client: string
   scope: Scope
   via: Via
+  /** Most that a borrowed answer may cost, token units; undefined: as the device's owner set it. */
+  maxPrice?: bigint | undefined
   signal: AbortSignal
 }
 

@@ -17,6 +17,7 @@ export async function* borrowAnswer(
       ...question,
       scope: asker.scope,
       via: asker.via,
+      maxPrice: asker.maxPrice,
       temperature: sampling.temperature,
       maxTokens,
       signal: asker.signal,

@@ -34,10 +34,11 @@ export function createEmbedService({
     const { signal, client } = asker
     const startedMs = performance.now()
     await using held = await pool.take(found, { ...lease, client, signal })
-    const { model, generator } = held.served
+    const { served } = held
+    const { model, generator } = served
     const lists: (readonly number[])[] = []
     for (const input of inputs) {
-      lists.push(typeof input === 'string' ? await model.tokenize(input) : input)
+      lists.push(typeof input === 'string' ? await served.idsToEmbed(input) : input)
       const ids = lists.at(-1) ?? []
       if (ids.length === 0) throw new UsageError({ what: 'an input is empty' })
       if (ids.length > model.info.contextTokens) {

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { describeGguf } from '@freehold/core/engine/describe-gguf'
 import { ModelError, UsageError } from '@freehold/core/errors'
-import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from '../models/acorn.ts'
+import { describeModelFiles } from '../models/describe-model.ts'
+import type { HubSettings } from '../models/hub.ts'
 import type { FoundModel, ModelLibrary } from '../models/library.ts'
 import type { StoredModel } from '../models/manifest-file.ts'
 import { parseModelName } from '../models/name.ts'
@@ -25,7 +25,7 @@ const MAX_SHOWN_CHARACTERS = 512
  */
 export function createLibraryModels(
   paths: readonly string[],
-  { library, hub = {} }: { library: ModelLibrary; hub?: Pick<PullInit, 'endpoint' | 'token'> },
+  { library, hub = {} }: { library: ModelLibrary; hub?: HubSettings },
 ): ModelManager {
   const named = new Map<string, string>()
   for (const path of paths) {
@@ -150,25 +150,20 @@ function toStep(progress: PullProgress): ManagerProgress {
 }
 
 async function describe(model: ManagedModel, library: ModelLibrary): Promise<ModelDetails> {
-  const { header } = await readGguf(model.source)
-  const modelId = await library.modelIdAt(model.source)
-  const metadata: Record<string, string | number | boolean> = {}
-  for (const [key, value] of header.metadata) {
-    if (typeof value === 'object') continue
-    if (typeof value === 'string' && value.length > MAX_SHOWN_CHARACTERS) continue
-    metadata[key] = typeof value === 'bigint' ? Number(value) : value
-  }
-  const license = header.metadata.get('general.license')
+  const { source, name } = model
+  // By its first file the library finds the others.
+  const found = await library.find(source)
+  if (found === null) throw new ModelError({ what: `the file of ${name} cannot be read` })
+  const { title: _, lists: _lists, ...described } = await describeModelFiles({ ...found, name })
+  const metadata = Object.entries(described.metadata).filter(
+    ([, value]) => typeof value !== 'string' || value.length <= MAX_SHOWN_CHARACTERS,
+  )
   return {
+    ...described,
     ...model,
-    ...describeGguf(header, model.name),
-    name: model.name,
-    modelId,
-    parameters: header.tensors.reduce(
-      (sum, { dimensions }) => sum + dimensions.reduce((a, b) => a * b, 1),
-      0,
+    modelId: await library.modelIdAt(source),
+    metadata: Object.fromEntries(
+      metadata.map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
     ),
-    license: typeof license === 'string' ? license : '',
-    metadata,
   }
 }

@@ -13,6 +13,7 @@ export function loadWith(engine: LlamaEngine): LoadServed {
     return {
       model,
       generator,
+      idsToEmbed: (text) => model.idsToEmbed(text),
       [Symbol.asyncDispose]: async () => {
         await generator[Symbol.asyncDispose]()
         await model[Symbol.asyncDispose]()

@@ -40,8 +40,8 @@ export interface ModelManager {
   find(name: string): Promise<ManagedModel | null>
   /** @throws ModelError when its file cannot be read */
   describe(model: ManagedModel): Promise<ModelDetails>
-  /** What changes the store; null where models are only read. */
-  readonly store: ModelStore | null
+  /** What changes the store. */
+  readonly store: ModelStore
 }
 
 /** @throws UsageError, NoSuchModelError, ModelError */

@@ -1,7 +1,7 @@
 /** Models of a few lines that say what a test wants, for what is around a model. */
 import type { Model, ModelInfo } from '@freehold/core/engine/engine'
 import { TOY_INFO } from '@freehold/core/engine/toy-model.fixture'
-import { EngineError } from '@freehold/core/errors'
+import { EngineError, UsageError } from '@freehold/core/errors'
 import type { GenerationInit } from './generation.ts'
 import type { ManagedModel, ModelDetails, ModelManager } from './model-manager.ts'
 import type { ServedModel } from './served-model.ts'
@@ -50,6 +50,8 @@ export function scriptedModel(init: ScriptedInit = {}): ScriptedModel {
     written: 0,
     isAlive: true,
     isDisposed: false,
+    // One token before each text.
+    idsToEmbed: async (text) => (text === '' ? [] : [1, ...(await model.tokenize(text))]),
     generator: {
       async *generate(request) {
         scripted.asked.push({ ...request, prompt: String.fromCodePoint(...request.promptIds) })
@@ -87,6 +89,11 @@ export function scriptedModel(init: ScriptedInit = {}): ScriptedModel {
   return scripted
 }
 
+/** @throws always: there is no store around scripted models */
+function notHere(): never {
+  throw new UsageError({ what: 'scripted models have no store' })
+}
+
 /** Models of these names, whose files do not exist. */
 export function namedModels(names: readonly string[], info: Partial<ModelInfo> = {}): ModelManager {
   const one = (name: string): ManagedModel => ({
@@ -96,7 +103,11 @@ export function namedModels(names: readonly string[], info: Partial<ModelInfo> =
     modifiedMs: 1_700_000_000_000,
   })
   return {
-    store: null,
+    store: {
+      pull: () => notHere(),
+      copy: notHere,
+      remove: notHere,
+    },
     list: async () => names.map(one),
     find: async (name) => (names.includes(name) ? one(name) : null),
     describe: async (model): Promise<ModelDetails> => ({

@@ -5,6 +5,8 @@ import type { TextGenerator } from './generation.ts'
 export interface ServedModel extends AsyncDisposable {
   readonly model: Model
   readonly generator: TextGenerator
+  /** Ids of a text to embed, with the begin and end tokens that the model wants around it. */
+  idsToEmbed(text: string): Promise<number[]>
 }
 
 export interface LoadServedInit {

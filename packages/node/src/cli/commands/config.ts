@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
+import { DEFAULT_REGISTRY, REGISTRY_SETTING } from '../../models/ollama-registry.ts'
 import { DEFAULT_IDLE } from '../background.ts'
 import { type GlobalOptions, withGlobals } from '../context.ts'
 import { print, printJson, table } from '../output.ts'
@@ -64,6 +65,11 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       name: 'hub',
       value: environment.hub.endpoint ?? DEFAULT_ENDPOINT,
       origin: variable('HF_ENDPOINT') ?? 'default',
+    },
+    {
+      name: 'ollama registry',
+      value: environment.hub.registry ?? DEFAULT_REGISTRY,
+      origin: variable(REGISTRY_SETTING) ?? 'default',
     },
     { name: 'log', value: environment.log, origin: variable('FREEHOLD_LOG') ?? 'default' },
     {

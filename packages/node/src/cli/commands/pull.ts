@@ -19,7 +19,7 @@ export function pullCommand(command: Command): void {
   command
     .argument(
       '<model>',
-      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH] or an https address',
+      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH], ollama.com/library/MODEL[:TAG] or an https address',
     )
     .option('--as <name>', 'store it under this name')
     .addHelpText(

@@ -65,9 +65,14 @@ function summary(found: FoundModel, model: ModelDescription): [string, string][]
   ]
 }
 
-function metadata({ metadata }: ModelDescription): [string, string][] {
-  return Object.entries(metadata).map(([key, value]) => [
+function metadata({ metadata, lists }: ModelDescription): [string, string][] {
+  const plain = Object.entries(metadata).map(([key, value]): [string, string] => [
     safe(key),
     String(value).replaceAll(/\s+/g, ' ').slice(0, 100),
   ])
+  const counted = Object.entries(lists).map(([key, count]): [string, string] => [
+    safe(key),
+    `${count} entries`,
+  ])
+  return [...plain, ...counted]
 }

@@ -97,6 +97,7 @@ describe('POST /v1/messages', () => {
       /messages\.0\.content: a block of type image/,
     ],
     ['a server’s tool', body({ tools: [{ type: 'web_search_1', name: 'w' }] }), /web_search_1/],
+    ['empty messages', body({ messages: [] }), /messages is wrong/],
     ['mcp', body({ mcp_servers: [{}] }), /mcp_servers is not supported/],
     ['thinking', body({ thinking: { type: 'enabled', budget_tokens: 9 } }), /cannot think/],
   ])('behaviour: %s is refused by name', async (_name, wrong, words) => {

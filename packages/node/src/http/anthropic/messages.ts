@@ -6,14 +6,25 @@ import { type ApiParts, route } from '../route.ts'
 import { SSE, sseEvent, streamResponse } from '../stream.ts'
 import { answerInitOf, messagesSchema, promptFields, questionOf } from './fields.ts'
 
-const REFUSED = { container: [], context_management: [], mcp_servers: [[]], output_config: [{}] }
+const REFUSED = {
+  container: [],
+  context_management: [],
+  mcp_servers: [[]],
+  output_config: [{}],
+  speed: ['standard'],
+}
 
 export const messages = route({
   method: 'POST',
   path: '/v1/messages',
   about: 'An answer in the shape of Anthropic, whole or as a stream of events.',
   body: messagesSchema,
-  refuses: { ...REFUSED, inference_geo: [], service_tier: ['auto', 'standard_only'], speed: [] },
+  refuses: {
+    ...REFUSED,
+    diagnostics: [],
+    inference_geo: [],
+    service_tier: ['auto', 'standard_only'],
+  },
   async handle(request, parts) {
     const { body, asker } = request
     const id = `msg_${parts.newId()}`

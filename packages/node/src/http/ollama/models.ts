@@ -1,3 +1,4 @@
+import { ModelError } from '@freehold/core/errors'
 import { z } from 'zod'
 import { NoSuchModelError } from '../../serving/errors.ts'
 import type { ModelDetails } from '../../serving/model-manager.ts'
@@ -22,11 +23,20 @@ export const version = route({
 export const tags = route({
   method: 'GET',
   path: '/api/tags',
-  about: 'The models that are on this device.',
+  about: 'The models that are on this device; files that are no sound GGUF are left out.',
   async handle(_, { models }) {
-    const all = await Promise.all((await models.list()).map((model) => models.describe(model)))
+    const all = await Promise.all(
+      (await models.list()).map((model) =>
+        models.describe(model).catch((error: unknown) => {
+          // Another program's damaged file must not hide all the others.
+          if (error instanceof ModelError) return null
+          throw error
+        }),
+      ),
+    )
+    const sound = all.filter((model) => model !== null)
     return Response.json({
-      models: all.map((model) => ({
+      models: sound.map((model) => ({
         name: model.name,
         model: model.name,
         modified_at: new Date(model.modifiedMs).toISOString(),

@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import type { ModelStore } from '../../serving/model-manager.ts'
 import { HttpError, ollamaError } from '../errors.ts'
-import { type ApiParts, route } from '../route.ts'
+import { route } from '../route.ts'
 import { NDJSON, streamResponse } from '../stream.ts'
 
 const nameFields = { model: z.string().min(1).optional(), name: z.string().min(1).optional() }
@@ -14,7 +13,7 @@ export const pull = route({
   refuses: { insecure: [false], password: [], username: [] },
   async handle({ body, asker, hangUp, id }, parts) {
     const name = nameOf(body)
-    const steps = storeOf(parts, 'pulled').pull(name, { signal: asker.signal })
+    const steps = parts.models.store.pull(name, { signal: asker.signal })
     if (body.stream === false) {
       for await (const _ of steps);
       return Response.json({ status: 'success' })
@@ -37,7 +36,7 @@ export const copy = route({
   about: 'Gives a model another name.',
   body: z.object({ source: z.string().min(1), destination: z.string().min(1) }),
   async handle({ body }, parts) {
-    await storeOf(parts, 'copied').copy(body.source, body.destination)
+    await parts.models.store.copy(body.source, body.destination)
     return new Response(null, { status: 200 })
   },
 })
@@ -49,10 +48,9 @@ export const remove = route({
   body: z.object(nameFields),
   async handle({ body }, parts) {
     const name = nameOf(body)
-    const store = storeOf(parts, 'removed')
     const model = await parts.models.find(name)
     if (model !== null) parts.pool.unload(model)
-    await store.remove(name)
+    await parts.models.store.remove(name)
     return new Response(null, { status: 200 })
   },
 })
@@ -75,7 +73,7 @@ export const create = route({
     template: [''],
   },
   async handle({ body }, parts) {
-    await storeOf(parts, 'created').copy(body.from, nameOf(body))
+    await parts.models.store.copy(body.from, nameOf(body))
     const status = { status: 'success' }
     if (body.stream === false) return Response.json(status)
     const headers = { 'content-type': NDJSON }
@@ -87,15 +85,4 @@ function nameOf({ model, name }: { model?: string | undefined; name?: string | u
   const given = model ?? name
   if (given !== undefined) return given
   throw new HttpError({ status: 400, param: 'model', what: 'model is missing' })
-}
-
-function storeOf({ models }: ApiParts, done: string): ModelStore {
-  if (models.store !== null) return models.store
-  throw new HttpError({
-    status: 501,
-    code: 'read_only',
-    what: `models cannot be ${done} here`,
-    why: 'this device offers the bundled models and the files that it was started with',
-    next: 'Start it with the file: freehold serve FILE',
-  })
 }

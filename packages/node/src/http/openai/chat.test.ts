@@ -237,6 +237,18 @@ describe('POST /v1/chat/completions', () => {
       'unsupported_parameter',
     ],
     [
+      'an answer that was spoken',
+      body({ messages: [{ role: 'assistant', content: '', audio: { id: 'a' } }] }),
+      'messages.0.audio',
+      'invalid_value',
+    ],
+    [
+      'a call of the oldest kind',
+      body({ messages: [{ role: 'assistant', function_call: { name: 'a', arguments: '{}' } }] }),
+      'messages.0.function_call',
+      'invalid_value',
+    ],
+    [
       'arguments that are no JSON',
       body({
         messages: [
@@ -417,6 +429,27 @@ describe('x-freehold-scope and x-freehold-via', () => {
       headers: { 'x-freehold-scope': 'market' },
     })
     expect(elsewhere.json.choices[0].message.content).toBe('Lent.')
+  })
+
+  it('behaviour: a request says what its answer may cost, in whole token units', async () => {
+    const asked: CompletionInit[] = []
+    await using api = createTestApi({ widestScope: 'market', complete: complete(null, asked) })
+    const ask = (price: string) =>
+      api.ask(PATH, body(), { headers: { ...headers, 'x-freehold-max-price': price } })
+    await ask('0')
+    await ask('123456789012345678901234567890')
+    await api.ask(PATH, body(), { headers })
+    expect(asked.map(({ maxPrice }) => maxPrice)).toEqual([
+      0n,
+      123456789012345678901234567890n,
+      undefined,
+    ])
+    for (const price of ['', '-1', '1.5', '1e3', '0x10', 'all', '9'.repeat(79)]) {
+      const { status, json } = await ask(price)
+      expect([price, status]).toEqual([price, 400])
+      expect(json.error).toMatchObject({ param: 'x-freehold-max-price', code: 'invalid_value' })
+    }
+    expect(asked).toHaveLength(3)
   })
 
   it.each([

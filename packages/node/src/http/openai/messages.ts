@@ -21,6 +21,8 @@ export const messageSchema = z.object({
   tool_calls: z.array(toolCallSchema).nullish(),
   tool_call_id: z.string().nullish(),
   reasoning_content: z.string().nullish(),
+  audio: z.null('it is not supported: the models read text').optional(),
+  function_call: z.null('it is not supported: say it in tool_calls').optional(),
 })
 
 export type OpenaiMessage = z.output<typeof messageSchema>

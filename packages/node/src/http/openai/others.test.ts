@@ -61,12 +61,14 @@ describe('POST /v1/embeddings', () => {
     expect(json).toMatchObject({
       object: 'list',
       data: [{ object: 'embedding', index: 0 }],
-      usage: { prompt_tokens: 2, total_tokens: 2 },
+      usage: { prompt_tokens: 3, total_tokens: 3 },
     })
     const packed = (await ask({ encoding_format: 'base64' })).json.data[0].embedding
     const bytes = Buffer.from(packed, 'base64')
     expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual(json.data[0].embedding)
-    expect((await ask({ input: [[72], [73]] })).json.data).toHaveLength(2)
+    // Ids are taken as they are.
+    const ids = (await ask({ input: [[72], [73]] })).json
+    expect([ids.data.length, ids.usage.prompt_tokens]).toEqual([2, 2])
     expect((await ask({ dimensions: 1 })).json.error.param).toBe('dimensions')
     expect((await ask({ dimensions: 2 })).status).toBe(200)
     expect((await ask({ input: '' })).status).toBe(400)

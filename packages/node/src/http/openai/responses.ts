@@ -20,9 +20,11 @@ export const responses = route({
     'An answer that is kept on this device for 30 days unless `store` is false, so that `previous_response_id` can go on from it.',
   body: responsesSchema,
   refuses: {
+    access_programs: [],
     background: [false],
     context_management: [],
     conversation: [],
+    image: [],
     include: [[]],
     max_tool_calls: [],
     moderation: [],
