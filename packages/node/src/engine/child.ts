@@ -59,7 +59,8 @@ function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
       if (slice !== undefined) reply({ type: 'slice', id, slice })
       else if (model.length(sequence) !== at) await model.cutTo(sequence, at)
       const part = ids.subarray(last, last + count)
-      const logits = await model.evaluate(sequence, part, Math.max(0, logitsFrom - last))
+      const from = Math.max(0, logitsFrom - last)
+      const logits = await model.evaluate(sequence, part, from, ids.length > 1)
       last += count
       slice = { done: last, length: model.length(sequence), logits }
     },

@@ -29,8 +29,17 @@ export interface NativeModel {
   length(sequence: number): number
   /** Forgets all ids but the first `length`. */
   cutTo(sequence: number, length: number): Promise<void>
-  /** Takes `ids` in as one part of a batch. @returns logits after each id from `logitsFrom` on */
-  evaluate(sequence: number, ids: Uint32Array, logitsFrom: number): Promise<PackedLogits | null>
+  /**
+   * Takes `ids` in as one part of a batch.
+   * @param hasGuesses beyond a prompt, they are part of an id and guesses of what follows it
+   * @returns logits after each id from `logitsFrom` on
+   */
+  evaluate(
+    sequence: number,
+    ids: Uint32Array,
+    logitsFrom: number,
+    hasGuesses: boolean,
+  ): Promise<PackedLogits | null>
   embed(ids: Uint32Array): Promise<Float32Array>
 }
 
@@ -127,10 +136,10 @@ function createNativeModel(init: {
     await found?.dispose()
   }
 
-  /** What is wanted of the position after an id of `text`, which the grammar follows from here on. */
-  function wish(text: ShapedText | undefined): Wish {
+  /** What is wanted of the position after the first `length` ids of `text`. */
+  function wish(text: ShapedText | undefined, length: number): Wish {
     if (text === undefined || candidates === undefined) return WANT_LOGITS
-    return { generateNext: { options: RAW, logits: candidates.plan(text) } }
+    return { generateNext: { options: RAW, logits: candidates.plan(text, length) } }
   }
 
   function find(sequence: number): LlamaContextSequence {
@@ -162,14 +171,14 @@ function createNativeModel(init: {
       if (found.nextTokenIndex !== length)
         throw new Error('the sequence cannot forget its last ids')
     },
-    async evaluate(sequence, ids, logitsFrom) {
+    async evaluate(sequence, ids, logitsFrom, hasGuesses) {
       const found = find(sequence)
       const text = texts.get(sequence)
       const at = found.nextTokenIndex
-      const input = Array.from(ids, (id, index): Token | [Token, Wish] => {
-        if (text !== undefined && at + index >= text.promptTokens) text.accept(id)
-        return index < logitsFrom ? (id as Token) : [id as Token, wish(text)]
-      })
+      text?.accept(at, ids, hasGuesses)
+      const input = Array.from(ids, (id, index): Token | [Token, Wish] =>
+        index < logitsFrom ? (id as Token) : [id as Token, wish(text, at + index + 1)],
+      )
       const output = await found.controlledEvaluate(input)
       if (logitsFrom >= ids.length) return null
       const positions: ReadonlyMap<number, number>[] = []
@@ -177,7 +186,8 @@ function createNativeModel(init: {
       for (let index = logitsFrom; index < ids.length; index++) {
         const next = output[index]?.next
         if (next?.logits === undefined) throw new Error('llama.cpp gave no logits')
-        if (text !== undefined && next.logits.size === 0) throw text.failure
+        // What follows a guess counts only if it is right.
+        if (text !== undefined && next.logits.size === 0 && index === logitsFrom) throw text.failure
         positions.push(next.logits)
         logSums.push(next.totalLogitWeight ?? Number.NaN)
       }

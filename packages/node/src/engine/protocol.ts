@@ -78,9 +78,10 @@ export type Request =
   | { [Op in Operation]: { op: Op; id: number } & Operations[Op]['params'] }[Operation]
   | { op: 'cancel'; id: number }
 
-/** Top logits of `count` positions one after the other, `ids.length / count` for each. */
+/** Top logits of positions one after the other. */
 export interface PackedLogits {
-  count: number
+  /** How many each position has: a grammar leaves fewer of some. */
+  widths: Uint32Array
   ids: Uint32Array
   logits: Float32Array
   /** Of each position: the logarithm of the sum of e^logit over the vocabulary, where wanted. */

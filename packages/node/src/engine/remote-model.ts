@@ -98,11 +98,12 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
   }
 }
 
-function unpack(packed: PackedLogits): TopLogits[] {
-  const width = packed.ids.length / packed.count
-  if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
-  return Array.from({ length: packed.count }, (_, index) => ({
-    ids: packed.ids.subarray(index * width, (index + 1) * width),
-    logits: packed.logits.subarray(index * width, (index + 1) * width),
-  }))
+function unpack({ widths, ids, logits }: PackedLogits): TopLogits[] {
+  let end = 0
+  return Array.from(widths, (width) => {
+    if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
+    const start = end
+    end += width
+    return { ids: ids.subarray(start, end), logits: logits.subarray(start, end) }
+  })
 }

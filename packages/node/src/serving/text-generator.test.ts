@@ -103,6 +103,31 @@ describe('text generator', () => {
     }
   })
 
+  it('behaviour: guesses change nothing where a format is set', async () => {
+    const items = {
+      type: 'array',
+      items: { enum: ['the owl and the map', 'the sea'] },
+      minItems: 9,
+    }
+    const formats = [
+      { kind: 'schema', schema: items },
+      { kind: 'json' },
+      { kind: 'grammar', text: 'root ::= ("The owl " [a-z]{1,3} " the map. "){6}' },
+    ] as const
+    let right = 0
+    for (const format of formats) {
+      for (const sampling of [GREEDY, seeded(1), seeded(2), { ...seeded(3), temperature: 0.5 }]) {
+        const init = { promptIds: ECHO, sampling, format, maxTokens: 120, topLogprobs: 0 }
+        const guessed = await readWhole(generator, init)
+        const plain = await readWhole(unguessed, init)
+        expect(guessed.ids).toEqual(plain.ids)
+        expect(guessed).toMatchObject({ tokens: plain.tokens, finish: plain.finish })
+        right += guessed.guessedTokens
+      }
+    }
+    expect(right).toBeGreaterThan(0)
+  })
+
   it('behaviour: texts at once are what each is alone', async () => {
     const prompts = await Promise.all(
       ['sea', 'owl', 'map', 'moon', 'king', 'tree'].map((word) =>
