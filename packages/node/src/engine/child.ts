@@ -47,7 +47,7 @@ async function load(request: Request & { op: 'load' }): Promise<void> {
 }
 
 function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
-  const { id, ids, sequence, logitsFrom, at } = request
+  const { id, ids, sequence, logitsFrom, at, copy } = request
   let last = 0
   let slice: Slice | undefined
   feeding.set(id, sequence)
@@ -55,6 +55,7 @@ function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
     ids,
     done: 0,
     isCancelled: false,
+    prepare: copy && (() => model.copy(sequence, copy)),
     async run(count) {
       if (slice !== undefined) reply({ type: 'slice', id, slice })
       else if (model.length(sequence) !== at) await model.cutTo(sequence, at)

@@ -27,6 +27,11 @@ export interface NativeModel {
   openText(sequence: number, shape: TextShape): Promise<void>
   closeText(sequence: number): void
   length(sequence: number): number
+  /**
+   * Makes a sequence hold `ids`, copied from another one that begins with them if it still does. Call
+   * it while nothing is computed.
+   */
+  copy(sequence: number, init: { from: number; ids: Uint32Array }): Promise<void>
   /** Forgets all ids but the first `length`. */
   cutTo(sequence: number, length: number): Promise<void>
   /**
@@ -54,6 +59,11 @@ interface Wish {
     options: typeof RAW
     logits: { filter: { tokens: Token[]; includeTop: number } }
   }
+}
+
+/** llama.cpp's `llama_memory_seq_cp` on all cells; node-llama-cpp has it, but not in its types. */
+interface CopyableSequence extends LlamaContextSequence {
+  _copyStateFromOtherSequence?(other: LlamaContextSequence, length: number): Promise<boolean>
 }
 
 const KV_TYPES = { f16: 'F16', f32: 'F32', q8_0: 'Q8_0' } as const
@@ -164,6 +174,17 @@ function createNativeModel(init: {
     },
     closeText,
     length: (sequence) => find(sequence).nextTokenIndex,
+    async copy(sequence, { from, ids }) {
+      const source: CopyableSequence | undefined = sequences.get(from)
+      if (source !== undefined && ids.every((id, at) => source.contextTokens[at] === id)) {
+        const target: CopyableSequence = find(sequence)
+        if (await target._copyStateFromOtherSequence?.(source, ids.length)) return
+      }
+      // It ended meanwhile, or a later version of node-llama-cpp copies no more.
+      const target = find(sequence)
+      await target.clearHistory()
+      await target.controlledEvaluate(Array.from(ids) as Token[])
+    },
     async cutTo(sequence, length) {
       const found = find(sequence)
       // Without room for doubt: shifted cells would not be what the same ids give when computed.

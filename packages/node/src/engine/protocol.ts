@@ -61,10 +61,17 @@ export interface Operations {
   close: { params: { sequence: number }; result: null }
   /**
    * Takes ids in after the first `at` of the sequence, which forgets the others; logits follow each
-   * id from index `logitsFrom` on. Its last slice ends it.
+   * id from index `logitsFrom` on. Its last slice ends it. With `copy`, the first `at` ids are those,
+   * copied from another sequence if they are still there, and computed otherwise.
    */
   feed: {
-    params: { sequence: number; ids: Uint32Array; logitsFrom: number; at: number }
+    params: {
+      sequence: number
+      ids: Uint32Array
+      logitsFrom: number
+      at: number
+      copy?: { from: number; ids: Uint32Array } | undefined
+    }
     result: null
   }
   /** One vector for all `ids`, of any length. */

@@ -51,17 +51,23 @@ export interface TextSequencesInit {
 /** Shorter beginnings are had by chance, and not worth what another text left. */
 const WORTH_TOKENS = 8
 
-/** Remembers what finished texts left in free sequences, and begins new ones there. */
+/** Copying moves all cells of a sequence, so it must spare more. */
+const WORTH_COPYING_TOKENS = 32
+
+/**
+ * Remembers what finished texts left in free sequences, and begins new ones there; or with a copy of
+ * what a running one holds, or an idle one that need not lose its end for it.
+ */
 export function createTextSequences(init: TextSequencesInit): TextSequences {
   const { process, info, slots, canRewind, unpack } = init
   /** Ids that the free sequences hold. */
   const left = new Map<number, readonly number[]>()
+  /** Ids that texts in the other sequences took in. */
+  const running = new Map<number, () => readonly number[]>()
 
   function reusable(slot: number, promptIds: readonly number[]): number {
     const held = left.get(slot) ?? []
-    const limit = Math.min(held.length, promptIds.length - 1)
-    let same = 0
-    while (same < limit && held[same] === promptIds[same]) same++
+    const same = sameIds(held, promptIds)
     return canRewind || same === held.length ? same : 0
   }
 
@@ -76,13 +82,40 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
       const held = reusable(slot, promptIds)
       if (held > most) [best, most] = [slot, held]
     }
-    return best
+    // Another conversation with the same beginning: it goes on in a place that holds nothing.
+    const isOther = most < (left.get(best)?.length ?? 0) / 2 && most >= WORTH_COPYING_TOKENS
+    const empty = free.find((slot) => !left.has(slot))
+    return canRewind && isOther && empty !== undefined ? empty : best
+  }
+
+  /** Where the beginning of a text in `slot` comes from. */
+  function startIn(
+    slot: number,
+    promptIds: readonly number[],
+  ): {
+    cachedTokens: number
+    /** Another sequence that holds these, where `slot` does not. */
+    from: number | null
+  } {
+    let cachedTokens = reusable(slot, promptIds)
+    let from: number | null = null
+    if (!canRewind) return { cachedTokens, from }
+    const others = new Map([...left, ...[...running].map(([key, held]) => [key, held()] as const)])
+    let most = cachedTokens + WORTH_COPYING_TOKENS
+    for (const [other, held] of others) {
+      const same = other === slot ? 0 : sameIds(held, promptIds)
+      if (same < most) continue
+      most = same + 1
+      cachedTokens = same
+      from = other
+    }
+    return { cachedTokens, from }
   }
 
   async function open(openInit: OpenTextInit): Promise<TextSequence> {
     const { promptIds, signal, grammar = null, bias = new Map(), isSummed = false } = openInit
     const slot = await slots.take(signal, (free) => mostHeld(free, promptIds))
-    const cachedTokens = reusable(slot, promptIds)
+    const { cachedTokens, from } = startIn(slot, promptIds)
     const shape: TextShape = {
       promptTokens: promptIds.length,
       grammar,
@@ -98,6 +131,7 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
     }
     const held = promptIds.slice(0, cachedTokens)
     left.delete(slot)
+    let copy = from === null ? undefined : { from, ids: Uint32Array.from(held) }
     let isBroken = false
     const sequence = createFedSequence<TextLogits>({
       contextTokens: info.contextTokens,
@@ -106,7 +140,8 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
       feed(ids, logitsFrom, onSlice, at) {
         held.length = at
         held.push(...ids)
-        const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at }
+        const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at, copy }
+        copy = undefined
         const call = process.call('feed', params, ({ done, length, logits }) => {
           const positions = logits === null ? [] : withSums(unpack(logits), logits.logSums)
           onSlice({ done, length, positions })
@@ -118,6 +153,9 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         return call
       },
       async close() {
+        running.delete(slot)
+        // Nothing was copied, so what an earlier text left is there still.
+        if (copy !== undefined) isBroken = true
         await process
           .call(isBroken ? 'close' : 'closeText', { sequence: slot })
           .result.catch(() => {})
@@ -125,12 +163,21 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         slots.give(slot)
       },
     })
+    running.set(slot, () => (copy === undefined ? held.slice(0, sequence.length) : []))
     return Object.defineProperties(sequence as TextSequence, {
       cachedTokens: { value: cachedTokens, enumerable: true },
     })
   }
 
   return { open, leastMissed, forget: (slot) => left.delete(slot) }
+}
+
+/** How many of the prompt's first ids `held` begins with; never all, since logits follow the last. */
+function sameIds(held: readonly number[], promptIds: readonly number[]): number {
+  const limit = Math.min(held.length, promptIds.length - 1)
+  let same = 0
+  while (same < limit && held[same] === promptIds[same]) same++
+  return same
 }
 
 function withSums(positions: TopLogits[], sums: Float64Array | undefined): TextLogits[] {
