@@ -41,6 +41,8 @@ export interface LlamaEngineInit {
 export interface LlamaModel extends RemoteModel {
   /** The child process that holds the model; undefined once it has ended. */
   readonly pid: number | undefined
+  /** What it takes of a GPU's own memory; 0 without, and where a GPU shares the main memory. */
+  readonly gpuBytes: number
   /** Read on first use. */
   readonly tokenBytes: TokenBytes
 }
@@ -131,6 +133,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
       let tokenBytes: TokenBytes | undefined
       return Object.defineProperties(model, {
         pid: { get: () => process.pid },
+        gpuBytes: { value: parts.gpuBytes },
         tokenBytes: { get: () => (tokenBytes ??= readTokenBytes(header)) },
       }) as LlamaModel
     } catch (error) {

@@ -90,6 +90,7 @@ export async function startLlama(init: {
 /** Loads a GGUF and makes room for its sequences. */
 export async function loadNativeModel(llama: Llama, params: LoadParams): Promise<NativeModel> {
   const { path: modelPath, vocabOnly, threads } = params
+  const usedBefore = await gpuUsed(llama)
   const model = await llama.loadModel({ modelPath, vocabOnly })
   if (vocabOnly) {
     const parts = await describe(llama, model, null)
@@ -108,7 +109,9 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     experimentalKvCacheValueType: KV_TYPES[params.kvType],
     failedCreationRemedy: false,
   })
-  const made = { flashAttn: context.flashAttention === true, contextTokens, canRewind: true }
+  const gpuBytes = Math.max(0, (await gpuUsed(llama)) - usedBefore)
+  const flashAttn = context.flashAttention === true
+  const made = { flashAttn, contextTokens, canRewind: true, gpuBytes }
   const sequence = context.getSequence()
   made.canRewind = !sequence.needsCheckpoints
   await sequence.dispose()
@@ -226,7 +229,7 @@ function refuseShift(): never {
 async function describe(
   llama: Llama,
   model: LlamaModel,
-  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn' | 'canRewind'> | null,
+  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn' | 'canRewind' | 'gpuBytes'> | null,
 ): Promise<LoadedParts> {
   const endIds = new Set<number>()
   for (const id of model.iterateAllTokens()) if (model.isEogToken(id)) endIds.add(id)
@@ -240,6 +243,7 @@ async function describe(
     isa: llama.gpu === false ? loadedIsa() : await gpuFamily(llama),
     flashAttn: context?.flashAttn ?? false,
     canRewind: context?.canRewind ?? false,
+    gpuBytes: context?.gpuBytes ?? 0,
     release: llama.llamaCppRelease.release,
     moduleVersion: await getModuleVersion(),
   }
@@ -255,6 +259,13 @@ function loadedIsa(): string {
     if (isa !== undefined) return isa
   }
   return process.arch
+}
+
+/** Bytes in use of the GPUs' own memory. */
+async function gpuUsed(llama: Llama): Promise<number> {
+  if (llama.gpu === false) return 0
+  const { used, unifiedSize } = await llama.getVramState()
+  return unifiedSize > 0 ? 0 : used
 }
 
 async function gpuFamily(llama: Llama): Promise<string> {

@@ -28,6 +28,8 @@ export interface LoadedParts {
   /** Whether a sequence can forget its last ids and go on. */
   canRewind: boolean
   isa: string
+  /** What it takes of a GPU's own memory. */
+  gpuBytes: number
   /** Release of llama.cpp, such as `v0.5.0`. */
   release: string
   /** Version of node-llama-cpp. */

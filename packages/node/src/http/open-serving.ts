@@ -9,7 +9,7 @@ import type { PullInit } from '../models/pull.ts'
 import { createAnswerService } from '../serving/answer.ts'
 import { createEmbedService } from '../serving/embed.ts'
 import { createLibraryModels } from '../serving/library-models.ts'
-import { loadWith } from '../serving/load-served.ts'
+import { loadWith, needsOf } from '../serving/load-served.ts'
 import { createModelPool, type ModelPoolInit } from '../serving/model-pool.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { type AppInit, createApp } from './app.ts'
@@ -38,7 +38,11 @@ export function openServing(
 ): Serving {
   const models = createLibraryModels(init.paths, { library, hub: init.hub })
   const engine = createLlamaEngine({ modelIdAt: (path, asked) => library.modelIdAt(path, asked) })
-  const pool = createModelPool(init.pool, { clock: systemClock, load: loadWith(engine) })
+  const pool = createModelPool(init.pool, {
+    clock: systemClock,
+    load: loadWith(engine),
+    needs: needsOf,
+  })
   const storage = openSqliteStorage(init.responses)
   const newId = () => randomBytes(12).toString('hex')
   const serving = { models, pool, device, newId }

@@ -1,4 +1,8 @@
 import type { LlamaEngine } from '../engine/llama-engine.ts'
+import { readGguf } from '../engine/read-gguf.ts'
+import { estimateNeeds } from '../models/fit.ts'
+import type { ManagedModel } from './model-manager.ts'
+import type { NeedsInit } from './model-pool.ts'
 import type { LoadServed } from './served-model.ts'
 import { createTextGenerator } from './text-generator.ts'
 
@@ -13,10 +17,28 @@ export function loadWith(engine: LlamaEngine): LoadServed {
     return {
       model,
       generator,
+      gpuBytes: model.gpuBytes,
       [Symbol.asyncDispose]: async () => {
         await generator[Symbol.asyncDispose]()
         await model[Symbol.asyncDispose]()
       },
     }
+  }
+}
+
+/**
+ * Bytes that a model takes when it is loaded by `loadWith`: weights, KV cache of all texts at once,
+ * compute buffers and the process.
+ */
+export async function needsOf(model: ManagedModel, init: NeedsInit): Promise<number> {
+  const { contextTokens = DEFAULT_CONTEXT_TOKENS, parallel: sequences } = init
+  try {
+    const { header } = await readGguf(model.source)
+    const { totalBytes, weightsBytes } = estimateNeeds(header, { contextTokens, sequences })
+    // The header of the first of several files knows its own tensors only.
+    return totalBytes - weightsBytes + Math.max(weightsBytes, model.sizeBytes)
+  } catch {
+    // Loading says what is wrong with it.
+    return model.sizeBytes
   }
 }

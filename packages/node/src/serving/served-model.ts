@@ -5,6 +5,8 @@ import type { TextGenerator } from './generation.ts'
 export interface ServedModel extends AsyncDisposable {
   readonly model: Model
   readonly generator: TextGenerator
+  /** What it takes of a GPU's own memory; 0 without, and where a GPU shares the main memory. */
+  readonly gpuBytes: number
 }
 
 export interface LoadServedInit {
