@@ -52,6 +52,8 @@ export interface Paths {
   history: string
   /** Responses that clients of the HTTP interface may go on from; apart from what money depends on. */
   responses: string
+  /** Texts of models that are not loaded, as computed. */
+  prefixes: string
   /** Which process serves. */
   state: string
 }
@@ -74,6 +76,7 @@ export function pathsOf(
     headers: join(data, 'headers'),
     history: join(state, 'history'),
     responses: join(data, 'responses.db'),
+    prefixes: join(state, 'prefixes'),
     state,
   }
 }
@@ -101,6 +104,8 @@ export interface Settings {
   peers?: string[]
   /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
   tokens?: string[]
+  /** Whether a model's last texts are kept, as computed, while it is not loaded. @default true */
+  keepPrefixes?: boolean
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
   ceilings?: { perRequest?: number; perDay?: number }
 }

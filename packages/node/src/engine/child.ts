@@ -93,6 +93,9 @@ async function perform(
       rounds.forget(request.sequence)
       model.closeText(request.sequence)
       return null
+    case 'save':
+      await model.save(request.sequence, request.path)
+      return null
     case 'embed':
       return model.embed(request.ids)
     case 'close':

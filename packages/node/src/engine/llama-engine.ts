@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
-import type { Engine, LoadInit, Profile } from '@freehold/core/engine/engine'
+import type { Engine, LoadInit, ModelInfo, Profile } from '@freehold/core/engine/engine'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { readTokenBytes, type TokenBytes } from '@freehold/core/engine/token-bytes'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
@@ -13,6 +13,7 @@ import { type EngineProcess, startEngineProcess } from './engine-process.ts'
 import { hashFile } from './hash-file.ts'
 import { mayHaveGpu } from './may-have-gpu.ts'
 import { describeModel } from './model-info.ts'
+import { openPrefixFiles, type PrefixFiles } from './prefix-files.ts'
 import type { LogLevel } from './protocol.ts'
 import { readGguf } from './read-gguf.ts'
 import { createRemoteModel, type RemoteModel } from './remote-model.ts'
@@ -52,6 +53,8 @@ export interface LlamaLoadInit extends LoadInit {
   flashAttn?: boolean | undefined
   /** How keys and values of the context are kept; `q8_0` needs flash attention. @default 'f16' */
   kvType?: Profile['kvType'] | undefined
+  /** Keeps texts that nobody audits in this folder while the model is not loaded. @default nowhere */
+  prefixes?: string | undefined
 }
 
 export interface LlamaEngine extends Engine {
@@ -129,6 +132,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         info,
         sequences: loadInit.vocabOnly ? null : sequences,
         canRewind: parts.canRewind,
+        files: await openFiles(loadInit.prefixes, path, info),
       })
       let tokenBytes: TokenBytes | undefined
       return Object.defineProperties(model, {
@@ -151,6 +155,27 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
       isClosed = true
       await Promise.all([...processes].map((process) => process[Symbol.asyncDispose]()))
       await cleaning
+    },
+  }
+}
+
+/** Texts of a model that was removed meanwhile are not kept. */
+async function openFiles(
+  folder: string | undefined,
+  path: string,
+  { modelId, contextTokens, profile }: ModelInfo,
+): Promise<PrefixFiles | undefined> {
+  if (folder === undefined) return undefined
+  const key = JSON.stringify([contextTokens, profile])
+  const files = await openPrefixFiles({ folder, modelId, key })
+  return {
+    ...files,
+    get all() {
+      return files.all
+    },
+    async save(ids, write) {
+      await stat(path)
+      await files.save(ids, write)
     },
   }
 }

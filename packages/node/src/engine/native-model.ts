@@ -28,10 +28,12 @@ export interface NativeModel {
   closeText(sequence: number): void
   length(sequence: number): number
   /**
-   * Makes a sequence hold `ids`, copied from another one that begins with them if it still does. Call
-   * it while nothing is computed.
+   * Makes a sequence hold `ids`, copied from another one or a file that begins with them if it still
+   * does. Call it while nothing is computed.
    */
-  copy(sequence: number, init: { from: number; ids: Uint32Array }): Promise<void>
+  copy(sequence: number, init: { from: number | string; ids: Uint32Array }): Promise<void>
+  /** Writes what a sequence holds over a file. */
+  save(sequence: number, path: string): Promise<void>
   /** Forgets all ids but the first `length`. */
   cutTo(sequence: number, length: number): Promise<void>
   /**
@@ -129,6 +131,8 @@ function createNativeModel(init: {
   const { llama, model, context, parts, threads } = init
   const sequences = new Map<number, LlamaContextSequence>()
   const texts = new Map<number, ShapedText>()
+  /** llama.cpp copies cells when it computes next, and until then these must not change. */
+  const copiedFrom = new Set<number>()
   let candidates: Candidates | undefined
   const embedder = createNativeEmbedder(model, { contextTokens: parts.contextTokens ?? 0, threads })
 
@@ -178,15 +182,22 @@ function createNativeModel(init: {
     closeText,
     length: (sequence) => find(sequence).nextTokenIndex,
     async copy(sequence, { from, ids }) {
-      const source: CopyableSequence | undefined = sequences.get(from)
-      if (source !== undefined && ids.every((id, at) => source.contextTokens[at] === id)) {
-        const target: CopyableSequence = find(sequence)
-        if (await target._copyStateFromOtherSequence?.(source, ids.length)) return
+      const target: CopyableSequence = find(sequence)
+      if (typeof from === 'string') {
+        if (!copiedFrom.has(sequence) && (await loadState(target, from, ids))) return
+      } else {
+        const source = sequences.get(from)
+        if (source !== undefined && ids.every((id, at) => source.contextTokens[at] === id)) {
+          copiedFrom.add(from)
+          if (await target._copyStateFromOtherSequence?.(source, ids.length)) return
+        }
       }
-      // It ended meanwhile, or a later version of node-llama-cpp copies no more.
-      const target = find(sequence)
+      // It is gone meanwhile, or a later version of node-llama-cpp copies no more.
       await target.clearHistory()
       await target.controlledEvaluate(Array.from(ids) as Token[])
+    },
+    async save(sequence, path) {
+      await find(sequence).saveStateToFile(path)
     },
     async cutTo(sequence, length) {
       const found = find(sequence)
@@ -204,6 +215,7 @@ function createNativeModel(init: {
         index < logitsFrom ? (id as Token) : [id as Token, wish(text, at + index + 1)],
       )
       const output = await found.controlledEvaluate(input)
+      copiedFrom.clear()
       if (logitsFrom >= ids.length) return null
       const positions: ReadonlyMap<number, number>[] = []
       const logSums: number[] = []
@@ -219,6 +231,23 @@ function createNativeModel(init: {
       return text?.isSummed ? { ...packed, logSums: Float64Array.from(logSums) } : packed
     },
     embed: (ids) => embedder.embed(ids),
+  }
+}
+
+/** @returns whether the sequence holds `ids` now, and no more */
+async function loadState(
+  sequence: LlamaContextSequence,
+  path: string,
+  ids: Uint32Array,
+): Promise<boolean> {
+  try {
+    // Its digest was checked: it is what a model with the same digest and settings wrote.
+    await sequence.loadStateFromFile(path, { acceptRisk: true })
+    if (!ids.every((id, at) => sequence.contextTokens[at] === id)) return false
+    await sequence.adaptStateToTokens(sequence.contextTokens.slice(0, ids.length), false)
+    return sequence.nextTokenIndex === ids.length
+  } catch {
+    return false
   }
 }
 

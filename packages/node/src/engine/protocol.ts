@@ -60,11 +60,13 @@ export interface Operations {
   openText: { params: { sequence: number; shape: TextShape }; result: null }
   /** Ends a text; what was taken in stays for the next `openText`. */
   closeText: { params: { sequence: number }; result: null }
+  /** Writes what an idle sequence holds over a file. Native code does: JavaScript here may not. */
+  save: { params: { sequence: number; path: string }; result: null }
   close: { params: { sequence: number }; result: null }
   /**
    * Takes ids in after the first `at` of the sequence, which forgets the others; logits follow each
    * id from index `logitsFrom` on. Its last slice ends it. With `copy`, the first `at` ids are those,
-   * copied from another sequence if they are still there, and computed otherwise.
+   * copied from another sequence or a file if they are still there, and computed otherwise.
    */
   feed: {
     params: {
@@ -72,7 +74,7 @@ export interface Operations {
       ids: Uint32Array
       logitsFrom: number
       at: number
-      copy?: { from: number; ids: Uint32Array } | undefined
+      copy?: { from: number | string; ids: Uint32Array } | undefined
     }
     result: null
   }

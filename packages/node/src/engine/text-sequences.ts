@@ -2,6 +2,7 @@ import type { ModelInfo, TopLogits } from '@freehold/core/engine/engine'
 import { createFedSequence, type FedSequence } from '@freehold/core/engine/fed-sequence'
 import type { Slots } from '@freehold/core/engine/slots'
 import type { EngineProcess } from './engine-process.ts'
+import type { PrefixFiles } from './prefix-files.ts'
 import type { PackedLogits, TextShape } from './protocol.ts'
 
 /** Candidates of one position of a text: the highest logits, biased, that the grammar allows. */
@@ -35,6 +36,8 @@ export interface TextSequences {
   open(init: OpenTextInit): Promise<TextSequence>
   /** The free sequence whose loss matters least. */
   leastMissed(free: readonly number[]): number
+  /** Keeps what free sequences hold in files. */
+  save(): Promise<void>
   /** What `slot` held is gone. */
   forget(slot: number): void
 }
@@ -45,6 +48,8 @@ export interface TextSequencesInit {
   slots: Slots
   /** Whether a sequence can forget its last ids. */
   canRewind: boolean
+  /** Where texts are kept when the model is unloaded. */
+  files?: PrefixFiles | undefined
   unpack: (packed: PackedLogits) => TopLogits[]
 }
 
@@ -53,13 +58,22 @@ const WORTH_TOKENS = 8
 
 /** Copying moves all cells of a sequence, so it must spare more. */
 const WORTH_COPYING_TOKENS = 32
+/** A file is hashed and read. */
+const WORTH_LOADING_TOKENS = 64
+
+/** What a new text begins with. */
+interface Start {
+  cachedTokens: number
+  /** Another sequence, or a file, that holds these where its own does not. */
+  from: number | string | null
+}
 
 /**
  * Remembers what finished texts left in free sequences, and begins new ones there; or with a copy of
  * what a running one holds, or an idle one that need not lose its end for it.
  */
 export function createTextSequences(init: TextSequencesInit): TextSequences {
-  const { process, info, slots, canRewind, unpack } = init
+  const { process, info, slots, canRewind, files, unpack } = init
   /** Ids that the free sequences hold. */
   const left = new Map<number, readonly number[]>()
   /** Ids that texts in the other sequences took in. */
@@ -89,16 +103,9 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
   }
 
   /** Where the beginning of a text in `slot` comes from. */
-  function startIn(
-    slot: number,
-    promptIds: readonly number[],
-  ): {
-    cachedTokens: number
-    /** Another sequence that holds these, where `slot` does not. */
-    from: number | null
-  } {
+  function startIn(slot: number, promptIds: readonly number[]): Start {
     let cachedTokens = reusable(slot, promptIds)
-    let from: number | null = null
+    let from: Start['from'] = null
     if (!canRewind) return { cachedTokens, from }
     const others = new Map([...left, ...[...running].map(([key, held]) => [key, held()] as const)])
     let most = cachedTokens + WORTH_COPYING_TOKENS
@@ -112,10 +119,31 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
     return { cachedTokens, from }
   }
 
+  /** The same, from a file where that spares enough. */
+  async function inFile(start: Start, promptIds: readonly number[]): Promise<Start> {
+    const found = (files?.all ?? [])
+      .map((file) => ({ file, same: sameIds(file.ids, promptIds) }))
+      .filter(({ file, same }) => canRewind || same === file.ids.length)
+      .filter(({ same }) => same >= start.cachedTokens + WORTH_LOADING_TOKENS)
+      .sort((a, b) => b.same - a.same)
+    for (const { file, same } of found) {
+      if (await files?.isSound(file)) return { cachedTokens: same, from: file.path }
+    }
+    return start
+  }
+
+  async function save(): Promise<void> {
+    // The latest last: it stays for longest.
+    for (const [sequence, ids] of left) {
+      if (ids.length < WORTH_LOADING_TOKENS) continue
+      await files?.save(ids, (path) => process.call('save', { sequence, path }).result)
+    }
+  }
+
   async function open(openInit: OpenTextInit): Promise<TextSequence> {
     const { promptIds, signal, grammar = null, bias = new Map(), isSummed = false } = openInit
     const slot = await slots.take(signal, (free) => mostHeld(free, promptIds))
-    const { cachedTokens, from } = startIn(slot, promptIds)
+    const { cachedTokens, from } = await inFile(startIn(slot, promptIds), promptIds)
     const shape: TextShape = {
       promptTokens: promptIds.length,
       grammar,
@@ -169,7 +197,7 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
     })
   }
 
-  return { open, leastMissed, forget: (slot) => left.delete(slot) }
+  return { open, save, leastMissed, forget: (slot) => left.delete(slot) }
 }
 
 /** How many of the prompt's first ids `held` begins with; never all, since logits follow the last. */

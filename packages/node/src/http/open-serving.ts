@@ -22,6 +22,8 @@ export interface ServingInit extends AppInit {
   pool: ModelPoolInit
   /** Where responses are kept. */
   responses: string
+  /** Where texts are kept while their model is not loaded; undefined: nowhere. */
+  prefixes?: string | undefined
   widestScope: Scope
   /** Where models are pulled from. */
   hub: Pick<PullInit, 'endpoint' | 'token'>
@@ -36,11 +38,15 @@ export function openServing(
   init: ServingInit,
   { device, library }: { device: Device; library: ModelLibrary },
 ): Serving {
-  const models = createLibraryModels(init.paths, { library, hub: init.hub })
+  const models = createLibraryModels(init.paths, {
+    library,
+    hub: init.hub,
+    prefixes: init.prefixes,
+  })
   const engine = createLlamaEngine({ modelIdAt: (path, asked) => library.modelIdAt(path, asked) })
   const pool = createModelPool(init.pool, {
     clock: systemClock,
-    load: loadWith(engine),
+    load: loadWith(engine, init.prefixes),
     needs: needsOf,
   })
   const storage = openSqliteStorage(init.responses)

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { describeGguf } from '@freehold/core/engine/describe-gguf'
 import { ModelError, UsageError } from '@freehold/core/errors'
+import { removePrefixes } from '../engine/prefix-files.ts'
 import { readGguf } from '../engine/read-gguf.ts'
 import { BUNDLED } from '../models/acorn.ts'
 import type { FoundModel, ModelLibrary } from '../models/library.ts'
@@ -25,7 +26,16 @@ const MAX_SHOWN_CHARACTERS = 512
  */
 export function createLibraryModels(
   paths: readonly string[],
-  { library, hub = {} }: { library: ModelLibrary; hub?: Pick<PullInit, 'endpoint' | 'token'> },
+  {
+    library,
+    hub = {},
+    prefixes,
+  }: {
+    library: ModelLibrary
+    hub?: Pick<PullInit, 'endpoint' | 'token'>
+    /** Where texts of models are kept, which go with them. */
+    prefixes?: string | undefined
+  },
 ): ModelManager {
   const named = new Map<string, string>()
   for (const path of paths) {
@@ -92,7 +102,9 @@ export function createLibraryModels(
         await library.store.add({ ...model, name, addedAtMs: Date.now() }, new Map())
       },
       remove: async (name) => {
-        await library.store.remove(await requireStored(name))
+        const model = await requireStored(name)
+        await library.store.remove(model)
+        if (prefixes !== undefined) await removePrefixes(prefixes, model.modelId)
       },
     },
   }

@@ -9,10 +9,15 @@ import { createTextGenerator } from './text-generator.ts'
 /** Context of a text where nobody asks for more; the model's own if that is smaller. */
 const DEFAULT_CONTEXT_TOKENS = 4_096
 
-/** Loads models with llama.cpp, each in a process of its own. */
-export function loadWith(engine: LlamaEngine): LoadServed {
+/** Loads models with llama.cpp, each in a process of its own. @param prefixes keeps their texts in this folder */
+export function loadWith(engine: LlamaEngine, prefixes?: string): LoadServed {
   return async (source, { contextTokens = DEFAULT_CONTEXT_TOKENS, parallel, signal }) => {
-    const model = await engine.load(source, { contextTokens, sequences: parallel, signal })
+    const model = await engine.load(source, {
+      contextTokens,
+      sequences: parallel,
+      signal,
+      prefixes,
+    })
     const generator = createTextGenerator(model)
     return {
       model,
