@@ -3,9 +3,11 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, ModelInfo, Profile } from '@freehold/core/engine/engine'
+import type { GgufHeader } from '@freehold/core/engine/gguf'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { readTokenBytes, type TokenBytes } from '@freehold/core/engine/token-bytes'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
+import { estimateNeeds } from '../models/fit.ts'
 import { requireFit } from '../models/fit-advice.ts'
 import { freeMemory } from '../models/free-memory.ts'
 import { forceCpuVariant } from './cpu-variants.ts'
@@ -132,7 +134,7 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         info,
         sequences: loadInit.vocabOnly ? null : sequences,
         canRewind: parts.canRewind,
-        files: await openFiles(loadInit.prefixes, path, info),
+        files: await openFiles(loadInit.prefixes, path, { header, info }),
       })
       let tokenBytes: TokenBytes | undefined
       return Object.defineProperties(model, {
@@ -163,11 +165,15 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
 async function openFiles(
   folder: string | undefined,
   path: string,
-  { modelId, contextTokens, profile }: ModelInfo,
+  { header, info }: { header: GgufHeader; info: ModelInfo },
 ): Promise<PrefixFiles | undefined> {
   if (folder === undefined) return undefined
+  const { modelId, contextTokens, profile } = info
   const key = JSON.stringify([contextTokens, profile])
-  const files = await openPrefixFiles({ folder, modelId, key })
+  const kvBytes = profile.kvType === 'f32' ? 4 : 2
+  const needs = estimateNeeds(header, { contextTokens, sequences: 1, kvBytes })
+  const bytesPerToken = needs.kvBytes / contextTokens
+  const files = await openPrefixFiles({ folder, modelId, key, bytesPerToken })
   return {
     ...files,
     get all() {

@@ -30,6 +30,8 @@ export interface PrefixFilesInit {
   key: string
   /** Bytes for all models. @default 1 GB */
   mostBytes?: number | undefined
+  /** What one id takes: what would be too large is not written first. @default 0 */
+  bytesPerToken?: number | undefined
   /** Files for all models. @default 16 */
   mostFiles?: number | undefined
 }
@@ -42,7 +44,7 @@ interface Note {
 
 /** Finds what is there of a model. Files without a note were not finished, and are removed. */
 export async function openPrefixFiles(init: PrefixFilesInit): Promise<PrefixFiles> {
-  const { folder, modelId, key, mostBytes = 1e9, mostFiles = 16 } = init
+  const { folder, modelId, key, mostBytes = 1e9, mostFiles = 16, bytesPerToken = 0 } = init
   const own = join(folder, modelId)
   const notes = new Map<PrefixFile, Note>()
   const names = await list(own)
@@ -87,6 +89,7 @@ export async function openPrefixFiles(init: PrefixFilesInit): Promise<PrefixFile
       return false
     },
     async save(ids, write) {
+      if (ids.length * bytesPerToken > mostBytes) return
       const isPart = (part: readonly number[], whole: readonly number[]) =>
         part.every((id, at) => whole[at] === id)
       if ([...notes.keys()].some((file) => isPart(ids, file.ids))) return

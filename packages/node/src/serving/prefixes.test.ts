@@ -32,6 +32,7 @@ describe('prefixes', () => {
   it('default: a model that was unloaded goes on from its last texts, to the same tokens', async () => {
     const folder = join(home, 'default')
     const plain = await write()
+    expect((await write()).cachedTokens).toBe(0)
     const first = await write(folder)
     const again = await write(folder)
     for (const { ids, cachedTokens } of [plain, first]) {
@@ -93,5 +94,7 @@ describe('prefixes', () => {
     await files.save([4, 1], fill(5))
     expect(await idsOf()).toEqual([4])
     expect(await readdir(join(folder, 'aa'))).toHaveLength(2)
+    const large = await openPrefixFiles({ ...init, bytesPerToken: 60 })
+    await large.save([7, 7], () => Promise.reject(new Error('never written')))
   })
 })
