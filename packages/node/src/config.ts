@@ -59,6 +59,8 @@ export interface Paths {
   history: string
   /** Responses that clients of the HTTP interface may go on from; apart from what money depends on. */
   responses: string
+  /** Texts of models that are not loaded, as computed. */
+  prefixes: string
   /** Which process serves. */
   state: string
   /** The program itself, compiled: what may be thrown away. */
@@ -83,6 +85,7 @@ export function pathsOf(
     headers: join(data, 'headers'),
     history: join(state, 'history'),
     responses: join(data, 'responses.db'),
+    prefixes: join(state, 'prefixes'),
     state,
     cache: home === undefined ? cacheFolder(env) : join(home, 'cache'),
   }
@@ -117,6 +120,8 @@ export interface Settings {
   peers?: string[]
   /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
   tokens?: string[]
+  /** Whether a model's last texts are kept, as computed, while it is not loaded. @default true */
+  keepPrefixes?: boolean
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
   ceilings?: { perRequest?: number; perDay?: number }
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */

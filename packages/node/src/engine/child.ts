@@ -47,7 +47,7 @@ async function load(request: Request & { op: 'load' }): Promise<void> {
 }
 
 function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
-  const { id, ids, sequence, logitsFrom, at } = request
+  const { id, ids, sequence, logitsFrom, at, copy } = request
   let last = 0
   let slice: Slice | undefined
   feeding.set(id, sequence)
@@ -55,11 +55,13 @@ function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
     ids,
     done: 0,
     isCancelled: false,
+    prepare: copy && (() => model.copy(sequence, copy)),
     async run(count) {
       if (slice !== undefined) reply({ type: 'slice', id, slice })
       else if (model.length(sequence) !== at) await model.cutTo(sequence, at)
       const part = ids.subarray(last, last + count)
-      const logits = await model.evaluate(sequence, part, Math.max(0, logitsFrom - last))
+      const from = Math.max(0, logitsFrom - last)
+      const logits = await model.evaluate(sequence, part, from, ids.length > 1)
       last += count
       slice = { done: last, length: model.length(sequence), logits }
     },
@@ -93,6 +95,9 @@ async function perform(
       return null
     case 'idsToEmbed':
       return model.idsToEmbed(request.text)
+    case 'save':
+      await model.save(request.sequence, request.path)
+      return null
     case 'embed':
       return model.embed(request.ids)
     case 'close':

@@ -20,6 +20,7 @@ const DOING: Record<Operation, string> = {
   close: 'it closed a sequence',
   openText: 'it opened a sequence',
   closeText: 'it closed a sequence',
+  save: 'it saved a sequence',
   feed: 'it computed',
   idsToEmbed: 'it tokenised a text',
   embed: 'it embedded a text',

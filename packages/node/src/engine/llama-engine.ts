@@ -2,10 +2,12 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
-import type { Engine, LoadInit, Profile } from '@freehold/core/engine/engine'
+import type { Engine, LoadInit, ModelInfo, Profile } from '@freehold/core/engine/engine'
+import type { GgufHeader } from '@freehold/core/engine/gguf'
 import { loadCounts } from '@freehold/core/engine/load-counts'
 import { readTokenBytes, type TokenBytes } from '@freehold/core/engine/token-bytes'
 import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
+import { estimateNeeds } from '../models/fit.ts'
 import { requireFit } from '../models/fit-advice.ts'
 import { freeMemory } from '../models/free-memory.ts'
 import { forceCpuVariant } from './cpu-variants.ts'
@@ -13,6 +15,7 @@ import { type EngineProcess, startEngineProcess } from './engine-process.ts'
 import { hashFile } from './hash-file.ts'
 import { mayHaveGpu } from './may-have-gpu.ts'
 import { describeModel } from './model-info.ts'
+import { openPrefixFiles, type PrefixFiles } from './prefix-files.ts'
 import type { LogLevel } from './protocol.ts'
 import { readGguf } from './read-gguf.ts'
 import { createRemoteModel, type RemoteModel } from './remote-model.ts'
@@ -41,6 +44,8 @@ export interface LlamaEngineInit {
 export interface LlamaModel extends RemoteModel {
   /** The child process that holds the model; undefined once it has ended. */
   readonly pid: number | undefined
+  /** What it takes of a GPU's own memory; 0 without, and where a GPU shares the main memory. */
+  readonly gpuBytes: number
   /** Read on first use. */
   readonly tokenBytes: TokenBytes
 }
@@ -50,6 +55,8 @@ export interface LlamaLoadInit extends LoadInit {
   flashAttn?: boolean | undefined
   /** How keys and values of the context are kept; `q8_0` needs flash attention. @default 'f16' */
   kvType?: Profile['kvType'] | undefined
+  /** Keeps texts that nobody audits in this folder while the model is not loaded. @default nowhere */
+  prefixes?: string | undefined
 }
 
 export interface LlamaEngine extends Engine {
@@ -127,10 +134,12 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         info,
         sequences: loadInit.vocabOnly ? null : sequences,
         canRewind: parts.canRewind,
+        files: await openFiles(loadInit.prefixes, path, { header, info }),
       })
       let tokenBytes: TokenBytes | undefined
       return Object.defineProperties(model, {
         pid: { get: () => process.pid },
+        gpuBytes: { value: parts.gpuBytes },
         tokenBytes: { get: () => (tokenBytes ??= readTokenBytes(header)) },
       }) as LlamaModel
     } catch (error) {
@@ -148,6 +157,31 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
       isClosed = true
       await Promise.all([...processes].map((process) => process[Symbol.asyncDispose]()))
       await cleaning
+    },
+  }
+}
+
+/** Texts of a model that was removed meanwhile are not kept. */
+async function openFiles(
+  folder: string | undefined,
+  path: string,
+  { header, info }: { header: GgufHeader; info: ModelInfo },
+): Promise<PrefixFiles | undefined> {
+  if (folder === undefined) return undefined
+  const { modelId, contextTokens, profile } = info
+  const key = JSON.stringify([contextTokens, profile])
+  const kvBytes = profile.kvType === 'f32' ? 4 : 2
+  const needs = estimateNeeds(header, { contextTokens, sequences: 1, kvBytes })
+  const bytesPerToken = needs.kvBytes / contextTokens
+  const files = await openPrefixFiles({ folder, modelId, key, bytesPerToken })
+  return {
+    ...files,
+    get all() {
+      return files.all
+    },
+    async save(ids, write) {
+      await stat(path)
+      await files.save(ids, write)
     },
   }
 }

@@ -15,8 +15,8 @@ import type { TextShape } from './protocol.ts'
  * not in its types; the tests of formats fail when a later version moves them.
  */
 export interface Candidates {
-  /** Makes what `controlledEvaluate` wants for a position whose candidates `text` chooses. */
-  plan(text: ShapedText): { filter: { tokens: Token[]; includeTop: number } }
+  /** Makes what `controlledEvaluate` wants after `length` ids, where `text` chooses the candidates. */
+  plan(text: ShapedText, length: number): { filter: { tokens: Token[]; includeTop: number } }
   /** @throws GrammarError */
   shape(shape: TextShape): Promise<ShapedText>
 }
@@ -25,10 +25,14 @@ export interface Candidates {
 export interface ShapedText {
   readonly promptTokens: number
   readonly isSummed: boolean
-  /** Lets the grammar follow a token of the answer. */
-  accept(id: number): void
+  /**
+   * Lets the grammar follow ids that come after the first `at`; what it followed beyond those is
+   * forgotten.
+   * @param hasGuesses only the first of them is certain
+   */
+  accept(at: number, ids: Uint32Array, hasGuesses: boolean): void
   /** Without candidates it has failed: node-llama-cpp lets an error in here end the process. */
-  choose(index: number): Promise<Sampled>
+  choose(index: number, length: number): Promise<Sampled>
   /** Why there are no candidates. */
   readonly failure: unknown
   dispose(): void
@@ -77,6 +81,8 @@ const TOP: Filter = [[], false, false, false, TOP_LOGITS]
 const HIGHEST: Filter = [[], false, false, true, 0]
 /** Share of the highest candidates that must be allowed for the others not to be asked. */
 const ENOUGH = 0.5
+/** Guesses in one call may be as many: so far back the grammar can be asked to go. */
+const KEPT_STATES = 64
 /** Leaves the highest logits as they are, as the wishes of `native-model.ts` do. */
 const RAW = { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0, seed: 0 }
 
@@ -90,12 +96,12 @@ export function createCandidates(
   const nativeModel = (model as unknown as { _model: unknown })._model
   const native = (context as unknown as { _ctx: NativeContext })._ctx
   const sample = native.sampleToken.bind(native)
-  const plans = new WeakMap<readonly number[], ShapedText>()
+  const plans = new WeakMap<readonly number[], { text: ShapedText; length: number }>()
   let controls: number[] | undefined
 
   const sampleToken: typeof sample = async (index, sampler, isProbable, isSure, logits, weight) => {
-    const text = Array.isArray(logits) ? plans.get(logits[0]) : undefined
-    if (text !== undefined) return text.choose(index)
+    const plan = Array.isArray(logits) ? plans.get(logits[0]) : undefined
+    if (plan !== undefined) return plan.text.choose(index, plan.length)
     return sample(index, sampler, isProbable, isSure, logits, weight)
   }
   Object.defineProperty(native, 'sampleToken', { value: sampleToken })
@@ -109,14 +115,16 @@ export function createCandidates(
   }
 
   return {
-    plan(text) {
+    plan(text, length) {
       const tokens: Token[] = []
-      plans.set(tokens, text)
+      plans.set(tokens, { text, length })
       return { filter: { tokens, includeTop: TOP_LOGITS } }
     },
     async shape({ promptTokens, grammar, biasIds, biases, isSummed }) {
       const biased = biasIds.length > 0 ? { tokenBiasKeys: biasIds, tokenBiasValues: biases } : {}
-      const state = grammar === null ? undefined : await startGrammar(llama, model, grammar)
+      const first = grammar === null ? undefined : await startGrammar(llama, model, grammar)
+      /** Where the grammar is after so many ids; undefined after a guess that it does not allow. */
+      const states = new Map([[promptTokens, first]])
       const samplers: NativeSampler[] = []
       const sampler = (config: Record<string, unknown>) => {
         const made = new AddonSampler(nativeModel)
@@ -126,9 +134,9 @@ export function createCandidates(
       }
       const top = sampler({ ...RAW, ...biased })
       const sum = isSummed ? sampler({ temperature: 0, seed: 0 }) : undefined
-      const bans = state === undefined ? [] : controlIds()
+      const bans = first === undefined ? [] : controlIds()
       const banned = new Set(bans)
-      const strict = state === undefined ? undefined : new AddonSampler(nativeModel)
+      const strict = first === undefined ? undefined : new AddonSampler(nativeModel)
       if (strict !== undefined) samplers.push(strict)
       const strictBias = {
         tokenBiasKeys: Uint32Array.of(...biasIds, ...bans),
@@ -139,7 +147,11 @@ export function createCandidates(
        * The highest of all that the grammar allows; of the highest only, where these are most of what
        * the model wants: the grammar takes long to look at a whole vocabulary.
        */
-      async function allowed(index: number, pairs: number[]): Promise<number[]> {
+      async function allowed(
+        index: number,
+        pairs: number[],
+        state: LlamaGrammarEvaluationState | undefined,
+      ): Promise<number[]> {
         if (state === undefined || strict === undefined) return pairs
         const highest = pairs[1] ?? 0
         const kept: number[] = []
@@ -162,10 +174,18 @@ export function createCandidates(
         return all.filter((_, at) => Number.isFinite(all[at | 1]))
       }
 
+      function follow(state: LlamaGrammarEvaluationState, id: number): boolean {
+        if (model.isEogToken(id as Token) || banned.has(id)) return false
+        if (!AddonSampler.canBeNextTokenForGrammarEvaluationState(nativeOf(state), id)) return false
+        AddonSampler.acceptGrammarEvaluationStateToken(nativeOf(state), id)
+        return true
+      }
+
+      let chosen: Promise<Sampled> = Promise.resolve([-1, undefined, undefined])
       let failure: unknown = new Error('the grammar allows no token here')
-      async function candidatesOf(index: number): Promise<Sampled> {
+      async function candidatesOf(index: number, length: number): Promise<Sampled> {
         const [token, , , pairs = []] = await sample(index, top, false, false, TOP, false)
-        const kept = await allowed(index, pairs)
+        const kept = await allowed(index, pairs, states.get(length))
         if (sum === undefined) return [token, undefined, undefined, kept]
         const [, , , highest, weight] = await sample(index, sum, false, false, HIGHEST, true)
         const logSum = (highest?.[1] ?? Number.NaN) + Math.log(weight ?? Number.NaN)
@@ -175,20 +195,33 @@ export function createCandidates(
       return {
         promptTokens,
         isSummed,
-        accept(id) {
-          if (state === undefined || model.isEogToken(id as Token)) return
-          AddonSampler.acceptGrammarEvaluationStateToken(nativeOf(state), id)
+        accept(at, ids, hasGuesses) {
+          if (first === undefined) return
+          for (const length of states.keys()) {
+            if (length > Math.max(at, promptTokens) || length < at - KEPT_STATES)
+              states.delete(length)
+          }
+          for (const [index, id] of ids.entries()) {
+            const length = at + index
+            if (length < promptTokens) continue
+            const before = states.get(length)
+            const state = hasGuesses ? before?.clone() : before
+            // Native code ends the process at a token that the grammar does not allow.
+            states.set(length + 1, state && follow(state, id) ? state : undefined)
+          }
         },
         get failure() {
           return failure
         },
-        async choose(index) {
-          try {
-            return await candidatesOf(index)
-          } catch (error) {
-            failure = error
-            return [-1, undefined, undefined, []]
-          }
+        choose(index, length) {
+          // One after the other: all positions of a batch share these samplers.
+          chosen = chosen.then(() =>
+            candidatesOf(index, length).catch((error: unknown): Sampled => {
+              failure = error
+              return [-1, undefined, undefined, []]
+            }),
+          )
+          return chosen
         },
         dispose() {
           for (const made of samplers.splice(0)) made.dispose()

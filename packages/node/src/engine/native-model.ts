@@ -27,10 +27,26 @@ export interface NativeModel {
   openText(sequence: number, shape: TextShape): Promise<void>
   closeText(sequence: number): void
   length(sequence: number): number
+  /**
+   * Makes a sequence hold `ids`, copied from another one or a file that begins with them if it still
+   * does. Call it while nothing is computed.
+   */
+  copy(sequence: number, init: { from: number | string; ids: Uint32Array }): Promise<void>
+  /** Writes what a sequence holds over a file. */
+  save(sequence: number, path: string): Promise<void>
   /** Forgets all ids but the first `length`. */
   cutTo(sequence: number, length: number): Promise<void>
-  /** Takes `ids` in as one part of a batch. @returns logits after each id from `logitsFrom` on */
-  evaluate(sequence: number, ids: Uint32Array, logitsFrom: number): Promise<PackedLogits | null>
+  /**
+   * Takes `ids` in as one part of a batch.
+   * @param hasGuesses beyond a prompt, they are part of an id and guesses of what follows it
+   * @returns logits after each id from `logitsFrom` on
+   */
+  evaluate(
+    sequence: number,
+    ids: Uint32Array,
+    logitsFrom: number,
+    hasGuesses: boolean,
+  ): Promise<PackedLogits | null>
   idsToEmbed(text: string): Uint32Array
   embed(ids: Uint32Array): Promise<Float32Array>
 }
@@ -46,6 +62,11 @@ interface Wish {
     options: typeof RAW
     logits: { filter: { tokens: Token[]; includeTop: number } }
   }
+}
+
+/** llama.cpp's `llama_memory_seq_cp` on all cells; node-llama-cpp has it, but not in its types. */
+interface CopyableSequence extends LlamaContextSequence {
+  _copyStateFromOtherSequence?(other: LlamaContextSequence, length: number): Promise<boolean>
 }
 
 const KV_TYPES = { f16: 'F16', f32: 'F32', q8_0: 'Q8_0' } as const
@@ -72,6 +93,7 @@ export async function startLlama(init: {
 /** Loads a GGUF and makes room for its sequences. */
 export async function loadNativeModel(llama: Llama, params: LoadParams): Promise<NativeModel> {
   const { path: modelPath, vocabOnly, threads } = params
+  const usedBefore = await gpuUsed(llama)
   const model = await llama.loadModel({ modelPath, vocabOnly })
   if (vocabOnly) {
     const parts = await describe(llama, model, null)
@@ -90,7 +112,9 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     experimentalKvCacheValueType: KV_TYPES[params.kvType],
     failedCreationRemedy: false,
   })
-  const made = { flashAttn: context.flashAttention === true, contextTokens, canRewind: true }
+  const gpuBytes = Math.max(0, (await gpuUsed(llama)) - usedBefore)
+  const flashAttn = context.flashAttention === true
+  const made = { flashAttn, contextTokens, canRewind: true, gpuBytes }
   const sequence = context.getSequence()
   made.canRewind = !sequence.needsCheckpoints
   await sequence.dispose()
@@ -108,6 +132,8 @@ function createNativeModel(init: {
   const { llama, model, context, parts, threads } = init
   const sequences = new Map<number, LlamaContextSequence>()
   const texts = new Map<number, ShapedText>()
+  /** llama.cpp copies cells when it computes next, and until then these must not change. */
+  const copiedFrom = new Set<number>()
   let candidates: Candidates | undefined
   const embedder = createNativeEmbedder(model, { contextTokens: parts.contextTokens ?? 0, threads })
 
@@ -128,10 +154,10 @@ function createNativeModel(init: {
     await found?.dispose()
   }
 
-  /** What is wanted of the position after an id of `text`, which the grammar follows from here on. */
-  function wish(text: ShapedText | undefined): Wish {
+  /** What is wanted of the position after the first `length` ids of `text`. */
+  function wish(text: ShapedText | undefined, length: number): Wish {
     if (text === undefined || candidates === undefined) return WANT_LOGITS
-    return { generateNext: { options: RAW, logits: candidates.plan(text) } }
+    return { generateNext: { options: RAW, logits: candidates.plan(text, length) } }
   }
 
   function find(sequence: number): LlamaContextSequence {
@@ -156,6 +182,24 @@ function createNativeModel(init: {
     },
     closeText,
     length: (sequence) => find(sequence).nextTokenIndex,
+    async copy(sequence, { from, ids }) {
+      const target: CopyableSequence = find(sequence)
+      if (typeof from === 'string') {
+        if (!copiedFrom.has(sequence) && (await loadState(target, from, ids))) return
+      } else {
+        const source = sequences.get(from)
+        if (source !== undefined && ids.every((id, at) => source.contextTokens[at] === id)) {
+          copiedFrom.add(from)
+          if (await target._copyStateFromOtherSequence?.(source, ids.length)) return
+        }
+      }
+      // It is gone meanwhile, or a later version of node-llama-cpp copies no more.
+      await target.clearHistory()
+      await target.controlledEvaluate(Array.from(ids) as Token[])
+    },
+    async save(sequence, path) {
+      await find(sequence).saveStateToFile(path)
+    },
     async cutTo(sequence, length) {
       const found = find(sequence)
       // Without room for doubt: shifted cells would not be what the same ids give when computed.
@@ -163,22 +207,24 @@ function createNativeModel(init: {
       if (found.nextTokenIndex !== length)
         throw new Error('the sequence cannot forget its last ids')
     },
-    async evaluate(sequence, ids, logitsFrom) {
+    async evaluate(sequence, ids, logitsFrom, hasGuesses) {
       const found = find(sequence)
       const text = texts.get(sequence)
       const at = found.nextTokenIndex
-      const input = Array.from(ids, (id, index): Token | [Token, Wish] => {
-        if (text !== undefined && at + index >= text.promptTokens) text.accept(id)
-        return index < logitsFrom ? (id as Token) : [id as Token, wish(text)]
-      })
+      text?.accept(at, ids, hasGuesses)
+      const input = Array.from(ids, (id, index): Token | [Token, Wish] =>
+        index < logitsFrom ? (id as Token) : [id as Token, wish(text, at + index + 1)],
+      )
       const output = await found.controlledEvaluate(input)
+      copiedFrom.clear()
       if (logitsFrom >= ids.length) return null
       const positions: ReadonlyMap<number, number>[] = []
       const logSums: number[] = []
       for (let index = logitsFrom; index < ids.length; index++) {
         const next = output[index]?.next
         if (next?.logits === undefined) throw new Error('llama.cpp gave no logits')
-        if (text !== undefined && next.logits.size === 0) throw text.failure
+        // What follows a guess counts only if it is right.
+        if (text !== undefined && next.logits.size === 0 && index === logitsFrom) throw text.failure
         positions.push(next.logits)
         logSums.push(next.totalLogitWeight ?? Number.NaN)
       }
@@ -190,6 +236,23 @@ function createNativeModel(init: {
   }
 }
 
+/** @returns whether the sequence holds `ids` now, and no more */
+async function loadState(
+  sequence: LlamaContextSequence,
+  path: string,
+  ids: Uint32Array,
+): Promise<boolean> {
+  try {
+    // Its digest was checked: it is what a model with the same digest and settings wrote.
+    await sequence.loadStateFromFile(path, { acceptRisk: true })
+    if (!ids.every((id, at) => sequence.contextTokens[at] === id)) return false
+    await sequence.adaptStateToTokens(sequence.contextTokens.slice(0, ids.length), false)
+    return sequence.nextTokenIndex === ids.length
+  } catch {
+    return false
+  }
+}
+
 function refuseShift(): never {
   throw new Error('the context is full')
 }
@@ -197,7 +260,7 @@ function refuseShift(): never {
 async function describe(
   llama: Llama,
   model: LlamaModel,
-  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn' | 'canRewind'> | null,
+  context: Pick<LoadedParts, 'contextTokens' | 'flashAttn' | 'canRewind' | 'gpuBytes'> | null,
 ): Promise<LoadedParts> {
   const endIds = new Set<number>()
   for (const id of model.iterateAllTokens()) if (model.isEogToken(id)) endIds.add(id)
@@ -211,6 +274,7 @@ async function describe(
     isa: llama.gpu === false ? loadedIsa() : await gpuFamily(llama),
     flashAttn: context?.flashAttn ?? false,
     canRewind: context?.canRewind ?? false,
+    gpuBytes: context?.gpuBytes ?? 0,
     release: llama.llamaCppRelease.release,
     moduleVersion: await getModuleVersion(),
   }
@@ -226,6 +290,13 @@ function loadedIsa(): string {
     if (isa !== undefined) return isa
   }
   return process.arch
+}
+
+/** Bytes in use of the GPUs' own memory. */
+async function gpuUsed(llama: Llama): Promise<number> {
+  if (llama.gpu === false) return 0
+  const { used, unifiedSize } = await llama.getVramState()
+  return unifiedSize > 0 ? 0 : used
 }
 
 async function gpuFamily(llama: Llama): Promise<string> {

@@ -6,9 +6,10 @@ import type { PackedLogits } from './protocol.ts'
  * @throws RangeError when a logit is no finite number, as broken weights give
  */
 export function packLogits(positions: readonly ReadonlyMap<number, number>[]): PackedLogits {
-  const width = positions[0]?.size ?? 0
-  const ids = new Uint32Array(positions.length * width)
-  const logits = new Float32Array(positions.length * width)
+  const widths = Uint32Array.from(positions, ({ size }) => size)
+  const total = widths.reduce((sum, width) => sum + width, 0)
+  const ids = new Uint32Array(total)
+  const logits = new Float32Array(total)
   let at = 0
   for (const position of positions) {
     for (const [id, logit] of [...position].sort((a, b) => b[1] - a[1] || a[0] - b[0])) {
@@ -19,5 +20,5 @@ export function packLogits(positions: readonly ReadonlyMap<number, number>[]): P
       at++
     }
   }
-  return { count: positions.length, ids, logits }
+  return { widths, ids, logits }
 }

@@ -28,6 +28,8 @@ export interface LoadedParts {
   /** Whether a sequence can forget its last ids and go on. */
   canRewind: boolean
   isa: string
+  /** What it takes of a GPU's own memory. */
+  gpuBytes: number
   /** Release of llama.cpp, such as `v0.5.0`. */
   release: string
   /** Version of node-llama-cpp. */
@@ -58,13 +60,22 @@ export interface Operations {
   openText: { params: { sequence: number; shape: TextShape }; result: null }
   /** Ends a text; what was taken in stays for the next `openText`. */
   closeText: { params: { sequence: number }; result: null }
+  /** Writes what an idle sequence holds over a file. Native code does: JavaScript here may not. */
+  save: { params: { sequence: number; path: string }; result: null }
   close: { params: { sequence: number }; result: null }
   /**
    * Takes ids in after the first `at` of the sequence, which forgets the others; logits follow each
-   * id from index `logitsFrom` on. Its last slice ends it.
+   * id from index `logitsFrom` on. Its last slice ends it. With `copy`, the first `at` ids are those,
+   * copied from another sequence or a file if they are still there, and computed otherwise.
    */
   feed: {
-    params: { sequence: number; ids: Uint32Array; logitsFrom: number; at: number }
+    params: {
+      sequence: number
+      ids: Uint32Array
+      logitsFrom: number
+      at: number
+      copy?: { from: number | string; ids: Uint32Array } | undefined
+    }
     result: null
   }
   /** Ids of a text as llama.cpp embeds it: with the tokens that the model wants around it. */
@@ -80,9 +91,10 @@ export type Request =
   | { [Op in Operation]: { op: Op; id: number } & Operations[Op]['params'] }[Operation]
   | { op: 'cancel'; id: number }
 
-/** Top logits of `count` positions one after the other, `ids.length / count` for each. */
+/** Top logits of positions one after the other. */
 export interface PackedLogits {
-  count: number
+  /** How many each position has: a grammar leaves fewer of some. */
+  widths: Uint32Array
   ids: Uint32Array
   logits: Float32Array
   /** Of each position: the logarithm of the sum of e^logit over the vocabulary, where wanted. */

@@ -10,6 +10,7 @@ import { requireTensors } from '@freehold/core/engine/require-tensors'
 import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
+import type { PrefixFiles } from './prefix-files.ts'
 import type { PackedLogits } from './protocol.ts'
 import { createTextSequences, type OpenTextInit, type TextSequence } from './text-sequences.ts'
 
@@ -29,13 +30,15 @@ export interface RemoteModelInit {
   /** How many can be open at once; null: only its vocabulary is loaded. */
   sequences: number | null
   canRewind: boolean
+  /** Keeps texts while it is not loaded. */
+  files?: PrefixFiles | undefined
 }
 
 /** A model that lives in the child behind `process`, and ends with it. */
 export function createRemoteModel(process: EngineProcess, init: RemoteModelInit): RemoteModel {
-  const { info, sequences, canRewind } = init
+  const { info, sequences, canRewind, files } = init
   const slots = createSlots(sequences ?? 0)
-  const texts = createTextSequences({ process, info, slots, canRewind, unpack })
+  const texts = createTextSequences({ process, info, slots, canRewind, files, unpack })
   process.onEnd((reason) => slots.close(reason))
 
   /** @param sequence its number in the child */
@@ -98,16 +101,19 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
     },
     async [Symbol.asyncDispose]() {
       slots.close(new EngineError({ what: 'the model was closed' }))
+      // A disk that is full costs time later, and nothing else.
+      await texts.save().catch(() => {})
       await process[Symbol.asyncDispose]()
     },
   }
 }
 
-function unpack(packed: PackedLogits): TopLogits[] {
-  const width = packed.ids.length / packed.count
-  if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
-  return Array.from({ length: packed.count }, (_, index) => ({
-    ids: packed.ids.subarray(index * width, (index + 1) * width),
-    logits: packed.logits.subarray(index * width, (index + 1) * width),
-  }))
+function unpack({ widths, ids, logits }: PackedLogits): TopLogits[] {
+  let end = 0
+  return Array.from(widths, (width) => {
+    if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
+    const start = end
+    end += width
+    return { ids: ids.subarray(start, end), logits: logits.subarray(start, end) }
+  })
 }

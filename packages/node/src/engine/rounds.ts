@@ -9,6 +9,8 @@ export interface Feed {
   /** How many of `ids` are done. */
   done: number
   isCancelled: boolean
+  /** Called before the first `run`, while no round computes. */
+  prepare?: (() => Promise<void>) | undefined
   /** Takes the next `count` ids in; called for all feeds of a round in the same tick. */
   run(count: number): Promise<void>
   /** Called once, after the last round of the feed or when it was cancelled before one. */
@@ -86,7 +88,14 @@ export function createRounds(): Rounds {
     if (picked.length === 0) return
     for (const [key] of picked) running.add(key)
     const startedAt = performance.now()
-    const results = await Promise.allSettled(picked.map(([, feed, count]) => feed.run(count)))
+    const refused = new Map<Feed, Promise<never>>()
+    for (const [, feed] of picked) {
+      if (feed.prepare === undefined || feed.done > 0) continue
+      await feed.prepare().catch((error: unknown) => refused.set(feed, reject(error)))
+    }
+    const results = await Promise.allSettled(
+      picked.map(([, feed, count]) => refused.get(feed) ?? feed.run(count)),
+    )
     endedAt = performance.now()
     lastMs = endedAt - startedAt
     running.clear()
@@ -125,6 +134,13 @@ export function createRounds(): Rounds {
       schedule()
     },
   }
+}
+
+/** Its reason is told with the others of its round. */
+function reject(error: unknown): Promise<never> {
+  const rejected = Promise.reject(error)
+  rejected.catch(() => {})
+  return rejected
 }
 
 function left(feed: Feed): number {

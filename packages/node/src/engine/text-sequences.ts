@@ -2,6 +2,7 @@ import type { ModelInfo, TopLogits } from '@freehold/core/engine/engine'
 import { createFedSequence, type FedSequence } from '@freehold/core/engine/fed-sequence'
 import type { Slots } from '@freehold/core/engine/slots'
 import type { EngineProcess } from './engine-process.ts'
+import type { PrefixFiles } from './prefix-files.ts'
 import type { PackedLogits, TextShape } from './protocol.ts'
 
 /** Candidates of one position of a text: the highest logits, biased, that the grammar allows. */
@@ -35,6 +36,8 @@ export interface TextSequences {
   open(init: OpenTextInit): Promise<TextSequence>
   /** The free sequence whose loss matters least. */
   leastMissed(free: readonly number[]): number
+  /** Keeps what free sequences hold in files. */
+  save(): Promise<void>
   /** What `slot` held is gone. */
   forget(slot: number): void
 }
@@ -45,23 +48,40 @@ export interface TextSequencesInit {
   slots: Slots
   /** Whether a sequence can forget its last ids. */
   canRewind: boolean
+  /** Where texts are kept when the model is unloaded. */
+  files?: PrefixFiles | undefined
   unpack: (packed: PackedLogits) => TopLogits[]
 }
 
 /** Shorter beginnings are had by chance, and not worth what another text left. */
 const WORTH_TOKENS = 8
 
-/** Remembers what finished texts left in free sequences, and begins new ones there. */
+/** Copying moves all cells of a sequence, so it must spare more. */
+const WORTH_COPYING_TOKENS = 32
+/** A file is hashed and read. */
+const WORTH_LOADING_TOKENS = 64
+
+/** What a new text begins with. */
+interface Start {
+  cachedTokens: number
+  /** Another sequence, or a file, that holds these where its own does not. */
+  from: number | string | null
+}
+
+/**
+ * Remembers what finished texts left in free sequences, and begins new ones there; or with a copy of
+ * what a running one holds, or an idle one that need not lose its end for it.
+ */
 export function createTextSequences(init: TextSequencesInit): TextSequences {
-  const { process, info, slots, canRewind, unpack } = init
+  const { process, info, slots, canRewind, files, unpack } = init
   /** Ids that the free sequences hold. */
   const left = new Map<number, readonly number[]>()
+  /** Ids that texts in the other sequences took in. */
+  const running = new Map<number, () => readonly number[]>()
 
   function reusable(slot: number, promptIds: readonly number[]): number {
     const held = left.get(slot) ?? []
-    const limit = Math.min(held.length, promptIds.length - 1)
-    let same = 0
-    while (same < limit && held[same] === promptIds[same]) same++
+    const same = sameIds(held, promptIds)
     return canRewind || same === held.length ? same : 0
   }
 
@@ -76,13 +96,54 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
       const held = reusable(slot, promptIds)
       if (held > most) [best, most] = [slot, held]
     }
-    return best
+    // Another conversation with the same beginning: it goes on in a place that holds nothing.
+    const isOther = most < (left.get(best)?.length ?? 0) / 2 && most >= WORTH_COPYING_TOKENS
+    const empty = free.find((slot) => !left.has(slot))
+    return canRewind && isOther && empty !== undefined ? empty : best
+  }
+
+  /** Where the beginning of a text in `slot` comes from. */
+  function startIn(slot: number, promptIds: readonly number[]): Start {
+    let cachedTokens = reusable(slot, promptIds)
+    let from: Start['from'] = null
+    if (!canRewind) return { cachedTokens, from }
+    const others = new Map([...left, ...[...running].map(([key, held]) => [key, held()] as const)])
+    let most = cachedTokens + WORTH_COPYING_TOKENS
+    for (const [other, held] of others) {
+      const same = other === slot ? 0 : sameIds(held, promptIds)
+      if (same < most) continue
+      most = same + 1
+      cachedTokens = same
+      from = other
+    }
+    return { cachedTokens, from }
+  }
+
+  /** The same, from a file where that spares enough. */
+  async function inFile(start: Start, promptIds: readonly number[]): Promise<Start> {
+    const found = (files?.all ?? [])
+      .map((file) => ({ file, same: sameIds(file.ids, promptIds) }))
+      .filter(({ file, same }) => canRewind || same === file.ids.length)
+      .filter(({ same }) => same >= start.cachedTokens + WORTH_LOADING_TOKENS)
+      .sort((a, b) => b.same - a.same)
+    for (const { file, same } of found) {
+      if (await files?.isSound(file)) return { cachedTokens: same, from: file.path }
+    }
+    return start
+  }
+
+  async function save(): Promise<void> {
+    // The latest last: it stays for longest.
+    for (const [sequence, ids] of left) {
+      if (ids.length < WORTH_LOADING_TOKENS) continue
+      await files?.save(ids, (path) => process.call('save', { sequence, path }).result)
+    }
   }
 
   async function open(openInit: OpenTextInit): Promise<TextSequence> {
     const { promptIds, signal, grammar = null, bias = new Map(), isSummed = false } = openInit
     const slot = await slots.take(signal, (free) => mostHeld(free, promptIds))
-    const cachedTokens = reusable(slot, promptIds)
+    const { cachedTokens, from } = await inFile(startIn(slot, promptIds), promptIds)
     const shape: TextShape = {
       promptTokens: promptIds.length,
       grammar,
@@ -98,6 +159,7 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
     }
     const held = promptIds.slice(0, cachedTokens)
     left.delete(slot)
+    let copy = from === null ? undefined : { from, ids: Uint32Array.from(held) }
     let isBroken = false
     const sequence = createFedSequence<TextLogits>({
       contextTokens: info.contextTokens,
@@ -106,7 +168,8 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
       feed(ids, logitsFrom, onSlice, at) {
         held.length = at
         held.push(...ids)
-        const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at }
+        const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at, copy }
+        copy = undefined
         const call = process.call('feed', params, ({ done, length, logits }) => {
           const positions = logits === null ? [] : withSums(unpack(logits), logits.logSums)
           onSlice({ done, length, positions })
@@ -118,6 +181,9 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         return call
       },
       async close() {
+        running.delete(slot)
+        // Nothing was copied, so what an earlier text left is there still.
+        if (copy !== undefined) isBroken = true
         await process
           .call(isBroken ? 'close' : 'closeText', { sequence: slot })
           .result.catch(() => {})
@@ -125,12 +191,21 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         slots.give(slot)
       },
     })
+    running.set(slot, () => (copy === undefined ? held.slice(0, sequence.length) : []))
     return Object.defineProperties(sequence as TextSequence, {
       cachedTokens: { value: cachedTokens, enumerable: true },
     })
   }
 
-  return { open, leastMissed, forget: (slot) => left.delete(slot) }
+  return { open, save, leastMissed, forget: (slot) => left.delete(slot) }
+}
+
+/** How many of the prompt's first ids `held` begins with; never all, since logits follow the last. */
+function sameIds(held: readonly number[], promptIds: readonly number[]): number {
+  const limit = Math.min(held.length, promptIds.length - 1)
+  let same = 0
+  while (same < limit && held[same] === promptIds[same]) same++
+  return same
 }
 
 function withSums(positions: TopLogits[], sums: Float64Array | undefined): TextLogits[] {

@@ -9,7 +9,7 @@ import type { ModelLibrary } from '../models/library.ts'
 import { createAnswerService } from '../serving/answer.ts'
 import { createEmbedService } from '../serving/embed.ts'
 import { createLibraryModels } from '../serving/library-models.ts'
-import { loadWith } from '../serving/load-served.ts'
+import { loadWith, needsOf } from '../serving/load-served.ts'
 import { createModelPool, type ModelPoolInit } from '../serving/model-pool.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { VERSION } from '../version.ts'
@@ -23,6 +23,8 @@ export interface ServingInit extends AppInit {
   pool: ModelPoolInit
   /** Where responses are kept. */
   responses: string
+  /** Where texts are kept while their model is not loaded; undefined: nowhere. */
+  prefixes?: string | undefined
   widestScope: Scope
   /** Where models are pulled from. */
   hub: HubSettings
@@ -37,9 +39,17 @@ export function openServing(
   init: ServingInit,
   { device, library }: { device: Device; library: ModelLibrary },
 ): Serving {
-  const models = createLibraryModels(init.paths, { library, hub: init.hub })
+  const models = createLibraryModels(init.paths, {
+    library,
+    hub: init.hub,
+    prefixes: init.prefixes,
+  })
   const engine = createLlamaEngine({ modelIdAt: (path, asked) => library.modelIdAt(path, asked) })
-  const pool = createModelPool(init.pool, { clock: systemClock, load: loadWith(engine) })
+  const pool = createModelPool(init.pool, {
+    clock: systemClock,
+    load: loadWith(engine, init.prefixes),
+    needs: needsOf,
+  })
   const storage = openSqliteStorage(init.responses)
   const newId = () => randomBytes(12).toString('hex')
   const serving = { models, pool, device, newId }

@@ -59,7 +59,8 @@ export async function* drawTokens(
     const from = tops[right] as TextLogits
     const recent = isPenalised ? countRecent(ids, sampling.penaltyTokens) : NOTHING
     const id = sampleLocally(from, sampling, recent, randomAt(init.seed, t))
-    const isGuessed = guessed[right] === id
+    // Where nothing may follow a guess, its own step says why.
+    const isGuessed = guessed[right] === id && (tops[right + 1]?.ids.length ?? 0) > 0
     const finish = init.endIds.includes(id) ? 'stop' : t + 1 < maxTokens ? undefined : 'length'
     if (isGuessed) right++
     else if (stepMs !== undefined) guesser?.learn(guessed.length, right, stepMs)

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { ModelError, UsageError } from '@freehold/core/errors'
+import { removePrefixes } from '../engine/prefix-files.ts'
 import { BUNDLED } from '../models/acorn.ts'
 import { describeModelFiles } from '../models/describe-model.ts'
 import type { HubSettings } from '../models/hub.ts'
@@ -25,7 +26,16 @@ const MAX_SHOWN_CHARACTERS = 512
  */
 export function createLibraryModels(
   paths: readonly string[],
-  { library, hub = {} }: { library: ModelLibrary; hub?: HubSettings },
+  {
+    library,
+    hub = {},
+    prefixes,
+  }: {
+    library: ModelLibrary
+    hub?: HubSettings
+    /** Where texts of models are kept, which go with them. */
+    prefixes?: string | undefined
+  },
 ): ModelManager {
   const named = new Map<string, string>()
   for (const path of paths) {
@@ -92,7 +102,9 @@ export function createLibraryModels(
         await library.store.add({ ...model, name, addedAtMs: Date.now() }, new Map())
       },
       remove: async (name) => {
-        await library.store.remove(await requireStored(name))
+        const model = await requireStored(name)
+        await library.store.remove(model)
+        if (prefixes !== undefined) await removePrefixes(prefixes, model.modelId)
       },
     },
   }

@@ -8,6 +8,7 @@ import type { ServedModel } from './served-model.ts'
 
 export interface ScriptedInit {
   info?: Partial<ModelInfo> | undefined
+  gpuBytes?: number | undefined
   /** What is written, piece by piece, one token each. */
   pieces?: readonly string[] | undefined
   /** Called before each piece; a pending promise holds it back. */
@@ -46,6 +47,7 @@ export function scriptedModel(init: ScriptedInit = {}): ScriptedModel {
   }
   const scripted: ScriptedModel = {
     model,
+    gpuBytes: init.gpuBytes ?? 0,
     asked: [],
     written: 0,
     isAlive: true,

@@ -1,14 +1,20 @@
+import { stat } from 'node:fs/promises'
 import type { Clock } from '@freehold/core/platform'
 import { describe, expect, it } from 'vitest'
+import { ACORN } from '../engine/test-models.ts'
+import { needsOf } from './load-served.ts'
 import { namedModels, type ScriptedModel, scriptedModel } from './model-pool.fixture.ts'
-import { createModelPool, type ModelPoolInit } from './model-pool.ts'
+import { createModelPool, type ModelPoolInit, type PoolComponents } from './model-pool.ts'
 
 const models = namedModels(['a', 'b', 'c'])
 const model = async (name: string) => (await models.find(name))!
 const asker = { client: 'me' }
 
 /** A pool of scripted models on a clock that the test moves. */
-function open(init: ModelPoolInit = {}) {
+function open(
+  init: ModelPoolInit = {},
+  more: Pick<PoolComponents, 'needs'> & { gpuBytes?: number } = {},
+) {
   const loaded = new Map<string, ScriptedModel>()
   const loads: string[] = []
   const timers = new Set<{ at: number; fn: () => void }>()
@@ -24,11 +30,13 @@ function open(init: ModelPoolInit = {}) {
   const gates = new Map<string, Promise<void>>()
   const pool = createModelPool(init, {
     clock,
+    needs: more.needs,
     load: async (source, { contextTokens, signal }) => {
       loads.push(source)
       await gates.get(source)
       signal.throwIfAborted()
       const served = scriptedModel({
+        gpuBytes: more.gpuBytes,
         info: { contextTokens: Math.min(contextTokens ?? 512, 2_048) },
       })
       loaded.set(source, served)
@@ -103,6 +111,37 @@ describe('createModelPool', () => {
     const small = open({ memoryBytes: 10 })
     await small.use('a')
     expect(names(small)).toEqual(['a'])
+  })
+
+  it('behaviour: memory is what a model takes once loaded, less what a GPU holds', async () => {
+    const asked: unknown[] = []
+    const needs = async (_: unknown, init: { contextTokens: number | undefined }) => {
+      asked.push(init)
+      return 1_000 + (init.contextTokens ?? 0)
+    }
+    const town = open({ memoryBytes: 2_500, parallel: 2 }, { needs })
+    await town.use('a')
+    await town.use('b')
+    expect(names(town)).toEqual(['a', 'b'])
+    expect(asked[0]).toEqual({ contextTokens: undefined, parallel: 2 })
+    await town.use('b', { contextTokens: 1_024 })
+    expect(names(town)).toEqual(['b'])
+    const withGpu = open({ memoryBytes: 2_500 }, { needs, gpuBytes: 1_900 })
+    for (const name of ['a', 'b', 'c']) await withGpu.use(name, { contextTokens: 1_024 })
+    expect(names(withGpu)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('behaviour: what a model needs is more than its file, and grows with context and texts', async () => {
+    const acorn = { name: 'acorn', source: ACORN, sizeBytes: 1_000, modifiedMs: 0 }
+    const needs = (contextTokens: number, parallel: number) =>
+      needsOf(acorn, { contextTokens, parallel })
+    const least = await needs(512, 1)
+    expect(least).toBeGreaterThan((await stat(ACORN)).size)
+    expect(await needs(1_024, 1)).toBeGreaterThan(least)
+    expect(await needs(512, 4)).toBeGreaterThan(least)
+    expect(await needsOf({ ...acorn, source: '/nowhere' }, { contextTokens: 1, parallel: 1 })).toBe(
+      1_000,
+    )
   })
 
   it('behaviour: a stopped model ends its answers first, and takes no more', async () => {

@@ -5,12 +5,12 @@ import type { Clock } from '@freehold/core/platform'
 import { BusyError, UnsupportedError } from './errors.ts'
 import { createFairQueue, type FairQueue } from './fair-queue.ts'
 import type { ManagedModel } from './model-manager.ts'
-import type { LoadServed, ServedModel } from './served-model.ts'
+import type { LoadServed, LoadServedInit, ServedModel } from './served-model.ts'
 
 export interface ModelPoolInit {
   /** Most models in memory at once. @default 3 */
   maxModels?: number | undefined
-  /** Most bytes of model files in memory at once; one model may always be there. @default no limit */
+  /** Most bytes that models take in memory at once; one may always be there. @default no limit */
   memoryBytes?: number | undefined
   /** Texts that one model generates at once. @default 4 */
   parallel?: number | undefined
@@ -24,8 +24,13 @@ export interface ModelPoolInit {
 
 export interface PoolComponents {
   load: LoadServed
+  /** Bytes that a model takes once it is loaded so. @default the size of its files */
+  needs?: ((model: ManagedModel, init: NeedsInit) => Promise<number>) | undefined
   clock: Clock
 }
+
+/** `contextTokens` and `parallel` of what would be loaded. */
+export type NeedsInit = Omit<LoadServedInit, 'signal'>
 
 export interface LeaseInit {
   /** Whose turn it is: requests of one client wait behind each other. */
@@ -77,6 +82,8 @@ const FIVE_MINUTES_MS = 5 * 60_000
 interface Entry {
   model: ManagedModel
   contextTokens: number | undefined
+  /** Of main memory. */
+  needBytes: number
   loading: Promise<ServedModel>
   /** Once it is loaded. */
   served: ServedModel | null
@@ -92,12 +99,16 @@ interface Entry {
 }
 
 export function createModelPool(init: ModelPoolInit, components: PoolComponents): ModelPool {
-  const { load, clock } = components
+  const { load, clock, needs = async (model) => model.sizeBytes } = components
   const { maxModels = 3, memoryBytes = Infinity, parallel = 4, maxWaiting = 64 } = init
   const entries = new Map<string, Entry>()
   /** What is being unloaded: its memory is not free yet. */
   const leaving = new Set<Promise<void>>()
   let isClosed = false
+
+  function requireOpen(): void {
+    if (isClosed) throw new EngineError({ what: 'the device is closing' })
+  }
 
   function drop(entry: Entry): void {
     entry.cancelTimer()
@@ -111,10 +122,10 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
   }
 
   /** Unloads idle models, the longest unused first, until another one fits. @throws BusyError */
-  function makeRoom(sizeBytes: number): void {
+  function makeRoom(needBytes: number): void {
     const isRoom = () => {
-      const used = [...entries.values()].reduce((sum, { model }) => sum + model.sizeBytes, 0)
-      return entries.size === 0 || (entries.size < maxModels && used + sizeBytes <= memoryBytes)
+      const used = [...entries.values()].reduce((sum, entry) => sum + entry.needBytes, 0)
+      return entries.size === 0 || (entries.size < maxModels && used + needBytes <= memoryBytes)
     }
     while (!isRoom()) {
       const [oldest] = [...entries.values()]
@@ -131,8 +142,8 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
     }
   }
 
-  function start(model: ManagedModel, contextTokens: number | undefined): Entry {
-    makeRoom(model.sizeBytes)
+  function start(model: ManagedModel, contextTokens: number | undefined, needBytes: number): Entry {
+    makeRoom(needBytes)
     const cancelLoading = new AbortController()
     const { signal } = cancelLoading
     const loading = Promise.all(leaving).then(() => {
@@ -142,6 +153,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
     const entry: Entry = {
       model,
       contextTokens,
+      needBytes,
       loading,
       served: null,
       queue: createFairQueue({ places: parallel, maxWaiting, now: () => clock.now() }),
@@ -157,6 +169,8 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
     loading.then(
       (served) => {
         entry.served = served
+        // What a GPU of its own holds takes no main memory; how much that is, only loading tells.
+        entry.needBytes = Math.max(0, needBytes - served.gpuBytes)
       },
       () => drop(entry),
     )
@@ -171,22 +185,20 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
   }
 
   /** The entry of a model, with enough context. */
-  function entryOf(model: ManagedModel, asked: number | undefined): Entry {
+  function entryOf(model: ManagedModel, asked: number | undefined, needBytes: number): Entry {
     const entry = entries.get(model.source)
-    if (entry === undefined) return start(model, asked ?? init.contextTokens)
-    const has = entry.served?.model.info.contextTokens ?? entry.contextTokens ?? Infinity
-    const isEnough = asked === undefined || asked <= has || entry.contextTokens === asked
-    if (isEnough && !entry.isStopping) return entry
+    if (entry === undefined) return start(model, asked ?? init.contextTokens, needBytes)
+    if (isEnough(entry, asked)) return entry
     if (entry.users > 0) {
       throw new BusyError(5, {
         what: entry.isStopping
           ? `${model.name} is being unloaded`
-          : `${model.name} is in use with a context of ${has} tokens`,
+          : `${model.name} is in use with a context of ${contextOf(entry)} tokens`,
         next: 'Ask again when it is idle',
       })
     }
     drop(entry)
-    return start(model, asked ?? init.contextTokens)
+    return start(model, asked ?? init.contextTokens, needBytes)
   }
 
   function rest(entry: Entry): void {
@@ -206,10 +218,18 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
     async take(model, lease) {
       const { signal, client } = lease
       signal?.throwIfAborted()
-      if (isClosed) throw new EngineError({ what: 'the device is closing' })
+      requireOpen()
       const startedMs = clock.now()
       await forgetDead(model)
-      const entry = entryOf(model, lease.contextTokens)
+      const contextTokens = lease.contextTokens ?? init.contextTokens
+      const known = entries.get(model.source)
+      let needBytes = known?.needBytes ?? 0
+      if (known === undefined || !isEnough(known, lease.contextTokens)) {
+        needBytes = await needs(model, { contextTokens, parallel })
+        signal?.throwIfAborted()
+        requireOpen()
+      }
+      const entry = entryOf(model, lease.contextTokens, needBytes)
       entry.cancelTimer()
       entry.expiresAtMs = null
       entry.users++
@@ -251,6 +271,17 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
       await Promise.all(leaving)
     },
   }
+}
+
+/** Tokens of each text, as far as is known. */
+function contextOf({ served, contextTokens }: Entry): number {
+  return served?.model.info.contextTokens ?? contextTokens ?? Infinity
+}
+
+/** Whether the model as it is loaded serves such a request. */
+function isEnough(entry: Entry, asked: number | undefined): boolean {
+  if (entry.isStopping) return false
+  return asked === undefined || asked <= contextOf(entry) || entry.contextTokens === asked
 }
 
 /** A context that was asked for is given, or refused. */

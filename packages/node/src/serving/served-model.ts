@@ -7,6 +7,8 @@ export interface ServedModel extends AsyncDisposable {
   readonly generator: TextGenerator
   /** Ids of a text to embed, with the begin and end tokens that the model wants around it. */
   idsToEmbed(text: string): Promise<number[]>
+  /** What it takes of a GPU's own memory; 0 without, and where a GPU shares the main memory. */
+  readonly gpuBytes: number
 }
 
 export interface LoadServedInit {

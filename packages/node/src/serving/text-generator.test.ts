@@ -71,6 +71,55 @@ describe('text generator', () => {
     expect(cachedTokens).toBeGreaterThanOrEqual(system.length)
   })
 
+  it('behaviour: a text begins with a copy of what a running one holds', async () => {
+    await forget(model, 4)
+    const system = await idsOf(
+      `<|im_start|>system\n${'You are an owl who knows all maps. '.repeat(9)}<|im_end|>\n`,
+    )
+    const [sea, story] = [SEA, STORY].map((ids) => [...system, ...ids]) as [number[], number[]]
+    const alone = await readWhole(unguessed, { promptIds: story })
+    await forget(model, 4)
+    const running = unguessed.generate({
+      promptIds: sea,
+      maxTokens: 400,
+      sampling: seeded(5),
+      stop: [],
+    })
+    const pieces = [(await running.next()).value]
+    const beside = await Promise.all([1, 2].map(() => readWhole(unguessed, { promptIds: story })))
+    for (const text of beside) {
+      expect(text.text).toBe(alone.text)
+      expect(text.cachedTokens).toBeGreaterThanOrEqual(system.length)
+    }
+    for await (const piece of running) pieces.push(piece)
+    await forget(model, 4)
+    const whole = await readWhole(unguessed, {
+      promptIds: sea,
+      maxTokens: 400,
+      sampling: seeded(5),
+    })
+    expect(pieces.map((piece) => (piece as { text: string }).text).join('')).toBe(whole.text)
+  })
+
+  it('behaviour: a copy of what is gone meanwhile is computed instead', async () => {
+    const long = [...ECHO, ...ECHO]
+    await forget(model, 4)
+    const first = await model.openText({ promptIds: long })
+    await first.prefill(long)
+    const late = await model.openText({ promptIds: [...long, 5] })
+    expect(late.cachedTokens).toBe(long.length)
+    first.cutTo(0)
+    await first.prefill([...SEA, ...long])
+    const [next] = await late.prefill([5])
+    await first[Symbol.asyncDispose]()
+    await late[Symbol.asyncDispose]()
+    await forget(model, 4)
+    const fresh = await model.openSequence()
+    const [wanted] = await fresh.prefill([...long, 5])
+    await fresh[Symbol.asyncDispose]()
+    expect(next!.ids.slice(0, 5)).toEqual(wanted!.ids.slice(0, 5))
+  })
+
   it('behaviour: a sequence that may be audited remembers nothing and is not waited for', async () => {
     await using single = await engine.load(ACORN, { contextTokens: 512, sequences: 1 })
     const texts = createTextGenerator(single)
@@ -101,6 +150,31 @@ describe('text generator', () => {
         if (sampling === again) expect(guessed.guessedTokens).toBeGreaterThan(0)
       }
     }
+  })
+
+  it('behaviour: guesses change nothing where a format is set', async () => {
+    const items = {
+      type: 'array',
+      items: { enum: ['the owl and the map', 'the sea'] },
+      minItems: 9,
+    }
+    const formats = [
+      { kind: 'schema', schema: items },
+      { kind: 'json' },
+      { kind: 'grammar', text: 'root ::= ("The owl " [a-z]{1,3} " the map. "){6}' },
+    ] as const
+    let right = 0
+    for (const format of formats) {
+      for (const sampling of [GREEDY, seeded(1), seeded(2), { ...seeded(3), temperature: 0.5 }]) {
+        const init = { promptIds: ECHO, sampling, format, maxTokens: 120, topLogprobs: 0 }
+        const guessed = await readWhole(generator, init)
+        const plain = await readWhole(unguessed, init)
+        expect(guessed.ids).toEqual(plain.ids)
+        expect(guessed).toMatchObject({ tokens: plain.tokens, finish: plain.finish })
+        right += guessed.guessedTokens
+      }
+    }
+    expect(right).toBeGreaterThan(0)
   })
 
   it('behaviour: texts at once are what each is alone', async () => {

@@ -49,8 +49,8 @@ export function createTextGenerator(
     const [top] = await sequence.prefill(promptIds.slice(cachedTokens), { signal })
     const promptedAt = performance.now()
     const writer = createPieceWriter({ bytes: model.tokenBytes, stop, topLogprobs, sampling })
-    // A guess would lead the grammar astray, and not every model can forget it.
-    const isGuessing = (init.guesses ?? true) && grammar === undefined && model.canRewind
+    // Not every model can forget a wrong guess.
+    const isGuessing = (init.guesses ?? true) && model.canRewind
     const drawn = drawTokens(sequence, top as TextLogits, {
       promptIds,
       maxTokens,

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
+import { removePrefixes } from '../../engine/prefix-files.ts'
 import { sizeText } from '../../models/size-text.ts'
 import { nameOf } from '../../models/store.ts'
 import { openCliLibrary, requireStored } from '../cli-library.ts'
-import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
+import { cliPaths, interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
 import { printJson, say } from '../output.ts'
 
 export function rmCommand(command: Command): void {
@@ -20,6 +21,7 @@ async function remove(names: string[], options: ModelOptions): Promise<void> {
   const removed: { name: string; freedBytes: number }[] = []
   for (const model of models) {
     const { freedBytes } = await library.store.remove(model, { signal })
+    await removePrefixes(cliPaths(options).prefixes, model.modelId)
     removed.push({ name: nameOf(model), freedBytes })
     if (options.json) continue
     const why = 'another name or another program has its bytes still'

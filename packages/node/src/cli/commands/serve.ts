@@ -88,7 +88,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const signal = interruptSignal()
   const environment = readEnvironment()
   const paths = cliPaths(options)
-  const { tokens: known = [] } = await readSettings(paths.config)
+  const { tokens: known = [], keepPrefixes = true } = await readSettings(paths.config)
   const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
   const mayLeave = options.scope !== 'device'
 
@@ -108,6 +108,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       paths: files,
       hub: environment.hub,
       responses: paths.responses,
+      prefixes: environment.hasHistory && keepPrefixes ? paths.prefixes : undefined,
       widestScope: options.scope,
       // This person's own commands find theirs in the note of this process.
       tokens: tokens.length > 0 || isBackground ? [...tokens, token] : [],
