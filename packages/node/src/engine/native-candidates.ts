@@ -7,6 +7,7 @@ import {
   type Token,
 } from 'node-llama-cpp'
 import type { TextShape } from './protocol.ts'
+import { type NativeSampler, reuseSamplers } from './reuse-samplers.ts'
 
 /**
  * Chooses the candidates of a text's positions inside the child: node-llama-cpp's `controlledEvaluate`
@@ -64,19 +65,6 @@ interface NativeContext {
   ): Promise<Sampled>
 }
 
-interface NativeSampler {
-  applyConfig(config: Record<string, unknown>): void
-  dispose(): void
-}
-
-interface NativeBindings {
-  AddonSampler: {
-    new (model: unknown): NativeSampler
-    acceptGrammarEvaluationStateToken(state: unknown, id: number): void
-    canBeNextTokenForGrammarEvaluationState(state: unknown, id: number): boolean
-  }
-}
-
 const TOP: Filter = [[], false, false, false, TOP_LOGITS]
 const HIGHEST: Filter = [[], false, false, true, 0]
 /** Share of the highest candidates that must be allowed for the others not to be asked. */
@@ -92,8 +80,8 @@ export function createCandidates(
   model: LlamaModel,
   context: LlamaContext,
 ): Candidates {
-  const { AddonSampler } = (llama as unknown as { _bindings: NativeBindings })._bindings
-  const nativeModel = (model as unknown as { _model: unknown })._model
+  const { shared: SharedSampler, own: AddonSampler } = reuseSamplers(llama)
+  const nativeModel = (model as unknown as { _model: object })._model
   const native = (context as unknown as { _ctx: NativeContext })._ctx
   const sample = native.sampleToken.bind(native)
   const plans = new WeakMap<readonly number[], { text: ShapedText; length: number }>()
@@ -121,18 +109,20 @@ export function createCandidates(
       return { filter: { tokens, includeTop: TOP_LOGITS } }
     },
     async shape({ promptTokens, grammar, biasIds, biases, isSummed }) {
-      const biased = biasIds.length > 0 ? { tokenBiasKeys: biasIds, tokenBiasValues: biases } : {}
       const first = grammar === null ? undefined : await startGrammar(llama, model, grammar)
       /** Where the grammar is after so many ids; undefined after a guess that it does not allow. */
       const states = new Map([[promptTokens, first]])
       const samplers: NativeSampler[] = []
-      const sampler = (config: Record<string, unknown>) => {
-        const made = new AddonSampler(nativeModel)
+      const sampler = (config: Record<string, unknown>, Sampler = AddonSampler) => {
+        const made = new Sampler(nativeModel)
         made.applyConfig(config)
         samplers.push(made)
         return made
       }
-      const top = sampler({ ...RAW, ...biased })
+      const top =
+        biasIds.length === 0
+          ? sampler(RAW, SharedSampler)
+          : sampler({ ...RAW, tokenBiasKeys: biasIds, tokenBiasValues: biases })
       const sum = isSummed ? sampler({ temperature: 0, seed: 0 }) : undefined
       const bans = first === undefined ? [] : controlIds()
       const banned = new Set(bans)

@@ -14,6 +14,7 @@ import { type Candidates, createCandidates, type ShapedText } from './native-can
 import { createNativeEmbedder } from './native-embedder.ts'
 import { packLogits } from './pack-logits.ts'
 import type { LoadedParts, LoadParams, LogLevel, PackedLogits, TextShape } from './protocol.ts'
+import { reuseSamplers } from './reuse-samplers.ts'
 import { ROUND_TOKENS } from './rounds.ts'
 
 /** A model, its context and its open sequences inside the child process. */
@@ -130,6 +131,7 @@ function createNativeModel(init: {
   threads: number
 }): NativeModel {
   const { llama, model, context, parts, threads } = init
+  reuseSamplers(llama)
   const sequences = new Map<number, LlamaContextSequence>()
   const texts = new Map<number, ShapedText>()
   /** llama.cpp copies cells when it computes next, and until then these must not change. */

@@ -26,8 +26,11 @@ export const SHARED_SLICE_TOKENS = 128
 /** Ids of a feed in a round of its own: abort and progress come between two such slices. */
 export const SLICE_TOKENS = 256
 
-/** A sequence of the last round is waited for at most this long, and a quarter of that round. */
-const GATHER_MAX_MS = 4
+/**
+ * How long a sequence of the last round is waited for: a quarter of a short round, little of a long one.
+ * A round that is missed costs a whole one, and whoever asks for the next steps may be held up itself.
+ */
+const waitFor = (lastMs: number) => Math.max(Math.min(4, lastMs / 4), Math.min(40, lastMs / 20))
 
 /** After this pause nobody is expected back. */
 const GATHER_STALE_MS = 50
@@ -55,7 +58,7 @@ export function createRounds(): Rounds {
     if (running.size > 0 || waiting.size === 0) return
     const isStale = performance.now() - endedAt > GATHER_STALE_MS
     if (expected.size > 0 && !isStale) {
-      timer ??= setTimeout(() => void runRound(), Math.min(GATHER_MAX_MS, lastMs / 4))
+      timer ??= setTimeout(() => void runRound(), waitFor(lastMs))
       return
     }
     // After the messages that are already here, so that all of them share the round.
