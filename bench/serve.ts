@@ -32,7 +32,7 @@ const WHOLE: Extent = {
   prefillTokens: 384,
   decodeTokens: 48,
   streamTokens: 24,
-  copiedTokens: 64,
+  copiedTokens: 96,
   starts: 3,
 }
 const QUICK: Extent = {
@@ -98,7 +98,9 @@ async function measure(
   say('Acorn, Freehold and llama-server in turn')
   const acorn = await compare(ACORN)
   say('an answer that copies its input, with and without guesses')
-  const copying = await measureCopying({ path, tokens, alternations })
+  const counting = join(folder, 'counting.gguf')
+  await makeSyntheticModel(counting, extent.shape, QUANTISATION, { isCounting: true })
+  const copying = await measureCopying({ path: counting, tokens, alternations })
   say('from a command to its first word')
   const starts = { llamaServer, times: extent.starts }
   const firstWords = {

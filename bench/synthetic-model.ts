@@ -52,11 +52,16 @@ const SPREAD = 0.02
 /** Of embeddings that are not the output too: each word then weighs about as much as what was before it. */
 const WORD_SPREAD = 0.1
 
+/** Of embeddings that outweigh all that the layers add to them. */
+const COUNTING_SPREAD = 3
+
 export interface SyntheticInit {
   /** Standard deviation of the logits of one position: how few tokens share most of the probability. @default 4 */
   logitSpread?: number | undefined
   /** A matrix of its own for the output: with the embeddings a model likes best to say a word again. @default false */
   isUntied?: boolean | undefined
+  /** Its favourite next id is the one after the last, whatever came before. @default false */
+  isCounting?: boolean | undefined
   /** @default none: the model continues text */
   chatTemplate?: string | undefined
 }
@@ -146,22 +151,25 @@ function byteLetters(): string[] {
 
 function tensors(
   shape: Shape,
-  { logitSpread = 4, isUntied = false }: SyntheticInit = {},
+  { logitSpread = 4, isUntied = false, isCounting = false }: SyntheticInit = {},
 ): GgufTensor[] {
   const { layers, width, heads, kvHeads, feedForward, vocabulary: rows } = shape
   const pool = gaussians(SPREAD)
-  const words = isUntied ? gaussians(WORD_SPREAD) : pool
+  const spread = isCounting ? COUNTING_SPREAD : isUntied ? WORD_SPREAD : SPREAD
+  const words = spread === SPREAD ? pool : gaussians(spread)
   const kv = (width / heads) * kvHeads
   let at = 0
   const matrix = (name: string, columns: number, height: number, from = pool): GgufTensor => {
     at += 7_919
-    const start = at
+    return matrixAt(at, name, columns, height, from)
+  }
+  const matrixAt = (start: number, name: string, columns: number, height: number, from = pool) => {
     return {
       name: `${name}.weight`,
       shape: [columns, height],
       type: 'f16',
       data: () => tiles(from, start, columns * height),
-    }
+    } as const
   }
   const vector = (name: string, size: number, value: number): GgufTensor => ({
     name,
@@ -187,12 +195,15 @@ function tensors(
     ]
   }
   // Logits are sums over the width of a normed activation (1) times the gain times an embedding.
-  const gain = logitSpread / (SPREAD * Math.sqrt(width))
+  const gain = logitSpread / ((isCounting ? spread : SPREAD) * Math.sqrt(width))
+  const embeddings = matrix('token_embd', width, rows, words)
+  // Each row is the embedding of the id before it.
+  const next = matrixAt(at + POOL - width, 'output', width, rows, words)
   return [
-    matrix('token_embd', width, rows, words),
+    embeddings,
     ...Array.from({ length: layers }, (_, n) => block(n)).flat(),
     vector('output_norm.weight', width, gain),
-    ...(isUntied ? [matrix('output', width, rows)] : []),
+    ...(isCounting ? [next] : isUntied ? [matrix('output', width, rows)] : []),
   ]
 }
 

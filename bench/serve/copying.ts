@@ -1,22 +1,24 @@
-import { performance } from 'node:perf_hooks'
 import { createLlamaEngine } from '../../packages/node/src/engine/llama-engine.ts'
 import { DEFAULT_SAMPLING } from '../../packages/node/src/serving/answer.ts'
 import type { GenerationEnd } from '../../packages/node/src/serving/generation.ts'
 import { createTextGenerator } from '../../packages/node/src/serving/text-generator.ts'
 import { median, rounded } from '../median.ts'
 
-/** Of what the answer copies. */
-const PROMPT = Array.from({ length: 96 }, (_, i) => 40 + ((i * 37) % 80))
+/** Ids in a row, then the first of them again: a model that counts goes on with the others. */
+const COPIED = Array.from({ length: 128 }, (_, i) => 1_000 + i)
+const PROMPT = [...COPIED, ...COPIED.slice(0, 4)]
 
 export interface CopyingInit {
+  /** Of a model that counts. */
   path: string
   tokens: number
   alternations: number
 }
 
 /**
- * Answers that repeat their input, with and without guesses, in turn. No prompt makes a model of
- * random weights copy, so it is asked greedily: its answer soon goes round in a circle.
+ * Answers that copy their prompt, with and without guesses, in turn. No prompt makes a model of random
+ * weights copy, so the prompt is what a model that counts would say anyway.
+ * @throws when the answer is no copy
  */
 export async function measureCopying({ path, tokens, alternations }: CopyingInit) {
   await using engine = createLlamaEngine()
@@ -26,17 +28,18 @@ export async function measureCopying({ path, tokens, alternations }: CopyingInit
     plain: createTextGenerator(model, { guesses: false }),
   }
   const sampling = { ...DEFAULT_SAMPLING, temperature: 0 }
-  const speed = async (who: keyof typeof generators) => {
-    const pieces = generators[who].generate({
-      promptIds: PROMPT,
-      maxTokens: tokens,
-      sampling,
-      stop: [],
-    })
-    const startMs = performance.now()
+  const ask = async (who: keyof typeof generators, promptIds: number[], maxTokens: number) => {
+    const pieces = generators[who].generate({ promptIds, maxTokens, sampling, stop: [] })
+    const ids: number[] = []
     let step = await pieces.next()
-    while (!step.done) step = await pieces.next()
-    return { ...(step.value as GenerationEnd), wholeMs: performance.now() - startMs }
+    for (; !step.done; step = await pieces.next()) ids.push(...step.value.ids)
+    return { ...(step.value as GenerationEnd), ids }
+  }
+  const speed = async (who: keyof typeof generators) => {
+    const { ids, ...end } = await ask(who, PROMPT, tokens)
+    const isCopy = ids.every((id, at) => id === COPIED[at + PROMPT.length - COPIED.length])
+    if (!isCopy) throw new Error(`the answer is no copy: ${ids.join(' ')}`)
+    return end
   }
   const ratios: number[] = []
   const shares: number[] = []
@@ -49,6 +52,8 @@ export async function measureCopying({ path, tokens, alternations }: CopyingInit
     shares.push(guessed.guessedTokens / guessed.tokens)
   }
   return {
+    promptTokens: PROMPT.length,
+    answerTokens: tokens,
     ratio: rounded(median(ratios)),
     guessedShare: rounded(median(shares)),
     ratios: ratios.map((ratio) => rounded(ratio, 3)),

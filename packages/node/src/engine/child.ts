@@ -55,10 +55,12 @@ function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
     ids,
     done: 0,
     isCancelled: false,
-    prepare: copy && (() => model.copy(sequence, copy)),
+    async prepare() {
+      if (copy !== undefined) await model.copy(sequence, copy)
+      if (model.length(sequence) !== at) await model.cutTo(sequence, at)
+    },
     async run(count) {
       if (slice !== undefined) reply({ type: 'slice', id, slice })
-      else if (model.length(sequence) !== at) await model.cutTo(sequence, at)
       const part = ids.subarray(last, last + count)
       const from = Math.max(0, logitsFrom - last)
       const logits = await model.evaluate(sequence, part, from, ids.length > 1)

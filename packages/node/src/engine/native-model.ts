@@ -98,7 +98,7 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
   const model = await llama.loadModel({ modelPath, vocabOnly })
   if (vocabOnly) {
     const parts = await describe(llama, model, null)
-    return createNativeModel({ llama, model, context: null, parts, threads })
+    return createNativeModel({ llama, model, context: null, sequences: 0, parts, threads })
   }
   const contextTokens = Math.min(params.contextTokens, model.trainContextSize)
   if (contextTokens < 1) throw new Error('the file says that the model has no context')
@@ -120,18 +120,24 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
   made.canRewind = !sequence.needsCheckpoints
   await sequence.dispose()
   const parts = await describe(llama, model, made)
-  return createNativeModel({ llama, model, context, parts, threads })
+  const { sequences } = params
+  return createNativeModel({ llama, model, context, sequences, parts, threads })
 }
 
 function createNativeModel(init: {
   llama: Llama
   model: LlamaModel
   context: LlamaContext | null
+  sequences: number
   parts: LoadedParts
   threads: number
 }): NativeModel {
   const { llama, model, context, parts, threads } = init
   reuseSamplers(llama)
+  // Made once and in order, so that llama.cpp gives each the number that it has here.
+  const made = Array.from({ length: init.sequences }, () =>
+    context?.getSequence({ contextShift: { strategy: refuseShift } }),
+  )
   const sequences = new Map<number, LlamaContextSequence>()
   const texts = new Map<number, ShapedText>()
   /** llama.cpp copies cells when it computes next, and until then these must not change. */
@@ -140,8 +146,9 @@ function createNativeModel(init: {
   const embedder = createNativeEmbedder(model, { contextTokens: parts.contextTokens ?? 0, threads })
 
   function begin(sequence: number): void {
-    if (context === null) throw new Error('only the vocabulary is loaded')
-    sequences.set(sequence, context.getSequence({ contextShift: { strategy: refuseShift } }))
+    const found = made[sequence]
+    if (found === undefined) throw new Error(`there is no sequence ${sequence}`)
+    sequences.set(sequence, found)
   }
 
   function closeText(sequence: number): void {
@@ -153,7 +160,7 @@ function createNativeModel(init: {
     closeText(sequence)
     const found = sequences.get(sequence)
     sequences.delete(sequence)
-    await found?.dispose()
+    await found?.clearHistory()
   }
 
   /** What is wanted of the position after the first `length` ids of `text`. */

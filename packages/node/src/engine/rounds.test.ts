@@ -52,6 +52,12 @@ describe('rounds', () => {
     expect(log).toEqual([new Map([0, 1, 2].map((key) => [key, 1]))])
   })
 
+  it('behaviour: a round runs its feeds by their keys', async () => {
+    const { rounds, log, feed } = createBench()
+    await Promise.all([5, 2, 9, 0].map((key) => run(rounds, key, feed(key, key === 2 ? 7 : 1))))
+    expect(log.map((members) => [...members.keys()])).toEqual([[0, 2, 5, 9]])
+  })
+
   it('behaviour: loops that begin apart come together', async () => {
     const { rounds, log, feed } = createBench(12)
     await Promise.all(

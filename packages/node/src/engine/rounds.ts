@@ -11,7 +11,7 @@ export interface Feed {
   isCancelled: boolean
   /** Called before the first `run`, while no round computes. */
   prepare?: (() => Promise<void>) | undefined
-  /** Takes the next `count` ids in; called for all feeds of a round in the same tick. */
+  /** Takes the next `count` ids in; called for all feeds of a round in the same tick, by their keys. */
   run(count: number): Promise<void>
   /** Called once, after the last round of the feed or when it was cancelled before one. */
   end(error?: unknown): void
@@ -36,7 +36,10 @@ const waitFor = (lastMs: number) => Math.max(Math.min(4, lastMs / 4), Math.min(4
 const GATHER_STALE_MS = 50
 
 export interface Rounds {
-  /** Queues a feed of the sequence `key`; one at a time for each. */
+  /**
+   * Queues a feed of the sequence `key`; one at a time for each. llama.cpp computes sequences at once
+   * as far as each has the number after the one before it.
+   */
   add(key: number, feed: Feed): void
   /** Ends the feed of `key` as soon as no round runs it. */
   cancel(key: number): void
@@ -77,7 +80,7 @@ export function createRounds(): Rounds {
       room -= count
       picked.push([key, feed, count])
     }
-    return picked
+    return picked.sort(([a], [b]) => a - b)
   }
 
   async function runRound(): Promise<void> {
