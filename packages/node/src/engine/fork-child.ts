@@ -6,6 +6,9 @@ const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning
 /** What children leave to the collector is small and short-lived: with less room they take 20 MB less. */
 const SMALL_HEAP = ['--max-semi-space-size=2', '--v8-pool-size=1']
 
+/** glibc gives each thread an arena that it never gives back; with one, a 0.5 B model takes 45 MB less. */
+const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
+
 /**
  * Starts one of our child scripts. Its JavaScript can write no file and, from Node 26 on, open no
  * socket; its output comes through pipes.
@@ -19,7 +22,7 @@ export function forkChild(
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     execArgv: [...NO_WARNINGS, ...SMALL_HEAP, ...PERMISSIONS],
-    env: { ...cleanEnvironment(), ...init.env },
+    env: { ...ONE_ARENA, ...cleanEnvironment(), ...init.env },
   })
 }
 
