@@ -160,14 +160,16 @@ export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
   return { perRequest: units('perRequest'), perDay: units('perDay') }
 }
 
-/** A chain given as `RPC,CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */
+/** A chain given as `RPC[ RPC…],CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */
 export function parseChain(text: string): ChainSettings {
-  const [rpc, chainId, house, token] = text.split(',')
+  const [rpcs = '', chainId, house, token] = text.split(',')
+  const rpc = rpcs.split(' ').filter(Boolean)
+  const areUrls = rpc.length > 0 && rpc.every((url) => URL.canParse(url))
   const isAddress = (value: string | undefined) => /^0x[0-9a-fA-F]{40}$/.test(value ?? '')
-  if (!rpc || !URL.canParse(rpc) || !Number(chainId) || !isAddress(house) || !isAddress(token)) {
+  if (!areUrls || !Number(chainId) || !isAddress(house) || !isAddress(token)) {
     throw new UsageError({
       what: `"${text}" names no chain`,
-      next: 'It is RPC-URL,CHAIN-ID,HOUSE-ADDRESS,TOKEN-ADDRESS',
+      next: 'It is RPC-URL,CHAIN-ID,HOUSE-ADDRESS,TOKEN-ADDRESS; several URLs with blanks between',
     })
   }
   return { rpc, chainId: Number(chainId), house: house as Address, token: token as Address }

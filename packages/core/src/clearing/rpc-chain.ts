@@ -1,13 +1,14 @@
-import { type Address, http } from 'viem'
+import type { Address } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import type { Clock } from '../platform.ts'
 import type { Chain } from './chain.ts'
+import { createRpcNodes } from './rpc-nodes.ts'
 import { createViemChain } from './viem-chain.ts'
 
 /** Which chain a device clears on. A central point: replaceable, and absent by default. */
 export interface ChainSettings {
-  /** URL of a node that answers JSON-RPC. */
-  rpc: string
+  /** URL of a node that answers JSON-RPC, or several: the first that is well is asked. */
+  rpc: string | readonly string[]
   chainId: number
   house: Address
   token: Address
@@ -16,13 +17,16 @@ export interface ChainSettings {
 /** How long one question to the chain may take; never on the path of an answer. */
 const RPC_MS = 5_000
 
-/** The chain behind an RPC node, over HTTP. */
+/** The chain behind one RPC node or several, over HTTP. */
 export function createRpcChain(
   { rpc, chainId, house, token }: ChainSettings,
   { account, clock }: { account: PrivateKeyAccount; clock: Clock },
 ): Chain {
   return createViemChain(
     { house: { chainId, address: house }, token, account },
-    { transport: http(rpc, { timeout: RPC_MS, retryCount: 1 }), clock },
+    {
+      transport: createRpcNodes({ urls: [rpc].flat(), chainId, timeoutMs: RPC_MS }, { clock }),
+      clock,
+    },
   )
 }

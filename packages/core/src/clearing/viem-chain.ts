@@ -289,6 +289,8 @@ async function guard<T>(call: () => Promise<T>): Promise<T> {
     return await call()
   } catch (cause) {
     if (cause instanceof ClearingError) throw cause
+    const known = cause instanceof BaseError ? cause.walk((e) => e instanceof ChainError) : null
+    if (known instanceof ChainError) throw known
     const revert =
       cause instanceof BaseError
         ? cause.walk((error) => error instanceof ContractFunctionRevertedError)

@@ -25,7 +25,7 @@ const DEPLOYER = privateKeyToAccount(
 
 /** A real EVM node on loopback with a ClearingHouse and a token of its own, gone when disposed. */
 export interface DevChain extends AsyncDisposable {
-  settings: ChainSettings
+  settings: ChainSettings & { rpc: string }
   /** Gives an account token units out of nowhere. */
   mint(account: Address, amount: bigint): Promise<void>
   /** Gives an account native coin, in coins. */

@@ -38,7 +38,7 @@ async function deploy(options: DeployOptions): Promise<void> {
   const environment = readEnvironment()
   const paths = pathsOf(environment)
   const { chain } = await readSettings(paths.config)
-  const rpc = options.rpc ?? chain?.rpc
+  const rpc = options.rpc ?? [chain?.rpc ?? []].flat()[0]
   const token = options.token ?? chain?.token
   if (rpc === undefined || token === undefined) {
     throw new UsageError({
