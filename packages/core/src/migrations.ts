@@ -16,7 +16,7 @@ type Migration = (rows: readonly StoredRow[]) => StoredRow[]
 
 type OldRow = Record<string, unknown>
 
-const MIGRATIONS: readonly Migration[] = [fillInFirstVersion]
+const MIGRATIONS: readonly Migration[] = [fillInFirstVersion, countNothingAsConfirmed]
 
 /** Version of the rows that this code reads and writes. */
 export const STORAGE_VERSION = MIGRATIONS.length + 1
@@ -72,6 +72,14 @@ function fillInFirstVersion(rows: readonly StoredRow[]): StoredRow[] {
   return rows
     .filter(({ table }) => table !== 'undelivered')
     .map(({ table, key, value }) => ({ table, key, value: filled(table, key, value as OldRow) }))
+}
+
+/** Version 2 did not ask how deep a deposit is: the next look at the chain says. */
+function countNothingAsConfirmed(rows: readonly StoredRow[]): StoredRow[] {
+  return rows.map(({ table, key, value }) => {
+    if (table !== 'channels') return { table, key, value }
+    return { table, key, value: { confirmedDeposit: 0n, ...(value as OldRow) } }
+  })
 }
 
 interface FirstUndelivered extends OldRow {

@@ -4,6 +4,8 @@ import type { ChannelConfig, House } from './typed-data.ts'
 /** A channel as the contract sees it. Amounts in token units. */
 export interface ChannelOnChain {
   deposit: bigint
+  /** The deposit as of so many blocks ago that no reorganisation takes it away; 0 while it is younger. */
+  confirmedDeposit: bigint
   settled: bigint
   status: 'none' | 'open' | 'closed'
   /** Seconds since 1970; 0 while no exit was requested. */

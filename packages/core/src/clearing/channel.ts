@@ -43,6 +43,8 @@ export interface ChannelRecord {
   config: ChannelConfig
   /** From the last look at the chain, token units. */
   deposit: bigint
+  /** What of it was there so many blocks ago that it stays. */
+  confirmedDeposit: bigint
   settled: bigint
   status: 'opening' | 'open' | 'exiting' | 'closed'
   /** When the chain was last seen, ms since 1970. */
@@ -76,6 +78,7 @@ export function createChannelRecord(
 ): ChannelRecord {
   return {
     deposit: 0n,
+    confirmedDeposit: 0n,
     settled: 0n,
     status: 'opening',
     seenAtMs: 0,

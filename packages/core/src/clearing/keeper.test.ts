@@ -17,7 +17,10 @@ function createFakeChain() {
   const sent: SettlementRow[][] = []
   const skips = new Set<Hex>()
   let isDown = false
-  const none: ChannelOnChain = { deposit: 0n, settled: 0n, status: 'none', exitRequestedAt: 0 }
+  const none: ChannelOnChain = {
+    ...{ deposit: 0n, confirmedDeposit: 0n, settled: 0n },
+    ...{ status: 'none', exitRequestedAt: 0 },
+  }
   const up = () => {
     if (isDown) throw new ChainError({ what: 'the chain cannot be asked' })
   }
@@ -221,7 +224,7 @@ describe('keeper.refresh', () => {
 
 describe('seeChannel', () => {
   it('default: the chain’s word counts', () => {
-    const seen = { deposit: 5n, settled: 1n, exitRequestedAt: 0 }
+    const seen = { deposit: 5n, confirmedDeposit: 4n, settled: 1n, exitRequestedAt: 0 }
     const of = (status: ChannelOnChain['status'], exitRequestedAt = 0) =>
       seeChannel(testRecord('payee'), { ...seen, status, exitRequestedAt }, 7).status
     expect([of('open'), of('open', 3), of('closed'), of('closed', 3), of('none')]).toEqual([

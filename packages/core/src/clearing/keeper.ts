@@ -50,6 +50,7 @@ export function seeChannel(
     ...record,
     status,
     deposit: seen.deposit,
+    confirmedDeposit: seen.confirmedDeposit,
     settled: seen.settled,
     seenAtMs: nowMs,
   }

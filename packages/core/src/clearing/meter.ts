@@ -92,6 +92,7 @@ export function startAnswer(
   record: ChannelRecord,
   reqId: string,
   init: Pick<AnswerMeter, 'prices' | 'promptTokens' | 'maxTokens' | 'startedAtMs'>,
+  covered: bigint = record.deposit,
 ): ChannelRecord {
   if (record.answers[reqId] !== undefined) {
     throw new ClearingError({ what: 'this request id is in use on the channel', why: reqId })
@@ -110,11 +111,14 @@ export function startAnswer(
     holdBackUntilMs: null,
   }
   const next = { ...record, answers: { ...record.answers, [reqId]: meter } }
-  if (reservedAmount(next) > record.deposit) {
+  if (reservedAmount(next) > covered) {
+    const isYoung = covered < record.deposit
     throw new ClearingError({
       what: 'the channel cannot cover this answer',
-      why: `it may come to ${reservedAmount(next)} of ${record.deposit} deposited`,
-      next: 'Ask for fewer tokens or top the channel up',
+      why: `it may come to ${reservedAmount(next)} of ${covered} ${isYoung ? 'that count yet' : 'deposited'}`,
+      next: isYoung
+        ? 'Wait for some blocks, or ask for fewer tokens'
+        : 'Ask for fewer tokens or top the channel up',
     })
   }
   return next

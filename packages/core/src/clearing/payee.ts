@@ -36,15 +36,30 @@ export interface AnswerPayee {
   giveUp(state: 'withheld' | 'unpaid'): Promise<void>
 }
 
-/** Books a new answer on channel `id`. @throws ClearingError when its deposit cannot cover it */
+/** What a deposit is worth to its payee: of what may still be reorganised away, so many units. */
+function coveredBy(
+  { deposit, confirmedDeposit }: ChannelRecord,
+  youngUnits: bigint | undefined,
+): bigint {
+  if (youngUnits === undefined || confirmedDeposit + youngUnits > deposit) return deposit
+  return confirmedDeposit + youngUnits
+}
+
+/**
+ * Books a new answer on channel `id`.
+ * @param answer `youngUnits`: how much of a deposit that is not confirmed counts; all of it by default
+ * @throws ClearingError when its deposit cannot cover it */
 export async function openAnswerPayee(
   channels: Table<ChannelRecord>,
   id: string,
-  { reqId: id16, ...answer }: NewAnswer,
+  { reqId: id16, youngUnits, ...answer }: NewAnswer & { youngUnits?: bigint | undefined },
   check?: VoucherCheck,
 ): Promise<AnswerPayee> {
   const reqId = toHex(id16)
-  await channels.update(id, (old) => startAnswer(existing(old, id), reqId, answer))
+  await channels.update(id, (old) => {
+    const record = existing(old, id)
+    return startAnswer(record, reqId, answer, coveredBy(record, youngUnits))
+  })
   const change = async (fn: (record: ChannelRecord) => ChannelRecord): Promise<ChannelRecord> =>
     existing(await channels.update(id, (old) => fn(existing(old, id))), id)
 

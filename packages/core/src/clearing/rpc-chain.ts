@@ -12,18 +12,25 @@ export interface ChainSettings {
   chainId: number
   house: Address
   token: Address
+  /** How many blocks make a deposit certain. @default 3, and 0 on a development chain */
+  confirmations?: number | undefined
 }
+
+/** Its blocks come only with transactions. */
+const DEVELOPMENT_CHAIN = 31_337
+const CONFIRMATIONS = 3
 
 /** How long one question to the chain may take; never on the path of an answer. */
 const RPC_MS = 5_000
 
 /** The chain behind one RPC node or several, over HTTP. */
 export function createRpcChain(
-  { rpc, chainId, house, token }: ChainSettings,
+  { rpc, chainId, house, token, confirmations }: ChainSettings,
   { account, clock }: { account: PrivateKeyAccount; clock: Clock },
 ): Chain {
+  const depth = confirmations ?? (chainId === DEVELOPMENT_CHAIN ? 0 : CONFIRMATIONS)
   return createViemChain(
-    { house: { chainId, address: house }, token, account },
+    { house: { chainId, address: house }, token, account, confirmations: depth },
     {
       transport: createRpcNodes({ urls: [rpc].flat(), chainId, timeoutMs: RPC_MS }, { clock }),
       clock,

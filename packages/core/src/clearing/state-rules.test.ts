@@ -39,7 +39,7 @@ const rowOf = async (table: Table<ChannelRecord>) => existing(await table.get(id
 describe('bugs of others', () => {
   it('behaviour: row “forced close not noticed”: an exit is never hidden by an earlier look', () => {
     const open: ChannelOnChain = {
-      ...{ deposit: 10n, settled: 0n },
+      ...{ deposit: 10n, confirmedDeposit: 10n, settled: 0n },
       ...{ status: 'open', exitRequestedAt: 0 },
     }
     const before = seeChannel(testRecord('payee'), open, 1)
@@ -95,7 +95,7 @@ describe('bugs of others', () => {
 
   it('behaviour: row “top-up counted twice”: the deposit is what the chain says, however often', () => {
     const seen: ChannelOnChain = {
-      ...{ deposit: 700n, settled: 1n },
+      ...{ deposit: 700n, confirmedDeposit: 700n, settled: 1n },
       ...{ status: 'open', exitRequestedAt: 0 },
     }
     let record = testRecord('payee', { deposit: 200n })

@@ -4,6 +4,7 @@ import {
   BaseError,
   ContractFunctionExecutionError,
   ContractFunctionRevertedError,
+  ContractFunctionZeroDataError,
   createPublicClient,
   createWalletClient,
   defineChain,
@@ -47,6 +48,8 @@ export interface ViemChainInit {
   token: Address
   /** Signs and pays transactions. */
   account: PrivateKeyAccount
+  /** How many blocks make a deposit certain. @default 0 */
+  confirmations?: number | undefined
 }
 
 /** A `Chain` over an EVM node's JSON-RPC, through viem. */
@@ -54,7 +57,7 @@ export function createViemChain(
   init: ViemChainInit,
   components: { transport: Transport; clock: Clock },
 ): Chain {
-  const { house, token, account } = init
+  const { house, token, account, confirmations = 0 } = init
   const nativeCurrency = { name: 'native coin', symbol: 'COIN', decimals: 18 }
   const chain = defineChain({
     id: house.chainId,
@@ -82,6 +85,23 @@ export function createViemChain(
       }
       return receipt
     })
+  }
+
+  /** The deposit of a channel as of some blocks ago. */
+  async function confirmed(id: Hex): Promise<bigint> {
+    const head = await reader.getBlockNumber({ cacheTime: 0 })
+    const blockNumber = head - BigInt(confirmations)
+    if (blockNumber < 0n) return 0n
+    try {
+      const call = { ...contract, functionName: 'channel', args: [id], blockNumber } as const
+      return (await reader.readContract(call)).deposit
+    } catch (error) {
+      // The contract itself is younger.
+      const isNothing =
+        error instanceof BaseError && error.walk((e) => e instanceof ContractFunctionZeroDataError)
+      if (isNothing) return 0n
+      throw error
+    }
   }
 
   async function tokenDomain(): Promise<[name: string, version: string]> {
@@ -113,6 +133,7 @@ export function createViemChain(
         })
         return {
           deposit: found.deposit,
+          confirmedDeposit: confirmations === 0 ? found.deposit : await confirmed(id),
           settled: found.settled,
           status: STATUS[found.status] ?? 'none',
           exitRequestedAt: found.exitRequestedAt,

@@ -18,6 +18,8 @@ export interface AdmissionInit {
   maxQueue: number
   /** Most unsettled token units on one channel. */
   maxUnsettled: bigint
+  /** Of a deposit that is not deep in the chain yet, so many token units count. */
+  maxYoung: bigint
   /** How many exposures are forgiven to one borrower before it gets no more credit. */
   forgivenExposures: number
 }
@@ -36,7 +38,7 @@ export function createAdmission(
   }: Pick<Parts, 'tables' | 'clock' | 'deadlines' | 'checkVoucher'>,
   { book, desk, models }: { book: LentBook; desk: OfferDesk; models: LentModels },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
-  const { parallel, maxQueue, maxUnsettled, forgivenExposures } = init
+  const { parallel, maxQueue, maxUnsettled, maxYoung, forgivenExposures } = init
   // A borrower hears within its handshake's deadline whether there is a place.
   const waitMs = deadlines.handshakeMs / 2
   const places = createPlaces({ running: parallel, waiting: maxQueue, waitMs }, { clock })
@@ -63,7 +65,8 @@ export function createAdmission(
       openPayee: async (reqId, promptTokens, maxTokens) => {
         const startedAtMs = clock.now()
         await book.begin(reqId, { borrower, modelId: toHex(modelId), startedAtMs, promptTokens })
-        const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
+        const terms = { prices, promptTokens, maxTokens, startedAtMs }
+        const answer = { reqId, ...terms, youngUnits: maxYoung }
         return openAnswerPayee(tables.channels, id, answer, checkVoucher)
       },
     }

@@ -271,7 +271,8 @@ function createLedger() {
   const seen = (id: Hex): Awaited<ReturnType<Chain['channel']>> => {
     const found = channels.get(id)
     const status = found ? 'open' : 'none'
-    return { deposit: 0n, settled: 0n, ...found, status, exitRequestedAt: 0 }
+    const { deposit, settled } = found ?? { deposit: 0n, settled: 0n }
+    return { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt: 0 }
   }
   const mined = { hash: `0x${'00'.repeat(32)}`, blockNumber: 1n, gasUsed: 1n, feeWei: 1n } as const
   return {

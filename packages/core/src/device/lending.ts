@@ -41,6 +41,8 @@ export interface LendInit {
   offerLifeMs?: number | undefined
   /** Most unsettled token units on one channel. */
   maxUnsettled?: bigint | undefined
+  /** Of a deposit that is not deep in the chain yet, so many token units count. @default 1,000,000 */
+  maxYoung?: bigint | undefined
   /** How many exposures (a window and a prompt) are forgiven to one borrower, fading over a day. @default 4 */
   forgivenExposures?: number | undefined
   /** Called when an answer has ended. */
@@ -64,6 +66,7 @@ const DEFAULTS = {
   offerLifeMs: 5 * 60_000,
   contextTokens: 2_048,
   maxUnsettled: 1_000_000_000n,
+  maxYoung: 1_000_000n,
   forgivenExposures: FORGIVEN_EXPOSURES,
 }
 const MAX_REQUEST_BYTES = 4_096
@@ -165,6 +168,7 @@ function withDefaults(init: LendInit) {
     offerLifeMs: init.offerLifeMs ?? DEFAULTS.offerLifeMs,
     contextTokens: init.contextTokens ?? DEFAULTS.contextTokens,
     maxUnsettled: init.maxUnsettled ?? DEFAULTS.maxUnsettled,
+    maxYoung: init.maxYoung ?? DEFAULTS.maxYoung,
     forgivenExposures: init.forgivenExposures ?? DEFAULTS.forgivenExposures,
   }
 }

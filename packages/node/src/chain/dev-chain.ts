@@ -30,8 +30,10 @@ export interface DevChain extends AsyncDisposable {
   mint(account: Address, amount: bigint): Promise<void>
   /** Gives an account native coin, in coins. */
   fund(account: Address, coins: string): Promise<void>
-  /** Moves the chain's clock. */
-  advance(seconds: number): Promise<void>
+  /** Moves the chain's clock, and mines so many blocks. @param blocks 1 by default */
+  advance(seconds: number, blocks?: number): Promise<void>
+  /** Remembers the chain as it is. @returns takes back all blocks since, as a reorganisation does */
+  remember(): Promise<() => Promise<void>>
   /** Stops and continues the node's process: a chain that does not answer. */
   pause(): void
   resume(): void
@@ -84,9 +86,13 @@ export async function startDevChain(): Promise<DevChain> {
         await client.waitForTransactionReceipt({ hash })
       },
       fund: (address, coins) => client.setBalance({ address, value: parseEther(coins) }),
-      advance: async (seconds) => {
+      advance: async (seconds, blocks = 1) => {
         await client.increaseTime({ seconds })
-        await client.mine({ blocks: 1 })
+        await client.mine({ blocks })
+      },
+      remember: async () => {
+        const id = await client.snapshot()
+        return async () => client.revert({ id })
       },
       pause: () => child.kill('SIGSTOP'),
       resume: () => child.kill('SIGCONT'),

@@ -8,6 +8,7 @@ import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import { isLeftOver } from '@freehold/core/device/left-overs'
 import type { AnswerRecord } from '@freehold/core/device/records'
 import { DEFAULT_DEADLINES } from '@freehold/core/lending/deadlines'
+import { STORAGE_VERSION } from '@freehold/core/migrations'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openSqliteStorage } from './sqlite-storage.ts'
 
@@ -109,7 +110,7 @@ describe('a database of the first version', () => {
     await openSqliteStorage(path)[Symbol.asyncDispose]()
     expect((await readdir(join(path, '..'))).sort()).toEqual(['device.db', 'device.db.version-1'])
     expect(look(`${path}.version-1`)).toEqual(before)
-    expect(look(path).version).toBe(2)
+    expect(look(path).version).toBe(STORAGE_VERSION)
   })
 
   it.each(['begin', 'copy', '1', '4'])(

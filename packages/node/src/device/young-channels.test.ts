@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { befriend, channels, createTown, question, type Town, toyEngine } from './town.fixture.ts'
+
+let town: Town
+beforeAll(async () => {
+  town = await createTown()
+})
+afterAll(() => town[Symbol.asyncDispose]())
+
+const CONFIRMATIONS = 3
+/** Enough for an answer of a few tokens, not for one of forty. */
+const MAX_YOUNG = 25n
+
+/** A lender that trusts deposits when they are three blocks deep, and a borrower with a new channel. */
+async function couple() {
+  const chain = { ...town.chain.settings, confirmations: CONFIRMATIONS }
+  const lender = await town.lender({ maxYoung: MAX_YOUNG, device: { engine: toyEngine(), chain } })
+  const borrower = await town.inhabitant({ engine: toyEngine() })
+  const takeBack = await town.chain.remember()
+  const { channel } = await befriend(borrower.device, lender.lending)
+  const keeper = lender.device.keeper
+  if (keeper === null) throw new Error('a lender has a keeper')
+  const ask = async (maxTokens: number) => {
+    const { error, settled } = await borrower.device.complete(question({ maxTokens }))
+    await settled
+    await borrower.device.borrowing.idle()
+    if (error !== null) throw error
+  }
+  const rows = () => channels(borrower.device, lender.device)
+  return { lender, borrower, channel, keeper, takeBack, ask, rows }
+}
+
+describe('young channels', () => {
+  it('default: a deposit counts in part at once, and whole when it is deep enough', async () => {
+    const { keeper, ask, rows } = await couple()
+    expect((await rows()).payee).toMatchObject({ status: 'open', confirmedDeposit: 0n })
+    await ask(4)
+    await expect(ask(40)).rejects.toThrow(/count yet/)
+    await town.chain.advance(1, CONFIRMATIONS - 1)
+    await keeper.refresh()
+    await expect(ask(40)).rejects.toThrow(/count yet/)
+    await town.chain.advance(1)
+    await keeper.refresh()
+    const { payee } = await rows()
+    expect(payee.confirmedDeposit).toBe(payee.deposit)
+    await ask(40)
+  })
+
+  it('behaviour: an opening that is reorganised away is served no more, and its vouchers stay', async () => {
+    const { lender, keeper, takeBack, ask, rows } = await couple()
+    await ask(4)
+    const before = (await rows()).payee
+    expect(before.cumulative).toBeGreaterThan(0n)
+    await takeBack()
+    await keeper.refresh()
+    const after = (await rows()).payee
+    expect(after).toMatchObject({ status: 'opening', deposit: 0n, confirmedDeposit: 0n })
+    expect(after).toMatchObject({ cumulative: before.cumulative, signature: before.signature })
+    await expect(ask(4)).rejects.toThrow(/opening/)
+    expect(await keeper.settle(true)).toBeNull()
+    expect((await lender.device.balances()).ledger).toBe(0n)
+  })
+
+  it('behaviour: a settlement that is reorganised away is sent again, and pays once', async () => {
+    const { lender, keeper, ask, rows } = await couple()
+    await ask(4)
+    const owed = (await rows()).payee.cumulative
+    const takeBack = await town.chain.remember()
+    expect(await keeper.settle(true)).toMatchObject({ amount: owed })
+    await town.chain.advance(1, 2)
+    await takeBack()
+    expect((await lender.device.balances()).ledger).toBe(0n)
+    await keeper.refresh()
+    expect((await rows()).payee.settled).toBe(0n)
+    expect(await keeper.settle(true)).toMatchObject({ amount: owed })
+    expect(await keeper.settle(true)).toBeNull()
+    expect((await lender.device.balances()).ledger).toBe(owed)
+  })
+})
