@@ -9,7 +9,7 @@ import type { ChannelRecord } from './channel.ts'
 import { createKeeper, type KeeperInit, seeChannel, unsettled } from './keeper.ts'
 
 const HOUR = 3_600_000
-const INIT: KeeperInit = { worthUnits: 1_000n, maxAgeMs: HOUR }
+const INIT: KeeperInit = { worthUnits: 1_000n, unitsPerCoin: null, maxAgeMs: HOUR }
 
 /** As much of a chain as a keeper needs: what it is told of channels, and what it was sent. */
 function createFakeChain() {
@@ -17,6 +17,7 @@ function createFakeChain() {
   const sent: SettlementRow[][] = []
   const skips = new Set<Hex>()
   let isDown = false
+  let gasPrice = 0n
   const none: ChannelOnChain = {
     ...{ deposit: 0n, confirmedDeposit: 0n, settled: 0n },
     ...{ status: 'none', exitRequestedAt: 0 },
@@ -45,6 +46,10 @@ function createFakeChain() {
       const hash: Hex = `0x${String(sent.length).padStart(64, '0')}`
       return { hash, blockNumber: 1n, gasUsed: 9n, feeWei: 9n, skipped: [...skips] }
     },
+    gasPrice: async () => {
+      up()
+      return gasPrice
+    },
     balances: never,
     authorizeOpen: never,
     openWithAuthorization: never,
@@ -58,6 +63,9 @@ function createFakeChain() {
     chain,
     sent,
     skips,
+    setGasPrice: (wei: bigint) => {
+      gasPrice = wei
+    },
     setDown: (down: boolean) => {
       isDown = down
     },
@@ -69,7 +77,9 @@ function createFakeChain() {
   }
 }
 
-async function createBench(...records: ChannelRecord[]) {
+const createBench = (...records: ChannelRecord[]) => createPricedBench(null, ...records)
+
+async function createPricedBench(unitsPerCoin: bigint | null, ...records: ChannelRecord[]) {
   const fake = createFakeChain()
   for (const record of records) fake.know(record)
   const channels = await tableOf(...records)
@@ -77,7 +87,10 @@ async function createBench(...records: ChannelRecord[]) {
   const clock: Clock = { now: () => nowMs, after: () => () => {} }
   const events: string[] = []
   const log = (event: string) => events.push(event)
-  const keeper = createKeeper(INIT, { channels, chain: fake.chain, clock, log })
+  const keeper = createKeeper(
+    { ...INIT, unitsPerCoin },
+    { channels, chain: fake.chain, clock, log },
+  )
   const get = async (n = 0) => {
     const { id } = existing(records[n], `${n}`)
     return existing(await channels.get(id), id)
@@ -219,6 +232,47 @@ describe('keeper.refresh', () => {
     await keeper.refresh()
     expect(await get()).toMatchObject({ status: 'open' })
     expect(await keeper.settle()).toMatchObject({ amount: 2_000n })
+  })
+})
+
+describe('keeper that knows what gas costs', () => {
+  const GWEI = 10n ** 9n
+  /** A coin for 3,000 token units of a millionth each. */
+  const COIN = 3_000_000_000n
+  /** 20 times 44,300 gas for 0.1 gwei. */
+  const WORTH = 265_800n
+
+  it('default: settles what is worth 20 times its gas, and no less', async () => {
+    for (const [owed, cause] of [
+      [WORTH, 'worth-it'],
+      [WORTH - 1n, undefined],
+    ] as const) {
+      const bench = await createPricedBench(COIN, earned(owed, { deposit: WORTH }))
+      bench.setGasPrice(GWEI / 10n)
+      expect((await bench.keeper.settle())?.cause).toBe(cause)
+    }
+  })
+
+  it('behaviour: a spike of gas puts off what can wait, and no exit', async () => {
+    const bench = await createPricedBench(COIN, earned(WORTH, { deposit: WORTH }))
+    bench.setGasPrice(50n * GWEI)
+    expect(await bench.keeper.settle()).toBeNull()
+    bench.wait(HOUR)
+    expect(await bench.keeper.settle()).toMatchObject({ cause: 'age' })
+    const exit = await createPricedBench(COIN, earned(1n, { status: 'exiting' }))
+    exit.setGasPrice(50n * GWEI)
+    expect(await exit.keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 1n })
+  })
+
+  it('behaviour: two channels share the gas of one transaction', async () => {
+    const rows = [earned(WORTH / 2n + 60_000n), earned(WORTH / 2n + 60_000n, {}, 2)]
+    const bench = await createPricedBench(
+      COIN,
+      ...rows.map((row) => ({ ...row, deposit: 10n * WORTH })),
+    )
+    bench.setGasPrice(GWEI / 10n)
+    expect(await bench.keeper.settle()).toMatchObject({ cause: 'worth-it', vouchers: 2 })
+    expect(bench.sent).toHaveLength(1)
   })
 })
 

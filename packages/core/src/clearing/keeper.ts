@@ -7,13 +7,21 @@ import { settleable } from './voucher.ts'
 
 /** Rows in one transaction: about 20 k gas each, so that 100 stay far below a block. */
 const MAX_ROWS = 100
+/** Gas of a settlement and of each row in it (`npm run bench -- clearing`). */
+const SETTLE_GAS = 27_000n
+const ROW_GAS = 17_300n
+/** What is settled is worth its gas so many times: 5 % go into clearing. */
+const GAS_FACTOR = 20n
+const WEI_PER_COIN = 10n ** 18n
 
 /** Why a keeper settles now. */
 export type SettleCause = 'asked' | 'worth-it' | 'exit-requested' | 'age'
 
 export interface KeeperInit {
-  /** Settle when what is unsettled reaches this many token units. */
+  /** Settle when what is unsettled reaches this many token units, where a coin's price is unknown. */
   worthUnits: bigint
+  /** Token units that one native coin costs: then settling must be worth `GAS_FACTOR` times its gas. */
+  unitsPerCoin: bigint | null
   /** Settle at the latest this long after the first unsettled voucher was seen. */
   maxAgeMs: number
 }
@@ -83,13 +91,20 @@ export function createKeeper(
     }
   }
 
-  function causeOf(owed: readonly ChannelRecord[]): SettleCause | null {
+  /** From how many token units on it pays to settle so many channels now. */
+  async function worthOf(rows: number): Promise<bigint> {
+    if (init.unitsPerCoin === null) return init.worthUnits
+    const wei = (SETTLE_GAS + ROW_GAS * BigInt(rows)) * (await chain.gasPrice())
+    return (GAS_FACTOR * wei * init.unitsPerCoin) / WEI_PER_COIN
+  }
+
+  async function causeOf(owed: readonly ChannelRecord[]): Promise<SettleCause | null> {
     const now = clock.now()
     const total = owed.reduce((sum, record) => sum + unsettled(record), 0n)
     if (owed.some((record) => record.status === 'exiting')) return 'exit-requested'
-    if (total >= init.worthUnits) return 'worth-it'
     const isOld = owed.some(({ id }) => now - (firstSeenMs.get(id) ?? now) >= init.maxAgeMs)
-    return isOld ? 'age' : null
+    if (isOld) return 'age'
+    return total >= (await worthOf(owed.length)) ? 'worth-it' : null
   }
 
   async function settle(asked = false): Promise<Settlement | null> {
@@ -99,7 +114,7 @@ export function createKeeper(
       .filter((record) => record.status !== 'closed' && unsettled(record) > 0n)
       .filter(({ id, cumulative }) => asked || refused.get(id) !== cumulative)
     for (const { id } of owed) if (!firstSeenMs.has(id)) firstSeenMs.set(id, clock.now())
-    const cause = owed.length === 0 ? null : asked ? 'asked' : causeOf(owed)
+    const cause = owed.length === 0 ? null : asked ? 'asked' : await causeOf(owed)
     if (cause === null) return null
     const done: Settlement = { cause, vouchers: 0, amount: 0n, transactions: [], skipped: [] }
     for (let i = 0; i < owed.length; i += MAX_ROWS) {

@@ -22,6 +22,7 @@ import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
 import { inRanges } from './block-ranges.ts'
 import type { Chain, Mined, OpeningOnChain } from './chain.ts'
+import { sendTransaction } from './send-transaction.ts'
 import {
   type ChannelConfig,
   channelIdOf,
@@ -42,6 +43,7 @@ const tokenAbi = parseAbi([
 
 /** How long a leave to open may be submitted. */
 const AUTHORIZATION_SECONDS = 3_600
+const STUCK_MS = 60_000
 
 export interface ViemChainInit {
   house: House
@@ -50,6 +52,8 @@ export interface ViemChainInit {
   account: PrivateKeyAccount
   /** How many blocks make a deposit certain. @default 0 */
   confirmations?: number | undefined
+  /** A transaction that is in no block after so long is sent again with a higher fee. @default 60,000 */
+  stuckMs?: number | undefined
 }
 
 /** A `Chain` over an EVM node's JSON-RPC, through viem. */
@@ -57,7 +61,7 @@ export function createViemChain(
   init: ViemChainInit,
   components: { transport: Transport; clock: Clock },
 ): Chain {
-  const { house, token, account, confirmations = 0 } = init
+  const { house, token, account, confirmations = 0, stuckMs = STUCK_MS } = init
   const nativeCurrency = { name: 'native coin', symbol: 'COIN', decimals: 18 }
   const chain = defineChain({
     id: house.chainId,
@@ -78,10 +82,12 @@ export function createViemChain(
     return guard(async () => {
       const { request } = await prepare()
       const call = request as Parameters<typeof writer.writeContract>[0]
-      const hash = await inTurn(() => writer.writeContract(call))
-      const receipt = await reader.waitForTransactionReceipt({ hash })
+      const receipt = await sendTransaction(call, { stuckMs }, { reader, writer, inTurn })
       if (receipt.status !== 'success') {
-        throw new ClearingError({ what: 'the transaction reverted', why: hash })
+        throw new ClearingError({
+          what: 'the transaction reverted',
+          why: receipt.transactionHash,
+        })
       }
       return receipt
     })
@@ -165,6 +171,7 @@ export function createViemChain(
       await guard(() => inRanges(read, { from: fromBlock, to: untilBlock, signal }))
       return { found: [...byId.values()], untilBlock }
     },
+    gasPrice: () => guard(() => reader.getGasPrice()),
     balances: (address) =>
       guard(async () => {
         const [wallet, ledger, native] = await Promise.all([

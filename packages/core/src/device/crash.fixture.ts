@@ -285,6 +285,7 @@ function createLedger() {
         house: HOUSE,
         token: HOUSE.address,
         channel: (id) => act(async () => seen(id)),
+        gasPrice: async () => 0n,
         balances: async () => ({ wallet: 0n, ledger: 0n, native: 0n }),
         authorizeOpen: async (config, amount) => {
           const signature = `0x${'00'.repeat(65)}` as const

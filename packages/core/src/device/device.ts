@@ -51,7 +51,11 @@ export interface Device extends AsyncDisposable {
   complete(init: CompletionInit): Promise<Completion>
 }
 
-const KEEPER_DEFAULTS: KeeperInit = { worthUnits: 1_000_000n, maxAgeMs: 6 * 3_600_000 }
+const KEEPER_DEFAULTS: KeeperInit = {
+  worthUnits: 1_000_000n,
+  unitsPerCoin: null,
+  maxAgeMs: 6 * 3_600_000,
+}
 
 /** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
 export function createDevice(init: DeviceInit, components: DeviceComponents): Device {

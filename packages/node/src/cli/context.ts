@@ -55,6 +55,8 @@ export async function openCliDevice(init: {
   needsKeys: boolean
   chain?: ChainSettings | undefined
   models?: string | undefined
+  /** Token units that one native coin costs. */
+  coinPrice?: number | undefined
 }): Promise<Device> {
   // Loaded by commands that need a device, once what they were asked makes sense.
   const { openDevice } = await import('../device/open-device.ts')
@@ -67,6 +69,7 @@ export async function openCliDevice(init: {
     phrase,
     listen: init.listen,
     ceilings: ceilingsOf(settings),
+    keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

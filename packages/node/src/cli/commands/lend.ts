@@ -22,6 +22,7 @@ interface LendOptions extends GlobalOptions {
   parallel: number
   relay: boolean
   relayFee: number
+  coinPrice?: number
 }
 
 /** Reachable from this machine alone until the owner says otherwise. */
@@ -42,6 +43,11 @@ export function lendCommand(command: Command): void {
     .option('--parallel <answers>', 'answers at once', whole(64), 4)
     .option('--no-relay', 'do not submit openings of borrowers without native coin')
     .option('--relay-fee <units>', 'token units for submitting an opening', whole(), 0)
+    .option(
+      '--coin-price <units>',
+      'what one native coin costs: settle when 20 times the gas is owed',
+      whole(),
+    )
     .action((models: string[], options: LendOptions) => lend(models, options))
   withGlobals(command)
 }
@@ -69,6 +75,7 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     needsKeys: true,
     chain,
     models: options.models,
+    coinPrice: options.coinPrice,
   })
   await using lending = await device.lending.start({
     models,
