@@ -1,6 +1,6 @@
 import type { Address } from 'viem'
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
-import type { Mined } from '../clearing/chain.ts'
+import type { Chain, Mined } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
@@ -29,6 +29,8 @@ export interface DeviceInit {
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
 export interface Device extends AsyncDisposable {
   readonly identity: Identity | null
+  /** null without one, or without keys. */
+  readonly chain: Chain | null
   readonly tables: Tables
   readonly egress: EgressLog
   readonly budget: Budget
@@ -113,6 +115,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     withdraw: async (to, amount) => wallet().chain.withdraw(to, amount),
     recover: async (init) => (await import('./recovery.ts')).recoverChannels(parts, init),
     identity: components.identity,
+    chain,
     tables,
     egress: parts.egress,
     budget: parts.budget,

@@ -1,12 +1,23 @@
+import { readFile } from 'node:fs/promises'
+import { setInterval } from 'node:timers/promises'
+import type { WatchedVoucher } from '@freehold/core/clearing/watch'
 import { UsageError } from '@freehold/core/errors'
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { Command } from 'commander'
 import type { Address } from 'viem'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { readVaultFile } from '../../storage/vault-file.ts'
-import { askPassphrase, interruptSignal } from '../context.ts'
+import {
+  askPassphrase,
+  type GlobalOptions,
+  interruptSignal,
+  openCliDevice,
+  withGlobals,
+} from '../context.ts'
 import { print, printJson, say } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
+
+const WATCH_MS = 60_000
 
 interface DeployOptions {
   rpc?: string
@@ -27,6 +38,52 @@ export function chainCommand(command: Command): void {
       .option('--json', 'print machine-readable data on stdout')
       .action(deploy),
   )
+  command.addCommand(
+    withGlobals(
+      new Command('watch')
+        .description(
+          'settle another’s vouchers when somebody leaves its channel; this device pays the gas',
+        )
+        .argument('<file>', 'what `freehold wallet vouchers` printed there')
+        .option('--once', 'look once, instead of every minute')
+        .action(watch),
+    ),
+  )
+}
+
+async function watch(file: string, options: GlobalOptions & { once?: boolean }): Promise<void> {
+  const { settleExits } = await import('@freehold/core/clearing/watch')
+  const watched = await readVouchers(file)
+  const signal = interruptSignal()
+  await using device = await openCliDevice({ listen: null, needsKeys: true, chain: options.chain })
+  const chain = device.chain
+  if (chain === null)
+    throw new UsageError({ what: 'watching needs a chain', next: 'Name it with --chain' })
+  const look = async () => {
+    const done = await settleExits(watched, chain)
+    if (options.json) printJson(done)
+    else if (done !== null) say(`Settled ${done.vouchers} vouchers in ${done.hash}`)
+    else if (options.once) say('Nobody leaves a channel with something to settle')
+  }
+  if (options.once) return look()
+  try {
+    await look()
+    for await (const _ of setInterval(WATCH_MS, null, { signal })) {
+      await look().catch((error) => say(`The chain cannot be seen: ${error}`))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** @throws UsageError when it holds no vouchers */
+async function readVouchers(file: string): Promise<WatchedVoucher[]> {
+  try {
+    const { vouchers } = JSON.parse(await readFile(file, 'utf8')) as { vouchers: WatchedVoucher[] }
+    return vouchers.map(({ cumulative, ...rest }) => ({ ...rest, cumulative: BigInt(cumulative) }))
+  } catch (cause) {
+    throw new UsageError({ what: `${file} holds no vouchers`, why: String(cause) })
+  }
 }
 
 function address(text: string): Address {

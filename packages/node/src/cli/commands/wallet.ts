@@ -35,6 +35,11 @@ export function walletCommand(command: Command): void {
   )
   add(new Command('settle').description('settle what others owe this device now').action(settle))
   add(
+    new Command('vouchers')
+      .description('print what others owe, for a device that watches while this one is away')
+      .action(vouchers),
+  )
+  add(
     new Command('close')
       .description('ask for a channel’s deposit back; a second time, after the delay, to get it')
       .argument('<channel>', 'its id, or the first digits of it')
@@ -153,6 +158,13 @@ async function settle(options: GlobalOptions): Promise<void> {
   const done = await device.keeper?.settle(true)
   if (options.json) printJson(done ?? null)
   else say(done ? `Settled ${done.amount} token units` : 'There is nothing to settle')
+}
+
+async function vouchers(): Promise<void> {
+  const { vouchersToWatch } = await import('@freehold/core/clearing/watch')
+  await using device = await openCliDevice({ listen: null, needsKeys: false })
+  const records = (await device.tables.channels.list()).map(([, record]) => record)
+  printJson({ vouchers: await vouchersToWatch(records) })
 }
 
 async function recover(
