@@ -97,7 +97,9 @@ function raised(before: Fees, now: Fees): Fees {
 }
 
 function isTaken(error: unknown): boolean {
-  return isOf(error, NonceTooLowError) || /underpriced|already (?:known|imported)/i.test(`${error}`)
+  return (
+    isOf(error, NonceTooLowError) || /underpriced|already (?:known|imported)/i.test(String(error))
+  )
 }
 
 function isOf(error: unknown, kind: new (...init: never[]) => Error): boolean {
