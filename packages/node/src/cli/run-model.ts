@@ -1,9 +1,10 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { ChatMessage } from '@freehold/core/device/text'
-import { UsageError } from '@freehold/core/errors'
+import { ModelError, UsageError } from '@freehold/core/errors'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
-import { pathsOf, readEnvironment } from '../config.ts'
+import { pathsOf, readEnvironment, readSettings } from '../config.ts'
+import { DEFAULT_MODEL } from '../models/acorn.ts'
 import { isModelName } from '../models/model-source.ts'
 import { tryModelName } from '../models/name.ts'
 import { type Answerer, openAnswerer } from './answerer.ts'
@@ -29,9 +30,6 @@ export interface RunOptions extends GlobalOptions {
   resident: boolean
 }
 
-/** What answers where no model is named. */
-const BUNDLED_MODEL = 'acorn'
-
 /** Answers one question, or chats. */
 export async function runModel(
   first: string | undefined,
@@ -40,10 +38,10 @@ export async function runModel(
 ): Promise<void> {
   const signal = interruptSignal()
   await using answerer = await openAnswerer(options, signal)
-  // `run "a question"` means the bundled model.
+  // `run "a question"` means the default model.
   const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
   const words = named !== null || first === undefined ? rest : [first, ...rest]
-  const model = named ?? (await offered(options, signal)) ?? BUNDLED_MODEL
+  const model = named ?? (await defaultModel(options, signal))
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
   // Awaited: else what answers would be closed under it.
   if (isChat) return await chat(answerer, model, options)
@@ -66,6 +64,21 @@ export async function runModel(
   }
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (answered.error) throw answered.error
+}
+
+/** What answers where no model is named: that of the settings, else the bundled one. @throws ModelError */
+async function defaultModel(options: RunOptions, signal: AbortSignal): Promise<string> {
+  const { config } = cliPaths(options)
+  const { model } = await readSettings(config)
+  if (model === undefined) return (await offered(options, signal)) ?? DEFAULT_MODEL
+  if (options.scope === 'device' && (await openCliLibrary(options).find(model)) === null) {
+    throw new ModelError({
+      what: `the default model ${model} is not here`,
+      why: `"model" in ${config} names it`,
+      next: `freehold pull fetches models; freehold run ${DEFAULT_MODEL} asks the one that is always here`,
+    })
+  }
+  return model
 }
 
 /** A model that a person in a terminal chose in their first run. */
