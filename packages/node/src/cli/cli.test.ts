@@ -394,6 +394,29 @@ describe.skipIf(!hasScript)(
         'Tell me a long story about a whale\n',
       )
     })
+
+    it('behaviour: with FREEHOLD_NOHISTORY nothing of a chat is kept', async () => {
+      const home = join(folder, 'forgetful')
+      await mkdir(home)
+      await writeFile(join(home, 'offered'), '')
+      const command = `${process.execPath} --no-warnings ${MAIN} run`
+      const child = spawn('script', ['-qefc', command, '/dev/null'], {
+        env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_NOHISTORY: '1', TERM: 'xterm' },
+      })
+      child.stdin.write('What is the password of the owl?\r/bye\r')
+      const [shown, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+      expect(code).toBe(0)
+      expect(shown).toMatch(/owl/)
+      const files = (await readdir(home, { recursive: true, withFileTypes: true })).filter(
+        (entry) => entry.isFile() && !entry.parentPath.includes('compiled'),
+      )
+      expect(files.map(({ name }) => name)).not.toContain('history')
+      for (const { parentPath, name } of files) {
+        expect(await readFile(join(parentPath, name), 'latin1')).not.toContain(
+          'password of the owl',
+        )
+      }
+    })
   },
 )
 

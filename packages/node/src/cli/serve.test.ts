@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,9 +21,9 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-function start(args: readonly string[]) {
+function start(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args], {
-    env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_API_TOKEN: 'secret' },
+    env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_API_TOKEN: 'secret', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.add(child)
@@ -42,8 +42,8 @@ async function freehold(...args: readonly string[]) {
 }
 
 /** A process that serves, and where. */
-async function serve() {
-  const child = start(['serve', '--port', '0', '--json'])
+async function serve(env?: Record<string, string>) {
+  const child = start(['serve', '--port', '0', '--json'], env)
   const [line] = await once(createInterface(child.stdout), 'line')
   return { child, url: String(JSON.parse(line).url) }
 }
@@ -104,6 +104,26 @@ describe('freehold serve', { timeout: 240_000 }, () => {
     const { child: next } = await serve()
     next.kill('SIGTERM')
     expect(await once(next, 'close')).toEqual([0, null])
+  })
+
+  it('behaviour: texts are kept while nobody asks, unless settings or variable say no', async () => {
+    const content = `${'You are an owl who knows all maps. '.repeat(9)}Where is the sea?`
+    const body = { model: 'acorn', messages: [{ role: 'user', content }], max_tokens: 8 }
+    /** Files of texts that are there after one answer and the end of the process. */
+    const keptBy = async (settings: object, env: Record<string, string> = {}) => {
+      const own = await mkdtemp(join(home, 'keeps-'))
+      await writeFile(join(own, 'config.json'), JSON.stringify(settings))
+      const { child, url } = await serve({ ...env, FREEHOLD_HOME: own })
+      const headers = { authorization: 'Bearer secret' }
+      const init = { method: 'POST', headers, body: JSON.stringify(body) }
+      expect((await fetch(`${url}/v1/chat/completions`, init)).status).toBe(200)
+      child.kill('SIGINT')
+      expect(await once(child, 'close')).toEqual([0, null])
+      return (await readdir(own, { recursive: true })).filter((name) => name.endsWith('.kv')).length
+    }
+    expect(await keptBy({})).toBe(1)
+    expect(await keptBy({ keepPrefixes: false })).toBe(0)
+    expect(await keptBy({}, { FREEHOLD_NOHISTORY: '1' })).toBe(0)
   })
 
   it('behaviour: what makes no sense is said clearly', async () => {
