@@ -137,6 +137,39 @@ describe('freehold run, with a process in the background', { timeout: 240_000 },
     })
   })
 
+  it('behaviour: with FREEHOLD_NOHISTORY none is asked that keeps texts', async () => {
+    await freehold(['run', 'Hello'])
+    const { pid, url, token } = await resident()
+    const asked = async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      const metrics = await (await fetch(`${url}/metrics`, { headers })).text()
+      return /\/api\/chat.* (\d+)$/m.exec(metrics)?.[1]
+    }
+    expect(await asked()).toBe('1')
+    expect((await freehold(['run', 'Hello'], { FREEHOLD_NOHISTORY: '1' })).code).toBe(0)
+    expect(await asked()).toBe('1')
+    expect((await resident()).pid).toBe(pid)
+    await freehold(['stop'])
+    // One that is started so keeps none, and is asked by all.
+    expect((await freehold(['run', 'Hello'], { FREEHOLD_NOHISTORY: '1' })).code).toBe(0)
+    const next = await resident()
+    expect(next.keepsTexts).toBe(false)
+    expect((await freehold(['run', 'Hello'])).code).toBe(0)
+    expect((await resident()).pid).toBe(next.pid)
+    await freehold(['stop'])
+  })
+
+  it('behaviour: a seed means the same with a process in the background and without', async () => {
+    const seeded = ['run', '--seed', '7', '--max-tokens', '24', 'Tell me a story']
+    const without = await freehold([...seeded, '--no-resident'])
+    await freehold(['run', 'Hello'])
+    const { pid } = await resident()
+    const beside = await freehold(seeded)
+    expect(beside).toEqual(without)
+    expect((await resident()).pid).toBe(pid)
+    await freehold(['stop'])
+  })
+
   it('behaviour: where none can be started, this process answers', async () => {
     const data = join(home, 'data')
     const env = { FREEHOLD_HOME: '', XDG_DATA_HOME: data, XDG_STATE_HOME: '/dev/null/state' }

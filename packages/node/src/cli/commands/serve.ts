@@ -91,6 +91,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const { tokens: known = [], keepPrefixes = true } = await readSettings(paths.config)
   const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
   const mayLeave = options.scope !== 'device'
+  const keepsTexts = environment.hasHistory && keepPrefixes
 
   const isBackground = options.background ?? false
   if (!isBackground) await makeRoom(paths)
@@ -108,7 +109,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       paths: files,
       hub: environment.hub,
       responses: paths.responses,
-      prefixes: environment.hasHistory && keepPrefixes ? paths.prefixes : undefined,
+      prefixes: keepsTexts ? paths.prefixes : undefined,
       widestScope: options.scope,
       // This person's own commands find theirs in the note of this process.
       tokens: tokens.length > 0 || isBackground ? [...tokens, token] : [],
@@ -134,7 +135,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const { url } = listener
   const { models } = paths
   const { pid } = process
-  await residence.announce({ pid, url, token, version: VERSION, models, isBackground })
+  await residence.announce({ pid, url, token, version: VERSION, models, isBackground, keepsTexts })
   if (options.json) printJson({ event: 'listening', url, pid: process.pid })
   else say(`Listening at ${url} (Ctrl-C ends it)`)
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
