@@ -463,3 +463,33 @@ describe('freehold config, service and completion', () => {
     expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
   })
 })
+
+describe('freehold, asked badly', () => {
+  it('default: each mistake is one sentence, without a stack, and its own status', async () => {
+    const cases: [args: string[], code: number, said: RegExp][] = [
+      [['run', 'qwen9:8b', 'Hello'], 1, /no model "qwen9:8b" here.*freehold run acorn "…"/],
+      [['run', 'llama3.2'], 1, /no model "llama3.2" here/],
+      [['run', '--peer', '/ip4/127.0.0.1/tcp/1', 'Hello'], 2, /--peer names a lender.*--scope/],
+      [['run', '--max-tokens', '1.5', 'Hello'], 2, /whole number from 1 to 16384/],
+      [['import', 'nosuch.gguf'], 1, /model file .*nosuch.gguf cannot be read/],
+      [['import', `${folder}/`], 1, /cannot be read: it is no file/],
+      [['serve', 'nosuch.gguf', '--port', '0'], 1, /nosuch.gguf cannot be read/],
+      [['fit', 'acorn', '--sequences', '999'], 2, /at most \d+ sequences/],
+      [['shrink', BUNDLED.acorn ?? '', '--to', 'Q2_K', '--out', '/nowhere/x.gguf'], 1, /\/nowhere/],
+      [
+        ['shrink', BUNDLED.acorn ?? '', '--to', 'Q2_K', '--text', '/nowhere'],
+        1,
+        /\/nowhere cannot/,
+      ],
+    ]
+    const outcomes = await Promise.all(cases.map(([args]) => freehold(args, { home: 'badly' })))
+    for (const [index, [args, code, said]] of cases.entries()) {
+      const { stdout, stderr, ...outcome } = outcomes[index] as Outcome
+      expect({ args, code: outcome.code, stdout, stderr }).toEqual({
+        ...{ args, code, stdout: '' },
+        stderr: expect.stringMatching(said),
+      })
+      expect(stderr).not.toMatch(/^\s+at /m)
+    }
+  })
+})

@@ -11,7 +11,7 @@ import { type Answerer, openAnswerer } from './answerer.ts'
 import type { Answered } from './ask-resident.ts'
 import { createChatHistory } from './chat-history.ts'
 import type { ChatSettings } from './chat-settings.ts'
-import { openCliLibrary } from './cli-library.ts'
+import { openCliLibrary, requireModel } from './cli-library.ts'
 import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
 import { imageIn, NO_VISION } from './images.ts'
 import { printJson, safe, say } from './output.ts'
@@ -36,10 +36,19 @@ export async function runModel(
   rest: string[],
   options: RunOptions,
 ): Promise<void> {
+  if (options.peer.length > 0 && options.scope === 'device') {
+    throw new UsageError({
+      what: '--peer names a lender, and this request may not leave the device',
+      next: 'Add --scope own, friends or market',
+    })
+  }
   const signal = interruptSignal()
   await using answerer = await openAnswerer(options, signal)
   // `run "a question"` means the default model.
   const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
+  if (named === null && first !== undefined && looksLikeModel(first)) {
+    await requireModel(openCliLibrary(options), first).catch(sayHowToAsk)
+  }
   const words = named !== null || first === undefined ? rest : [first, ...rest]
   const model = named ?? (await defaultModel(options, signal))
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
@@ -94,6 +103,21 @@ async function isModel(text: string, answerer: Answerer, options: RunOptions): P
   if (isModelName(text)) return true
   const isHere = tryModelName(text) && (await openCliLibrary(options).find(text)) !== null
   return isHere || (await answerer.isOffered(text))
+}
+
+/** Whether a word is hardly a question: `llama3.2`, `qwen3:8b` or `user/repo` that is not here. */
+function looksLikeModel(text: string): boolean {
+  return tryModelName(text) !== null && /[:/]|[a-z].*\d/i.test(text)
+}
+
+/** Another model must not answer in the place of one whose name was mistyped. */
+function sayHowToAsk(error: unknown): never {
+  if (!(error instanceof ModelError)) throw error
+  const { what, next = '' } = error
+  throw new ModelError({
+    what,
+    next: `${next}. To ask it as a question: freehold run ${DEFAULT_MODEL} "…"`,
+  })
 }
 
 function system({ system }: RunOptions): ChatMessage[] {

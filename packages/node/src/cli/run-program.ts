@@ -2,6 +2,7 @@ import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { CommanderError } from 'commander'
 import { printJson, say } from './output.ts'
 import { createProgram } from './program.ts'
+import { systemError } from './system-error.ts'
 
 /** Runs one command. @returns 0 done, 1 failed, 2 asked for wrongly, 130 interrupted */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -17,6 +18,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 function report(error: unknown, isJson: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Error && error.name === 'AbortError') return 130
+  const said = systemError(error)
+  if (said !== null) return report(said, isJson)
   const name = error instanceof Error ? error.name : 'Error'
   const message = error instanceof Error ? error.message : String(error)
   say(`freehold: ${message}`)

@@ -77,14 +77,21 @@ function duration(text: string): number {
 
 async function serve(files: string[], options: ServeOptions): Promise<void> {
   // Only a process that serves loads what serving takes: an own answer starts without.
-  const [{ takeResidence }, { createIdleEnd }, { openServing }, { listen }, { openModelLibrary }] =
-    await Promise.all([
-      import('../../serving/resident.ts'),
-      import('../idle-end.ts'),
-      import('../../http/open-serving.ts'),
-      import('../../http/listen.ts'),
-      import('../../models/library.ts'),
-    ])
+  const [
+    { takeResidence },
+    { createIdleEnd },
+    { openServing },
+    { listen },
+    { openModelLibrary },
+    { readGguf },
+  ] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../idle-end.ts'),
+    import('../../http/open-serving.ts'),
+    import('../../http/listen.ts'),
+    import('../../models/library.ts'),
+    import('../../engine/read-gguf.ts'),
+  ])
   const signal = interruptSignal()
   const environment = readEnvironment()
   const paths = cliPaths(options)
@@ -93,6 +100,8 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const mayLeave = options.scope !== 'device'
   const keepsTexts = environment.hasHistory && keepPrefixes
 
+  // What cannot be offered is said now, not to whoever asks for it.
+  for (const file of files) await readGguf(file, { signal })
   const isBackground = options.background ?? false
   if (!isBackground) await makeRoom(paths)
   await using residence = await takeResidence(paths.state)
