@@ -55,6 +55,7 @@ export async function openCliDevice(init: {
   needsKeys: boolean
   chain?: ChainSettings | undefined
   models?: string | undefined
+  mayForget?: boolean
 }): Promise<Device> {
   // Loaded by commands that need a device, once what they were asked makes sense.
   const { openDevice } = await import('../device/open-device.ts')
@@ -66,6 +67,7 @@ export async function openCliDevice(init: {
     paths,
     phrase,
     listen: init.listen,
+    mayForget: init.mayForget,
     ceilings: ceilingsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),

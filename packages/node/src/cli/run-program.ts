@@ -1,8 +1,8 @@
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { CommanderError } from 'commander'
+import { systemError } from '../storage/system-error.ts'
 import { printJson, say } from './output.ts'
 import { createProgram } from './program.ts'
-import { systemError } from './system-error.ts'
 
 /** Runs one command. @returns 0 done, 1 failed, 2 asked for wrongly, 130 interrupted */
 export async function runProgram(args: readonly string[]): Promise<number> {
