@@ -201,9 +201,8 @@ describe('pull over HTTP', () => {
   })
 
   it('behaviour: a model of this device is not replaced by one of Ollama’s library', async () => {
-    const { put, store } = home
-    await put('nut:1b', BUNDLED['acorn-small']!)
-    await using api = apiWith(store.folder)
+    await home.put('nut:1b', BUNDLED['acorn-small']!)
+    await using api = apiWith(home.store.folder)
     const { status, json } = await api.ask('/api/pull', { model: 'nut:1b', stream: false })
     expect(status).toBe(400)
     expect(json.error).toMatch(/nut:1b is a model of this device.*ollama\.com\/library\/nut:1b/)

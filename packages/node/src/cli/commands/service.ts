@@ -50,7 +50,7 @@ interface Manager {
   /** What says in plain words how it is. */
   state: string[]
   /** @param said what `state` printed; empty where it failed */
-  readState(said: string): ServiceState
+  readState: (said: string) => ServiceState
 }
 
 interface ServiceOptions {
