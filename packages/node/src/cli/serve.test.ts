@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BUNDLED } from '../models/acorn.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let home: string
@@ -127,15 +128,20 @@ describe('freehold serve', { timeout: 240_000 }, () => {
   })
 
   it('behaviour: what makes no sense is said clearly', async () => {
-    const [wrong, far, twice, none] = await Promise.all([
+    const acorn = BUNDLED.acorn ?? ''
+    await mkdir(join(home, 'copies'))
+    await copyFile(acorn, join(home, 'copies', 'acorn-q8_0.gguf'))
+    const [wrong, far, twice, kv, none] = await Promise.all([
       freehold('serve', '--keep-alive', 'soon'),
       freehold('serve', '--port', '70000'),
-      freehold('serve', 'a/x.gguf', 'b/x.gguf'),
+      freehold('serve', acorn, join(home, 'copies', 'acorn-q8_0.gguf'), '--port', '0'),
+      freehold('serve', '--kv-type', 'q8_0', '--port', '0'),
       freehold('stop'),
     ])
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/It is like 5m/) })
     expect(far.code).toBe(2)
-    expect(twice).toMatchObject({ code: 2, stderr: expect.stringMatching(/called x/) })
+    expect(twice).toMatchObject({ code: 2, stderr: expect.stringMatching(/called acorn-q8_0/) })
+    expect(kv).toMatchObject({ code: 2, stderr: expect.stringMatching(/Add --flash-attention/) })
     expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching(/--all/) })
   })
 })
