@@ -1,5 +1,4 @@
 import { describeGguf } from '@freehold/core/engine/describe-gguf'
-import { loadCounts } from '@freehold/core/engine/load-counts'
 import type { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
 import { readGguf } from '../../engine/read-gguf.ts'
@@ -42,8 +41,6 @@ export function fitCommand(command: Command): void {
 
 async function fit(model: string, options: FitOptions): Promise<void> {
   const signal = interruptSignal()
-  // As loading it would.
-  loadCounts({ contextTokens: options.context, sequences: options.sequences })
   const catalogue = await readCatalogue(pathsOf(readEnvironment()).catalogue)
   const listed = catalogue.find(({ name }) => name === model.toLowerCase())
   if (listed !== undefined) return fitListed(listed, options, signal)
