@@ -115,6 +115,8 @@ function configFolder(env: NodeJS.ProcessEnv): string {
 
 /** The settings file; everything in it may be absent. */
 export interface Settings {
+  /** What `run` asks where no model is named. @default the bundled one */
+  model?: string
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
@@ -128,7 +130,26 @@ export interface Settings {
   resident?: string | false
 }
 
-/** @throws UsageError when the file is no JSON object */
+/** What each setting looks like. */
+const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown) => boolean]>> = {
+  model: ['the name of a model', (value) => typeof value === 'string' && value !== ''],
+  chain: ['an object', isObject],
+  peers: ['a list of addresses', areTexts],
+  tokens: ['a list of texts', areTexts],
+  keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
+  ceilings: ['an object', isObject],
+  resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function areTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+/** @throws UsageError when the file is no JSON object, or says what no setting is */
 export async function readSettings(path: string): Promise<Settings> {
   let text: string
   try {
@@ -137,13 +158,31 @@ export async function readSettings(path: string): Promise<Settings> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw error
   }
-  try {
-    const settings: unknown = JSON.parse(text)
-    if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
-      return settings as Settings
+  const settings = parseJson(text)
+  if (!isObject(settings)) {
+    throw new UsageError({ what: `${path} is no JSON object`, next: 'Correct it or remove it' })
+  }
+  for (const [name, value] of Object.entries(settings)) {
+    const form = Object.hasOwn(FORMS, name) ? FORMS[name as keyof Settings] : undefined
+    if (form === undefined) {
+      const next = `There are ${Object.keys(FORMS).join(', ')}`
+      throw new UsageError({ what: `"${name}" in ${path} is no setting`, next })
     }
-  } catch {}
-  throw new UsageError({ what: `${path} is no JSON object`, next: 'Correct it or remove it' })
+    const [is, holds] = form
+    if (!holds(value)) {
+      const what = `"${name}" in ${path} cannot be ${JSON.stringify(value)}`
+      throw new UsageError({ what, next: `It is ${is}` })
+    }
+  }
+  return settings
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */

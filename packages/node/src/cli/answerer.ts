@@ -45,6 +45,7 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
     opening ??= openCliDevice({
       listen: mayLeave ? [] : null,
       needsKeys: mayLeave,
+      mayForget: !mayLeave,
       chain: options.chain,
       models: options.models,
     })

@@ -7,7 +7,7 @@ import { FreeholdError } from '@freehold/core/errors'
 import { decideRoute } from '@freehold/core/routing/route'
 import { z } from 'zod'
 import type { Resident } from '../serving/resident.ts'
-import { fetchFrom, loadedModels } from './resident-client.ts'
+import { fetchFrom, loadedModels, ResidentGoneError } from './resident-client.ts'
 
 type Shown = 'text' | 'route' | 'promptTokens' | 'finish' | 'firstTokenMs' | 'totalMs'
 
@@ -84,19 +84,27 @@ export async function askResident(
     }
   } catch (error) {
     signal.throwIfAborted()
-    throw error
+    throw error instanceof FreeholdError ? error : brokenOff(firstTokenMs !== null, error)
   }
   signal.throwIfAborted()
-  if (!last?.done) throw new FreeholdError({ what: 'the process that serves broke off its answer' })
+  if (!last?.done) throw brokenOff(firstTokenMs !== null)
   return {
     ...{ text, firstTokenMs, error: null, record: null, settled: Promise.resolve(null) },
     totalMs: performance.now() - startedMs,
     route: decideRoute({ scope: 'device', via: 'auto', model, notHere: null }),
-    model: await nameOf(resident, model),
+    // The answer is whole, whatever becomes of the process.
+    model: await nameOf(resident, model).catch(() => ({ name: model, modelId: '' })),
     promptTokens: last.prompt_eval_count ?? 0,
     tokens: last.eval_count ?? 0,
     finish: last.done_reason ?? 'stop',
   }
+}
+
+/** Its connection ended or half a line came: it was killed. @param isShown whether words of it are */
+function brokenOff(isShown: boolean, cause?: unknown): FreeholdError {
+  const what = 'the process that serves broke off its answer'
+  if (!isShown) return new ResidentGoneError({ what, cause })
+  return new FreeholdError({ what, next: 'Ask again: another one is started', cause })
 }
 
 async function* linesOf({ body }: Response): AsyncGenerator<Line> {

@@ -67,6 +67,19 @@ async function gone(pid: number): Promise<void> {
   while (isAlive(pid)) await setTimeout(20)
 }
 
+/** Long enough that it is still written when a signal comes. */
+const LONG = 'Tell me a long story about a whale'
+
+/** Processes that a process has started. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const listed = await text(spawn('ps', ['-A', '-o', 'pid=,ppid=']).stdout)
+  return listed
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .flatMap(([child = 0, parent]) => (parent === pid ? [child] : []))
+}
+
 const hasStrace = spawnSync('strace', ['-V']).status === 0
 
 describe('freehold run, with a process in the background', { timeout: 240_000 }, () => {
@@ -135,6 +148,76 @@ describe('freehold run, with a process in the background', { timeout: 240_000 },
       code: 2,
       stderr: expect.stringMatching(/"resident" in .+ is no duration/),
     })
+  })
+
+  it('behaviour: with FREEHOLD_NOHISTORY none is asked that keeps texts', async () => {
+    await freehold(['run', 'Hello'])
+    const { pid, url, token } = await resident()
+    const asked = async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      const metrics = await (await fetch(`${url}/metrics`, { headers })).text()
+      return /\/api\/chat.* (\d+)$/m.exec(metrics)?.[1]
+    }
+    expect(await asked()).toBe('1')
+    expect((await freehold(['run', 'Hello'], { FREEHOLD_NOHISTORY: '1' })).code).toBe(0)
+    expect(await asked()).toBe('1')
+    expect((await resident()).pid).toBe(pid)
+    await freehold(['stop'])
+    // One that is started so keeps none, and is asked by all.
+    expect((await freehold(['run', 'Hello'], { FREEHOLD_NOHISTORY: '1' })).code).toBe(0)
+    const next = await resident()
+    expect(next.keepsTexts).toBe(false)
+    expect((await freehold(['run', 'Hello'])).code).toBe(0)
+    expect((await resident()).pid).toBe(next.pid)
+    await freehold(['stop'])
+  })
+
+  it('behaviour: a seed means the same with a process in the background and without', async () => {
+    const seeded = ['run', '--seed', '7', '--max-tokens', '24', 'Tell me a story']
+    const without = await freehold([...seeded, '--no-resident'])
+    await freehold(['run', 'Hello'])
+    const { pid } = await resident()
+    const beside = await freehold(seeded)
+    expect(beside).toEqual(without)
+    expect((await resident()).pid).toBe(pid)
+    await freehold(['stop'])
+  })
+
+  it('behaviour: one that is killed in the middle of an answer is said clearly, and leaves nothing', async () => {
+    await freehold(['run', 'Hello'])
+    const { pid } = await resident()
+    const engines = await childrenOf(pid)
+    expect(engines).not.toEqual([])
+    const child = start(['run', '--temperature', '2', '--max-tokens', '900', LONG])
+    const said = text(child.stderr)
+    await once(child.stdout, 'data')
+    process.kill(pid, 'SIGKILL')
+    const [code] = await once(child, 'close')
+    expect({ code, said: await said }).toEqual({
+      code: 1,
+      said: expect.stringMatching(/^freehold: the process that serves .*\n$/),
+    })
+    for (const engine of engines) await gone(engine)
+    expect(await findResident(home)).toBe(null)
+    expect((await freehold(['run', 'Hello'])).code).toBe(0)
+    await resident()
+    await freehold(['stop'])
+  })
+
+  it('behaviour: Ctrl-C ends the answer there too, with status 130', async () => {
+    await freehold(['run', 'Hello'])
+    const { url, token } = await resident()
+    const child = start(['run', '--temperature', '2', '--max-tokens', '900', LONG])
+    await once(child.stdout, 'data')
+    child.kill('SIGINT')
+    expect(await once(child, 'close')).toEqual([130, null])
+    const running = async () => {
+      const headers = { authorization: `Bearer ${token}` }
+      const { models } = await (await fetch(`${url}/api/ps`, { headers })).json()
+      return models[0].running
+    }
+    while ((await running()) > 0) await setTimeout(20)
+    await freehold(['stop'])
   })
 
   it('behaviour: where none can be started, this process answers', async () => {

@@ -56,6 +56,8 @@ export async function reachResident(
 ): Promise<Resident | null> {
   try {
     const found = await findResident(paths.state)
+    // It would keep what shall not be kept; others may be asking it, so it goes on.
+    if (found?.keepsTexts && !readEnvironment().hasHistory) return null
     if (found !== null && isSame(found, paths)) return found
     if (idle === null || (found !== null && !found.isBackground)) return null
     // One of before an upgrade, or of other models, makes room.

@@ -164,8 +164,8 @@ describe('freehold run', () => {
     [
       'a lender within the device',
       ['run', '--peer', 'x', 'acorn', 'Hello'],
-      1,
-      /without a network/,
+      2,
+      /may not leave the device. Add --scope/,
     ],
     ['more tokens than fit', ['run', '--max-tokens', '16000', 'Hello'], 2, /context/],
   ])('behaviour: %s is said clearly', async (_name, args, status, words) => {
@@ -394,6 +394,29 @@ describe.skipIf(!hasScript)(
         'Tell me a long story about a whale\n',
       )
     })
+
+    it('behaviour: with FREEHOLD_NOHISTORY nothing of a chat is kept', async () => {
+      const home = join(folder, 'forgetful')
+      await mkdir(home)
+      await writeFile(join(home, 'offered'), '')
+      const command = `${process.execPath} --no-warnings ${MAIN} run`
+      const child = spawn('script', ['-qefc', command, '/dev/null'], {
+        env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_NOHISTORY: '1', TERM: 'xterm' },
+      })
+      child.stdin.write('What is the password of the owl?\r/bye\r')
+      const [shown, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+      expect(code).toBe(0)
+      expect(shown).toMatch(/owl/)
+      const files = (await readdir(home, { recursive: true, withFileTypes: true })).filter(
+        (entry) => entry.isFile() && !entry.parentPath.includes('compiled'),
+      )
+      expect(files.map(({ name }) => name)).not.toContain('history')
+      for (const { parentPath, name } of files) {
+        expect(await readFile(join(parentPath, name), 'latin1')).not.toContain(
+          'password of the owl',
+        )
+      }
+    })
   },
 )
 
@@ -438,5 +461,33 @@ describe('freehold config, service and completion', () => {
     expect(await complete('embed', '--model', 'acorn-')).toMatch(/^acorn-small\tbundled/m)
     expect(await complete('ls')).toMatch(/^:4/)
     expect((await freehold(['completion', 'zsh'])).stdout).toMatch(/^#compdef freehold/)
+  })
+})
+
+describe('freehold, asked badly', () => {
+  it('default: each mistake is one sentence, without a stack, and its own status', async () => {
+    const cases: [args: string[], code: number, said: RegExp][] = [
+      [['run', 'qwen9:8b', 'Hello'], 1, /no model "qwen9:8b" here.*freehold run acorn "…"/],
+      [['run', 'llama3.2'], 1, /no model "llama3.2" here/],
+      [['run', '--max-tokens', '1.5', 'Hello'], 2, /whole number from 1 to 16384/],
+      [['import', 'nosuch.gguf'], 1, /model file .*nosuch.gguf cannot be read/],
+      [['import', `${folder}/`], 1, /cannot be read: it is no file/],
+      [['serve', 'nosuch.gguf', '--port', '0'], 1, /nosuch.gguf cannot be read/],
+      [['shrink', BUNDLED.acorn ?? '', '--to', 'Q2_K', '--out', '/nowhere/x.gguf'], 1, /\/nowhere/],
+      [
+        ['shrink', BUNDLED.acorn ?? '', '--to', 'Q2_K', '--text', '/nowhere'],
+        1,
+        /\/nowhere cannot/,
+      ],
+    ]
+    const outcomes = await Promise.all(cases.map(([args]) => freehold(args, { home: 'badly' })))
+    for (const [index, [args, code, said]] of cases.entries()) {
+      const { stdout, stderr, ...outcome } = outcomes[index] as Outcome
+      expect({ args, code: outcome.code, stdout, stderr }).toEqual({
+        ...{ args, code, stdout: '' },
+        stderr: expect.stringMatching(said),
+      })
+      expect(stderr).not.toMatch(/^\s+at /m)
+    }
   })
 })

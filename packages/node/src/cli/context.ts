@@ -57,6 +57,7 @@ export async function openCliDevice(init: {
   models?: string | undefined
   /** Token units that one native coin costs. */
   coinPrice?: number | undefined
+  mayForget?: boolean
 }): Promise<Device> {
   // Loaded by commands that need a device, once what they were asked makes sense.
   const { openDevice } = await import('../device/open-device.ts')
@@ -68,6 +69,7 @@ export async function openCliDevice(init: {
     paths,
     phrase,
     listen: init.listen,
+    mayForget: init.mayForget,
     ceilings: ceilingsOf(settings),
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,

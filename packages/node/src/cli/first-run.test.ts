@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { BUNDLED } from '../models/acorn.ts'
+import { startFakeHub } from '../models/hub.fixture.ts'
 import { chooseOffer } from './choose-offer.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
@@ -17,6 +19,8 @@ const { best } = await chooseOffer('/nowhere')
 let home: string
 /** A hub that has nothing. */
 let hub: Server
+/** Which hub is asked. */
+let endpoint: string
 let asked: string[]
 let running = () => false
 
@@ -29,6 +33,7 @@ beforeEach(async () => {
   })
   hub.listen(0, '127.0.0.1')
   await once(hub, 'listening')
+  endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`
 })
 afterEach(async () => {
   running()
@@ -43,7 +48,7 @@ async function typed(args: string, ...steps: [words: RegExp, keys: string][]) {
     env: {
       ...process.env,
       FREEHOLD_HOME: home,
-      HF_ENDPOINT: `http://127.0.0.1:${(hub.address() as AddressInfo).port}`,
+      HF_ENDPOINT: endpoint,
       TERM: 'xterm',
     },
   })
@@ -88,6 +93,29 @@ describe.skipIf(!hasScript || best === null)(
       expect(asked.length).toBeGreaterThan(0)
       expect(shown).toMatch(/Acorn is here and answers/)
       expect(code).toBe(0)
+    })
+
+    it('behaviour: what a yes fetched is the default model from then on', async () => {
+      await using tiny = await startFakeHub()
+      tiny.files.set('tiny-Q8_0.gguf', await readFile(BUNDLED['acorn-small'] ?? ''))
+      const entry = { name: 'tiny', title: 'Tiny', licence: 'MIT', source: 'hf.co/user/repo' }
+      const shape = { parameters: 1e6, contextTokens: 512, kvNumbers: 1024, vocabulary: 4096 }
+      await writeFile(join(home, 'catalogue.json'), JSON.stringify([{ ...entry, ...shape }]))
+      endpoint = tiny.endpoint
+      const first = await typed('run Hello', [/Fetch it from the hub now/, 'y'])
+      expect(first.shown).toMatch(/freehold run asks it from now on/)
+      const show = await typed('config show --json')
+      const model = { name: 'model', value: 'hf.co/user/repo:Q8_0' }
+      expect(JSON.parse(show.shown)).toContainEqual({ ...model, origin: join(home, 'config.json') })
+      const models = JSON.parse((await typed('list --json')).shown)
+      const { id } = models.find(({ name }: { name: string }) => name === model.value)
+      // As others ask: no terminal, no offer.
+      expect(JSON.parse((await typed('run --json Hello')).shown)).toMatchObject({ modelId: id })
+      await typed('rm hf.co/user/repo:Q8_0')
+      const gone = await typed('run Hello')
+      expect(gone.code).toBe(1)
+      expect(gone.shown).toMatch(/the default model hf\.co\/user\/repo:Q8_0 is not here/)
+      expect((await typed('run acorn Hello')).code).toBe(0)
     })
 
     it('behaviour: Ctrl-C ends it, and the next run asks again', async () => {

@@ -5,6 +5,7 @@ import { FreeholdError } from '@freehold/core/errors'
 import type { Paths } from '../config.ts'
 import { catalogueSize } from '../models/catalogue.ts'
 import { sizeText } from '../models/size-text.ts'
+import { changeSettings } from './change-settings.ts'
 import { chooseOffer } from './choose-offer.ts'
 import { openCliLibrary } from './cli-library.ts'
 import { pullModel } from './commands/pull.ts'
@@ -19,7 +20,7 @@ export function offeredPath({ state }: Pick<Paths, 'state'>): string {
 /**
  * Offers, once in the life of a home, the model that fits this device best. Asks the person and not
  * the network: nothing is fetched without a yes.
- * @returns the name of the model that was fetched; null: the bundled one answers
+ * @returns the name of the model that was fetched, the default one from then on; null: the bundled one answers
  * @throws AbortError when the person interrupts
  */
 export async function offerOnce(
@@ -49,12 +50,25 @@ export async function offerOnce(
     return null
   }
   try {
-    return await pullModel(name, options, signal)
+    const pulled = await pullModel(name, options, signal)
+    await makeDefault(paths, pulled)
+    return pulled
   } catch (error) {
     if (!(error instanceof FreeholdError) || signal.aborted) throw error
     say(error.message)
     say(`Acorn is here and answers. Try again later: freehold pull ${safe(name)}`)
     return null
+  }
+}
+
+/** Settings that cannot be written cost the next run a name, and this one nothing. */
+async function makeDefault({ config }: Paths, model: string): Promise<void> {
+  try {
+    await changeSettings(config, (old) => ({ ...old, model }))
+    say(`freehold run asks it from now on where you name no model: "model" in ${config}`)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    say(`It could not be made the default model: ${why}`)
   }
 }
 

@@ -111,6 +111,17 @@ describe('freehold shrink', () => {
     expect((await readdir(folder)).filter((name) => name.startsWith('interrupted'))).toEqual([])
   })
 
+  it('behaviour: it goes on where nobody reads how far it is, and leaves no part of a file', async () => {
+    const out = join(folder, 'unread.gguf')
+    const child = start(['shrink', 'acorn', '--to', 'Q4_K_M', '--no-measure', '--out', out])
+    child.stderr.once('data', () => child.stderr.destroy())
+    const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/Q4_K_M +2\.\d MB/) })
+    expect((await readdir(folder)).filter((name) => name.startsWith('unread'))).toEqual([
+      'unread.gguf',
+    ])
+  })
+
   it('behaviour: what makes no sense is refused before anything is computed', async () => {
     for (const [args, why] of [
       [[], /how small is not said/],

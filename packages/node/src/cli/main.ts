@@ -8,9 +8,17 @@ import { pathsOf, readEnvironment } from '../config.ts'
 process.env.NODE_COMPILE_CACHE ||= join(pathsOf(readEnvironment()).cache, 'compiled')
 enableCompileCache(process.env.NODE_COMPILE_CACHE)
 
-// A reader that went away (`freehold … | head`) is no failure.
+// Talk that nobody reads any more ends no work.
+process.stderr.on('error', () => {})
+// A reader of data that went away (`freehold … | head`) is no failure. What runs is ended as by an
+// interrupt, so that it leaves nothing behind.
+let isReaderGone = false
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+  if (isReaderGone) return
+  isReaderGone = error.code === 'EPIPE'
+  if (!isReaderGone) process.exit(1)
+  if (!process.emit('SIGTERM', 'SIGTERM')) process.exit(0)
 })
 const { runProgram } = await import('./run-program.ts')
-process.exit(await runProgram(process.argv.slice(2)))
+const status = await runProgram(process.argv.slice(2))
+process.exit(isReaderGone && status === 130 ? 0 : status)

@@ -131,6 +131,15 @@ describe('freehold pull, list, show, cp, rm', () => {
     })
   })
 
+  it('behaviour: a reader of its lines that goes away ends it, and the next one goes on there', async () => {
+    hub.fault = ({ at }, nth) => (at === 'cdn' && nth > 1 ? { stallAfter: 0 } : undefined)
+    const child = start(['pull', '--json', MODEL])
+    child.stdout.once('data', () => child.stdout.destroy())
+    expect(await once(child, 'close')).toEqual([0, null])
+    hub.fault = () => undefined
+    expect((await freehold(['pull', '--json', MODEL])).json).toMatchObject({ status: 'success' })
+  })
+
   it('behaviour: Ctrl-C ends it with status 130, and the next one goes on there', async () => {
     hub.fault = ({ at }) => (at === 'cdn' ? { stallAfter: 700_000 } : undefined)
     const child = start(['pull', '--json', MODEL])

@@ -1,16 +1,17 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { ChatMessage } from '@freehold/core/device/text'
-import { UsageError } from '@freehold/core/errors'
+import { ModelError, UsageError } from '@freehold/core/errors'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
-import { pathsOf, readEnvironment } from '../config.ts'
+import { pathsOf, readEnvironment, readSettings } from '../config.ts'
+import { DEFAULT_MODEL } from '../models/acorn.ts'
 import { isModelName } from '../models/model-source.ts'
 import { tryModelName } from '../models/name.ts'
 import { type Answerer, openAnswerer } from './answerer.ts'
 import type { Answered } from './ask-resident.ts'
 import { createChatHistory } from './chat-history.ts'
 import type { ChatSettings } from './chat-settings.ts'
-import { openCliLibrary } from './cli-library.ts'
+import { openCliLibrary, requireModel } from './cli-library.ts'
 import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
 import { imageIn, NO_VISION } from './images.ts'
 import { printJson, safe, say } from './output.ts'
@@ -29,21 +30,27 @@ export interface RunOptions extends GlobalOptions {
   resident: boolean
 }
 
-/** What answers where no model is named. */
-const BUNDLED_MODEL = 'acorn'
-
 /** Answers one question, or chats. */
 export async function runModel(
   first: string | undefined,
   rest: string[],
   options: RunOptions,
 ): Promise<void> {
+  if (options.peer.length > 0 && options.scope === 'device') {
+    throw new UsageError({
+      what: '--peer names a lender, and this request may not leave the device',
+      next: 'Add --scope own, friends or market',
+    })
+  }
   const signal = interruptSignal()
   await using answerer = await openAnswerer(options, signal)
-  // `run "a question"` means the bundled model.
+  // `run "a question"` means the default model.
   const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
+  if (named === null && first !== undefined && looksLikeModel(first)) {
+    await requireModel(openCliLibrary(options), first).catch(sayHowToAsk)
+  }
   const words = named !== null || first === undefined ? rest : [first, ...rest]
-  const model = named ?? (await offered(options, signal)) ?? BUNDLED_MODEL
+  const model = named ?? (await defaultModel(options, signal))
   const isChat = words.length === 0 && process.stdin.isTTY && !options.json
   // Awaited: else what answers would be closed under it.
   if (isChat) return await chat(answerer, model, options)
@@ -68,6 +75,21 @@ export async function runModel(
   if (answered.error) throw answered.error
 }
 
+/** What answers where no model is named: that of the settings, else the bundled one. @throws ModelError */
+async function defaultModel(options: RunOptions, signal: AbortSignal): Promise<string> {
+  const { config } = cliPaths(options)
+  const { model } = await readSettings(config)
+  if (model === undefined) return (await offered(options, signal)) ?? DEFAULT_MODEL
+  if (options.scope === 'device' && (await openCliLibrary(options).find(model)) === null) {
+    throw new ModelError({
+      what: `the default model ${model} is not here`,
+      why: `"model" in ${config} names it`,
+      next: `freehold pull fetches models; freehold run ${DEFAULT_MODEL} asks the one that is always here`,
+    })
+  }
+  return model
+}
+
 /** A model that a person in a terminal chose in their first run. */
 async function offered(options: RunOptions, signal: AbortSignal): Promise<string | null> {
   const isTerminal = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY
@@ -81,6 +103,21 @@ async function isModel(text: string, answerer: Answerer, options: RunOptions): P
   if (isModelName(text)) return true
   const isHere = tryModelName(text) && (await openCliLibrary(options).find(text)) !== null
   return isHere || (await answerer.isOffered(text))
+}
+
+/** Whether a word is hardly a question: `llama3.2`, `qwen3:8b` or `user/repo` that is not here. */
+function looksLikeModel(text: string): boolean {
+  return tryModelName(text) !== null && /[:/]|[a-z].*\d/i.test(text)
+}
+
+/** Another model must not answer in the place of one whose name was mistyped. */
+function sayHowToAsk(error: unknown): never {
+  if (!(error instanceof ModelError)) throw error
+  const { what, next = '' } = error
+  throw new ModelError({
+    what,
+    next: `${next}. To ask it as a question: freehold run ${DEFAULT_MODEL} "…"`,
+  })
 }
 
 function system({ system }: RunOptions): ChatMessage[] {

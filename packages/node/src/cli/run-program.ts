@@ -1,5 +1,6 @@
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { CommanderError } from 'commander'
+import { systemError } from '../storage/system-error.ts'
 import { printJson, say } from './output.ts'
 import { createProgram } from './program.ts'
 
@@ -17,6 +18,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 function report(error: unknown, isJson: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof Error && error.name === 'AbortError') return 130
+  const said = systemError(error)
+  if (said !== null) return report(said, isJson)
   const name = error instanceof Error ? error.name : 'Error'
   const message = error instanceof Error ? error.message : String(error)
   say(`freehold: ${message}`)

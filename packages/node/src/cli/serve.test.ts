@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BUNDLED } from '../models/acorn.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let home: string
@@ -21,9 +22,9 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-function start(args: readonly string[]) {
+function start(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args], {
-    env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_API_TOKEN: 'secret' },
+    env: { ...process.env, FREEHOLD_HOME: home, FREEHOLD_API_TOKEN: 'secret', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   children.add(child)
@@ -42,8 +43,8 @@ async function freehold(...args: readonly string[]) {
 }
 
 /** A process that serves, and where. */
-async function serve() {
-  const child = start(['serve', '--port', '0', '--json'])
+async function serve(env?: Record<string, string>) {
+  const child = start(['serve', '--port', '0', '--json'], env)
   const [line] = await once(createInterface(child.stdout), 'line')
   return { child, url: String(JSON.parse(line).url) }
 }
@@ -106,16 +107,41 @@ describe('freehold serve', { timeout: 240_000 }, () => {
     expect(await once(next, 'close')).toEqual([0, null])
   })
 
+  it('behaviour: texts are kept while nobody asks, unless settings or variable say no', async () => {
+    const content = `${'You are an owl who knows all maps. '.repeat(9)}Where is the sea?`
+    const body = { model: 'acorn', messages: [{ role: 'user', content }], max_tokens: 8 }
+    /** Files of texts that are there after one answer and the end of the process. */
+    const keptBy = async (settings: object, env: Record<string, string> = {}) => {
+      const own = await mkdtemp(join(home, 'keeps-'))
+      await writeFile(join(own, 'config.json'), JSON.stringify(settings))
+      const { child, url } = await serve({ ...env, FREEHOLD_HOME: own })
+      const headers = { authorization: 'Bearer secret' }
+      const init = { method: 'POST', headers, body: JSON.stringify(body) }
+      expect((await fetch(`${url}/v1/chat/completions`, init)).status).toBe(200)
+      child.kill('SIGINT')
+      expect(await once(child, 'close')).toEqual([0, null])
+      return (await readdir(own, { recursive: true })).filter((name) => name.endsWith('.kv')).length
+    }
+    expect(await keptBy({})).toBe(1)
+    expect(await keptBy({ keepPrefixes: false })).toBe(0)
+    expect(await keptBy({}, { FREEHOLD_NOHISTORY: '1' })).toBe(0)
+  })
+
   it('behaviour: what makes no sense is said clearly', async () => {
-    const [wrong, far, twice, none] = await Promise.all([
+    const acorn = BUNDLED.acorn ?? ''
+    await mkdir(join(home, 'copies'))
+    await copyFile(acorn, join(home, 'copies', 'acorn-q8_0.gguf'))
+    const [wrong, far, twice, kv, none] = await Promise.all([
       freehold('serve', '--keep-alive', 'soon'),
       freehold('serve', '--port', '70000'),
-      freehold('serve', 'a/x.gguf', 'b/x.gguf'),
+      freehold('serve', acorn, join(home, 'copies', 'acorn-q8_0.gguf'), '--port', '0'),
+      freehold('serve', '--kv-type', 'q8_0', '--port', '0'),
       freehold('stop'),
     ])
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/It is like 5m/) })
     expect(far.code).toBe(2)
-    expect(twice).toMatchObject({ code: 2, stderr: expect.stringMatching(/called x/) })
+    expect(twice).toMatchObject({ code: 2, stderr: expect.stringMatching(/called acorn-q8_0/) })
+    expect(kv).toMatchObject({ code: 2, stderr: expect.stringMatching(/Add --flash-attention/) })
     expect(none).toMatchObject({ code: 2, stderr: expect.stringMatching(/--all/) })
   })
 })

@@ -11,12 +11,14 @@ import type { Engine } from '@freehold/core/engine/engine'
 import type { Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
+import type { Storage } from '@freehold/core/storage'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
 import { openModelLibrary } from '../models/library.ts'
 import { createModelSource } from '../models/model-source.ts'
 import { createBlobFolder } from '../storage/blob-folder.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
+import { systemError } from '../storage/system-error.ts'
 
 export interface OpenDeviceInit extends DeviceInit {
   paths: Paths
@@ -33,6 +35,8 @@ export interface OpenDeviceInit extends DeviceInit {
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
+  /** Whether it may answer from a home that cannot be written: only without keys. @default false */
+  mayForget?: boolean | undefined
 }
 
 /** A device on Node: hands everything that belongs to the platform to core. */
@@ -41,14 +45,13 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const log = init.log ?? (() => {})
   const clock = systemClock
   const library = openModelLibrary({ paths })
-  mkdirSync(dirname(paths.database), { recursive: true, mode: 0o700 })
   const identity = phrase ? await identityOf(phrase, init.deviceIndex ?? 0) : null
   return createDevice(init, {
     clock,
     random: systemRandom,
     log,
     identity,
-    storage: openSqliteStorage(paths.database),
+    storage: await openStorage(paths.database, init.mayForget ?? false),
     engine:
       init.engine ??
       createLlamaEngine({ modelIdAt: (path, init) => library.modelIdAt(path, init) }),
@@ -59,6 +62,18 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
+}
+
+/** What an own answer writes down is worth nothing: a home that cannot be written stops none. */
+async function openStorage(path: string, mayForget: boolean): Promise<Storage> {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return openSqliteStorage(path)
+  } catch (error) {
+    if (!mayForget || systemError(error) === null) throw error
+    const { createMemoryStorage } = await import('@freehold/core/storage.memory')
+    return createMemoryStorage()
+  }
 }
 
 // Keys, network and chain are loaded only by a device that has them: an own answer starts without.

@@ -9,7 +9,7 @@ import type { ModelLibrary } from '../models/library.ts'
 import { createAnswerService } from '../serving/answer.ts'
 import { createEmbedService } from '../serving/embed.ts'
 import { createLibraryModels } from '../serving/library-models.ts'
-import { loadWith, needsOf } from '../serving/load-served.ts'
+import { type AttentionInit, loadWith, needsOf } from '../serving/load-served.ts'
 import { createModelPool, type ModelPoolInit } from '../serving/model-pool.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { VERSION } from '../version.ts'
@@ -26,6 +26,7 @@ export interface ServingInit extends AppInit {
   /** Where texts are kept while their model is not loaded; undefined: nowhere. */
   prefixes?: string | undefined
   widestScope: Scope
+  attention?: AttentionInit | undefined
   /** Where models are pulled from. */
   hub: HubSettings
 }
@@ -47,8 +48,8 @@ export function openServing(
   const engine = createLlamaEngine({ modelIdAt: (path, asked) => library.modelIdAt(path, asked) })
   const pool = createModelPool(init.pool, {
     clock: systemClock,
-    load: loadWith(engine, init.prefixes),
-    needs: needsOf,
+    load: loadWith(engine, { prefixes: init.prefixes, ...init.attention }),
+    needs: (model, asked) => needsOf(model, asked, init.attention),
   })
   const storage = openSqliteStorage(init.responses)
   const newId = () => randomBytes(12).toString('hex')

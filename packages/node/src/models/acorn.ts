@@ -6,6 +6,9 @@ export const BUNDLED: Readonly<Record<string, string>> = {
   'acorn-small': bundled('acorn-small-q8_0.gguf'),
 }
 
+/** What answers where nobody names a model. */
+export const DEFAULT_MODEL = 'acorn'
+
 function bundled(file: string): string {
   return fileURLToPath(new URL(`../../../../models/acorn/${file}`, import.meta.url))
 }

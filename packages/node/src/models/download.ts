@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rm, stat, statfs } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ModelError } from '@freehold/core/errors'
 import { createInTurn } from '@freehold/core/in-turn'
@@ -11,6 +11,7 @@ import {
   writePieces,
 } from './download-state.ts'
 import { broken, RetryError, request } from './http-errors.ts'
+import { requireSpace } from './require-space.ts'
 import { type RetryComponents, realWait, withRetries } from './retry.ts'
 
 export interface DownloadInit extends DownloadStateInit {
@@ -38,7 +39,6 @@ const ATTEMPTS = 8
 /** A crash of the machine loses at most so much that was fetched. */
 const NOTE_BYTES = 32 * 1024 * 1024
 /** Left to others on the same disk. */
-const SPARE_BYTES = 16 * 1024 * 1024
 
 /** Thrown inside when a host sends whole files only. */
 class NoRanges extends Error {}
@@ -59,7 +59,7 @@ export async function download(
   const left = isThere ? await readPieces(noteOf(path), init) : null
   if (left === null) await removePart(path)
   const pieces = left ?? cutIntoPieces(init)
-  await requireSpace(path, init.sizeBytes - bytesDone(pieces))
+  await requireSpace(path, init.sizeBytes - bytesDone(pieces), 'fetched')
   const { connections } = { ...DEFAULTS, ...defined(init) }
   try {
     await fetchPieces(pieces, connections, init, { wait, open })
@@ -217,20 +217,6 @@ function changed(url: URL): ModelError {
     what: `the file at ${url.host} is another one now`,
     why: 'it changed since its download began',
     next: 'Start it again: it begins anew',
-  })
-}
-
-/** Says so before hours of fetching, rather than after. */
-async function requireSpace(path: string, neededBytes: number): Promise<void> {
-  const disk = await statfs(dirname(path)).catch(() => undefined)
-  if (disk === undefined) return
-  const freeBytes = disk.bavail * disk.bsize
-  if (neededBytes + SPARE_BYTES <= freeBytes || neededBytes === 0) return
-  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`
-  throw new ModelError({
-    what: 'the disk has too little space',
-    why: `${megabytes(neededBytes)} are to be fetched and ${megabytes(freeBytes)} are free in ${dirname(path)}`,
-    next: 'Free some (freehold rm MODEL), or name a folder on another disk with --models',
   })
 }
 

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
@@ -21,6 +21,8 @@ export interface ForeignModel {
   name: ModelName & { tag: string }
   /** Its files, in order, as an engine loads them. */
   paths: string[]
+  /** SHA-256 of its one file, hex, where the store names it so; nobody has looked. */
+  saidId?: string | undefined
 }
 
 /** Where those programs keep their models; those that are not there are passed over. */
@@ -73,7 +75,8 @@ async function ollamaModels(folder: string): Promise<ForeignModel[]> {
     if (only === undefined || weights.length > 1 || hasAdapter) continue
     const blob = join(folder, 'blobs', only.digest.replace(':', '-'))
     if (!(await isFile(blob))) continue
-    found.push({ origin: 'ollama', name: { ...name, tag: name.tag }, paths: [blob] })
+    const saidId = only.digest.slice('sha256:'.length)
+    found.push({ origin: 'ollama', name: { ...name, tag: name.tag }, paths: [blob], saidId })
   }
   return found
 }
@@ -109,9 +112,17 @@ async function hubCacheModels(folder: string): Promise<ForeignModel[]> {
     const commits = await foldersIn(snapshots)
     const used = commits.includes(main.trim()) ? [main.trim()] : commits
     const files = (await Promise.all(used.map((commit) => filesIn(join(snapshots, commit))))).flat()
-    found.push(...hubModels('hugging-face', user, repository, files))
+    for (const model of hubModels('hugging-face', user, repository, files)) {
+      found.push({ ...model, saidId: await linkedBlob(model.paths) })
+    }
   }
   return found
+}
+
+/** Large files of the cache are links to blobs that are called by their SHA-256. */
+async function linkedBlob([path = '', ...more]: readonly string[]): Promise<string | undefined> {
+  const target = more.length > 0 ? '' : await readlink(path).catch(() => '')
+  return /^[0-9a-f]{64}$/.exec(basename(target))?.[0]
 }
 
 function hubModels(

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { toHex } from '@freehold/core/bytes'
 import { ModelError, UsageError } from '@freehold/core/errors'
+import { readGguf } from '../engine/read-gguf.ts'
 import type { FoundModel, ModelLibrary } from './library.ts'
 import type { StoredFile, StoredModel } from './manifest-file.ts'
 import { asNamePart, DEFAULT_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG, parseModelName } from './name.ts'
@@ -62,6 +63,8 @@ export async function importModel(
     for (const path of found.paths) {
       const draft = join(store.downloads, `import-${randomUUID()}`)
       drafts.push(draft)
+      // What is no model is not copied first.
+      await readGguf(path, { signal: init.signal })
       // Some stores hold links to their files.
       by = await takeIn(await realpath(path), draft, init)
       const before = doneBytes

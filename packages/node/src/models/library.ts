@@ -27,6 +27,8 @@ export interface FoundModel {
   paths: readonly string[]
   /** Its entry, when it is in our own store. */
   stored: StoredModel | null
+  /** Its id as another program's store says it, unchecked; for lists alone. */
+  saidId?: string | undefined
 }
 
 /** All models on this device: bundled, stored, in other programs' stores, and files. Asks no network. */

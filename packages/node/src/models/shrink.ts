@@ -7,6 +7,7 @@ import { type Measured, measureModel } from '../engine/measure.ts'
 import { type Quantisation, quantise, quantisedSize } from '../engine/quantise.ts'
 import { readGguf } from '../engine/read-gguf.ts'
 import { type Loss, lossOf, perplexityOf } from './loss.ts'
+import { requireSpace } from './require-space.ts'
 import { sizeText } from './size-text.ts'
 
 /** What `--fit` chooses from, finest first. */
@@ -55,6 +56,7 @@ export async function shrink(init: ShrinkInit): Promise<[ShrunkModel, ...ShrunkM
     const results: [ShrunkModel, ...ShrunkModel[]] = [shrunk(own, stats.size, original, null)]
     for (const type of init.to) {
       const path = output ?? join(folder ?? '', `${type}.gguf`)
+      await requireSpace(resolve(path), await quantisedSize(input, type, { signal }), 'written')
       await quantise(input, path, type, {
         threads: init.threads,
         signal,

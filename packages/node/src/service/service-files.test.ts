@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { launchdAgent, systemdUnit } from './service-files.ts'
+import { launchdAgent, readLaunchdState, readSystemdState, systemdUnit } from './service-files.ts'
 
 const init = {
   command: ['/opt/node 26/bin/node', '/home/a/freehold/main.ts', 'serve'],
@@ -56,5 +56,29 @@ describe('launchdAgent', () => {
     expect(text).toContain('<string>/a &#38; b</string>\n    <string>&#60;serve&#62;</string>')
     expect(text).toContain('<key>FREEHOLD_HOME</key>\n    <string>/home/a/100% mine</string>')
     expect(text).toContain('<string>/home/a/service.log</string>')
+  })
+})
+
+describe('the state of a service', () => {
+  it('default: is read from what the service managers print', () => {
+    expect(readSystemdState('LoadState=loaded\nActiveState=active\nMainPID=42\n')).toEqual({
+      state: 'active',
+      isRunning: true,
+      pid: 42,
+    })
+    expect(readLaunchdState('x = {\n\tstate = running\n\tpid = 42\n}\n')).toEqual({
+      state: 'running',
+      isRunning: true,
+      pid: 42,
+    })
+  })
+
+  it('behaviour: what is not there, failed or stopped does not run', () => {
+    const none = { state: null, isRunning: false, pid: null }
+    expect(readSystemdState('LoadState=not-found\nActiveState=inactive\nMainPID=0\n')).toEqual(none)
+    expect(readSystemdState('')).toEqual(none)
+    expect(readLaunchdState('')).toEqual(none)
+    const failed = { ...none, state: 'failed' }
+    expect(readSystemdState('LoadState=loaded\nActiveState=failed\nMainPID=0\n')).toEqual(failed)
   })
 })

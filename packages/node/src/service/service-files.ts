@@ -92,3 +92,32 @@ ${variables}
 function escapeXml(text: string): string {
   return text.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`)
 }
+
+/** How the service is. */
+export interface ServiceState {
+  /** As the service manager calls it; null: it does not know the service. */
+  state: string | null
+  isRunning: boolean
+  pid: number | null
+}
+
+/** Reads `systemctl show --property LoadState,ActiveState,MainPID`. */
+export function readSystemdState(said: string): ServiceState {
+  const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(said)?.[1]
+  const isKnown = value('LoadState') === 'loaded'
+  return stateOf(isKnown ? value('ActiveState') : undefined, 'active', value('MainPID'))
+}
+
+/** Reads `launchctl print`. */
+export function readLaunchdState(said: string): ServiceState {
+  const value = (name: string) => new RegExp(`^\\t${name} = (.+)$`, 'm').exec(said)?.[1]
+  return stateOf(value('state'), 'running', value('pid'))
+}
+
+function stateOf(
+  state: string | undefined,
+  running: string,
+  pid: string | undefined,
+): ServiceState {
+  return { state: state ?? null, isRunning: state === running, pid: Number(pid) || null }
+}

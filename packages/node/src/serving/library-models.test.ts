@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createTestApi } from '../http/api.fixture.ts'
@@ -70,6 +70,39 @@ describe('createLibraryModels', () => {
   })
 })
 
+describe('a list', () => {
+  it('default: hashes no file whose store says what it is, and no other believes that', async () => {
+    await using own = await createStoreHome()
+    const [ollama, cache] = [join(own.folder, 'ollama'), join(own.folder, 'cache')]
+    const [said, linked] = ['ab'.repeat(32), 'cd'.repeat(32)]
+    const tag = join(ollama, 'manifests/registry.ollama.ai/library/birch')
+    const commit = join(cache, 'models--maker--Fir-GGUF/snapshots/c0ffee')
+    for (const folder of [tag, commit, join(ollama, 'blobs'), join(cache, 'blobs')]) {
+      await mkdir(folder, { recursive: true })
+    }
+    const layers = [{ mediaType: 'application/vnd.ollama.image.model', digest: `sha256:${said}` }]
+    await writeFile(join(tag, '1b'), JSON.stringify({ layers }))
+    await copyFile(BUNDLED.acorn!, join(ollama, `blobs/sha256-${said}`))
+    await copyFile(BUNDLED.acorn!, join(cache, `blobs/${linked}`))
+    await symlink(join('../../../blobs', linked), join(commit, 'fir-Q8_0.gguf'))
+    const hashes = join(own.folder, 'listed')
+    const library = openModelLibrary({
+      paths: { models: own.store.folder, hashes },
+      bundled: {},
+      foreign: { ...NO_FOREIGN, ollama: [ollama], 'hugging-face': [cache] },
+    })
+    const manager = createLibraryModels([], { library })
+    await using api = createTestApi({ models: manager })
+    const listed = (await api.ask('/api/tags')).json.models
+    expect(listed.map(({ digest }: { digest: string }) => digest)).toEqual([said, linked])
+    await expect(readdir(hashes)).rejects.toThrow(/ENOENT/)
+    const found = await manager.find('birch:1b')
+    expect((await manager.describe(found!)).modelId).toBe((await describeNamed('acorn')).modelId)
+    expect(await manager.find(said)).toBe(null)
+    expect(await manager.find(`birch:1b@sha256:${said}`)).toBe(null)
+  })
+})
+
 describe('pull over HTTP', () => {
   const NAME = 'ollama.com/library/nut:1b'
   let hub: FakeHub
@@ -138,10 +171,41 @@ describe('pull over HTTP', () => {
     expect(api.defects).toEqual([])
   })
 
-  it('behaviour: a name that says no host is 400, and says how it is called', async () => {
-    await using api = apiWith(join(home.folder, 'none'))
-    const { status, json } = await api.ask('/api/pull', { model: 'nut:1b' })
+  it('behaviour: a name without a host is one of Ollama’s library, and is called so here', async () => {
+    await using api = apiWith(join(home.folder, 'bare'))
+    const pulled = await api.ask('/api/pull', { model: 'nut:1b', stream: false })
+    expect(pulled).toMatchObject({ status: 200, json: { status: 'success' } })
+    expect((await api.ask('/v1/models')).json.data.at(-1).id).toBe('nut:1b')
+    expect((await api.ask('/api/show', { model: 'nut:1b' })).status).toBe(200)
+    hub.images.set('me/nut:latest', [{ kind: 'model', bytes: await readFile(BUNDLED.acorn!) }])
+    expect((await api.ask('/api/pull', { model: 'me/nut', stream: false })).status).toBe(200)
+    expect((await api.ask('/api/show', { model: 'me/nut' })).status).toBe(200)
+    // Another version of it takes its place.
+    hub.images.set('library/nut:1b', [
+      { kind: 'model', bytes: await readFile(BUNDLED['acorn-small']!) },
+    ])
+    const sizeBytes = async () => {
+      const { models: all } = (await api.ask('/api/tags')).json
+      return all.find(({ name }: { name: string }) => name === 'nut:1b').size
+    }
+    const before = await sizeBytes()
+    expect((await api.ask('/api/pull', { model: 'nut:1b', stream: false })).status).toBe(200)
+    expect(await sizeBytes()).toBeLessThan(before)
+    const none = await api.ask('/api/pull', { model: 'nobody', stream: false })
+    expect(none).toMatchObject({ status: 500, json: { error: expect.stringMatching(/nobody/) } })
+    // What comes with Freehold is here.
+    hub.requests.length = 0
+    const bundled = await api.ask('/api/pull', { model: 'acorn:latest', stream: false })
+    expect(bundled.status).toBe(200)
+    expect(hub.requests).toEqual([])
+  })
+
+  it('behaviour: a model of this device is not replaced by one of Ollama’s library', async () => {
+    await home.put('nut:1b', BUNDLED['acorn-small']!)
+    await using api = apiWith(home.store.folder)
+    const { status, json } = await api.ask('/api/pull', { model: 'nut:1b', stream: false })
     expect(status).toBe(400)
-    expect(json.error).toMatch(/ollama.com\/library\/nut/)
+    expect(json.error).toMatch(/nut:1b is a model of this device.*ollama\.com\/library\/nut:1b/)
+    expect(hub.requests).toEqual([])
   })
 })

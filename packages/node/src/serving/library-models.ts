@@ -8,6 +8,7 @@ import type { HubSettings } from '../models/hub.ts'
 import type { FoundModel, ModelLibrary } from '../models/library.ts'
 import type { StoredModel } from '../models/manifest-file.ts'
 import { parseModelName } from '../models/name.ts'
+import { asOllamaMeans } from '../models/ollama-name.ts'
 import { type PullInit, type PullProgress, pull, useProxies } from '../models/pull.ts'
 import { requireFreeName, storableName } from '../models/store.ts'
 import { NoSuchModelError } from './errors.ts'
@@ -58,17 +59,17 @@ export function createLibraryModels(
     return { name, source, sizeBytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
   }
 
-  async function managedFound({ name, paths: files }: FoundModel): Promise<ManagedModel> {
+  async function managedFound({ name, paths: files, saidId }: FoundModel): Promise<ManagedModel> {
     const parts = await Promise.all(files.map((path) => managed(name, path)))
     const [first] = parts
     if (first === undefined) throw new ModelError({ what: `${name} has no file` })
-    return { ...first, sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0) }
+    return { ...first, saidId, sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0) }
   }
 
   async function find(asked: string): Promise<FoundModel | null> {
     const lower = asked.toLowerCase()
     const name = lower.endsWith(DEFAULT_TAG) ? asked.slice(0, -DEFAULT_TAG.length) : asked
-    const found = await library.find(Object.hasOwn(BUNDLED, name.toLowerCase()) ? name : asked)
+    const found = await library.find(isBundled(asked) ? name : asked)
     return found?.origin === 'file' ? null : found
   }
 
@@ -92,7 +93,7 @@ export function createLibraryModels(
       const found = await find(asked)
       return found && managedFound(found)
     },
-    describe: (model) => describe(model, library),
+    describe: (model, how) => describe(model, library, how),
     store: {
       pull: (name, { signal }) => pullInSteps(name, { ...hub, signal }, library),
       copy: async (from, to) => {
@@ -110,6 +111,13 @@ export function createLibraryModels(
   }
 }
 
+/** Whether it comes with Freehold, so that there is nothing to fetch. */
+function isBundled(asked: string): boolean {
+  const name = asked.toLowerCase()
+  const bare = name.endsWith(DEFAULT_TAG) ? name.slice(0, -DEFAULT_TAG.length) : name
+  return Object.hasOwn(BUNDLED, bare)
+}
+
 /** A pull, told as it goes on in the words of Ollama. */
 async function* pullInSteps(
   name: string,
@@ -125,7 +133,8 @@ async function* pullInSteps(
   const onProgress = (progress: PullProgress) => tell(toStep(progress))
   let isDone = false
   const endProxies = useProxies()
-  const work = pull(name, { ...init, onProgress }, { library })
+  const work = Promise.resolve(isBundled(name) ? null : asOllamaMeans(name, library))
+    .then((meant) => meant && pull(meant.text, { ...init, as: meant.as, onProgress }, { library }))
     .then(() => tell({ status: 'success' }))
     .finally(() => {
       endProxies()
@@ -161,7 +170,11 @@ function toStep(progress: PullProgress): ManagerProgress {
   }
 }
 
-async function describe(model: ManagedModel, library: ModelLibrary): Promise<ModelDetails> {
+async function describe(
+  model: ManagedModel,
+  library: ModelLibrary,
+  { isListing = false }: { isListing?: boolean | undefined } = {},
+): Promise<ModelDetails> {
   const { source, name } = model
   // By its first file the library finds the others.
   const found = await library.find(source)
@@ -173,7 +186,7 @@ async function describe(model: ManagedModel, library: ModelLibrary): Promise<Mod
   return {
     ...described,
     ...model,
-    modelId: await library.modelIdAt(source),
+    modelId: (isListing ? model.saidId : undefined) ?? (await library.modelIdAt(source)),
     metadata: Object.fromEntries(
       metadata.map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
     ),

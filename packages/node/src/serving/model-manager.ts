@@ -9,6 +9,8 @@ export interface ManagedModel {
   sizeBytes: number
   /** Milliseconds since 1970. */
   modifiedMs: number
+  /** What the store of another program says its id is; nobody has looked. For lists alone. */
+  saidId?: string | undefined
 }
 
 /** What a model says of itself. */
@@ -38,8 +40,12 @@ export interface ModelManager {
   list(): Promise<ManagedModel[]>
   /** null: the name means nothing here. */
   find(name: string): Promise<ManagedModel | null>
-  /** @throws ModelError when its file cannot be read */
-  describe(model: ManagedModel): Promise<ModelDetails>
+  /**
+   * Its id takes reading the whole file, once. In a list it is what the store of another program says,
+   * where that says anything.
+   * @throws ModelError when its file cannot be read
+   */
+  describe(model: ManagedModel, how?: { isListing?: boolean | undefined }): Promise<ModelDetails>
   /** What changes the store. */
   readonly store: ModelStore
 }

@@ -21,6 +21,7 @@ const NOTE = {
   version: '1',
   models: '',
   isBackground: false,
+  keepsTexts: true,
 }
 const self = (): Resident => ({ pid: process.pid, ...NOTE })
 

@@ -16,6 +16,8 @@ const residentSchema = z.object({
   models: z.string(),
   /** A command started it, and it ends by itself; a person started the others. */
   isBackground: z.boolean(),
+  /** Whether it keeps texts on disk while a model is not loaded. */
+  keepsTexts: z.boolean().default(true),
 })
 
 /** The process that serves this device, as it wrote itself down. */

@@ -6,7 +6,7 @@ export function runCommand(command: Command): void {
   command
     .argument(
       '[model]',
-      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model; without one acorn',
+      'name of a model (freehold list), path of a GGUF file, or name or id of a lent model; without one the default model, at first acorn',
     )
     .argument('[prompt...]', 'the question; without one it is read from a pipe, or you chat')
     .addOption(
@@ -21,8 +21,11 @@ export function runCommand(command: Command): void {
     )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
-    .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
-    .option('--seed <text>', 'repeats an own answer')
+    .option('--max-tokens <number>', 'most tokens of the answer', whole(1, 16_384))
+    .option(
+      '--seed <text>',
+      'repeats an own answer, which this process computes by the sampler that audits use',
+    )
     .option('--system <text>', 'system message')
     .option('--verbose', 'say afterwards how it went')
     .option('--no-resident', 'answer in this process, and start none in the background')
@@ -31,6 +34,13 @@ export function runCommand(command: Command): void {
       await runModel(model, prompt, options)
     })
   withGlobals(command)
+}
+
+function whole(least: number, most: number) {
+  return (text: string): number => {
+    if (/^\d+$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text)
+    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
+  }
 }
 
 function number(least: number, most: number) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { totalmem } from 'node:os'
+import { UsageError } from '@freehold/core/errors'
 import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Paths, readEnvironment, readSettings } from '../../config.ts'
@@ -31,6 +32,8 @@ interface ServeOptions extends GlobalOptions {
   maxModels: number
   maxWaiting: number
   context?: number
+  flashAttention?: boolean
+  kvType: 'f32' | 'f16' | 'q8_0'
   idleExit?: number
   background?: boolean
 }
@@ -52,6 +55,12 @@ export function serveCommand(command: Command): void {
     .option('--max-models <number>', 'models in memory at once', whole(1, 64), 3)
     .option('--max-waiting <number>', 'requests that may wait for a model', whole(0, 10_000), 64)
     .option('--context <tokens>', 'context of each text', whole(1, 16_777_216))
+    .option('--flash-attention', 'compute attention in one go, with less memory at long contexts')
+    .addOption(
+      new Option('--kv-type <type>', 'how contexts are kept; q8_0 takes half the memory of f16')
+        .choices(['f32', 'f16', 'q8_0'])
+        .default('f16'),
+    )
     .option('--idle-exit <time>', 'end when nothing was asked for so long', duration)
     // As `run` starts it: on any port, for this person's own commands alone, who find it.
     .addOption(new Option('--background').hideHelp())
@@ -76,22 +85,38 @@ function duration(text: string): number {
 }
 
 async function serve(files: string[], options: ServeOptions): Promise<void> {
+  if (options.kvType === 'q8_0' && !options.flashAttention) {
+    throw new UsageError({
+      what: 'a context in q8_0 needs flash attention',
+      next: 'Add --flash-attention',
+    })
+  }
   // Only a process that serves loads what serving takes: an own answer starts without.
-  const [{ takeResidence }, { createIdleEnd }, { openServing }, { listen }, { openModelLibrary }] =
-    await Promise.all([
-      import('../../serving/resident.ts'),
-      import('../idle-end.ts'),
-      import('../../http/open-serving.ts'),
-      import('../../http/listen.ts'),
-      import('../../models/library.ts'),
-    ])
+  const [
+    { takeResidence },
+    { createIdleEnd },
+    { openServing },
+    { listen },
+    { openModelLibrary },
+    { readGguf },
+  ] = await Promise.all([
+    import('../../serving/resident.ts'),
+    import('../idle-end.ts'),
+    import('../../http/open-serving.ts'),
+    import('../../http/listen.ts'),
+    import('../../models/library.ts'),
+    import('../../engine/read-gguf.ts'),
+  ])
   const signal = interruptSignal()
   const environment = readEnvironment()
   const paths = cliPaths(options)
   const { tokens: known = [], keepPrefixes = true } = await readSettings(paths.config)
   const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
   const mayLeave = options.scope !== 'device'
+  const keepsTexts = environment.hasHistory && keepPrefixes
 
+  // What cannot be offered is said now, not to whoever asks for it.
+  for (const file of files) await readGguf(file, { signal })
   const isBackground = options.background ?? false
   if (!isBackground) await makeRoom(paths)
   await using residence = await takeResidence(paths.state)
@@ -108,8 +133,9 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       paths: files,
       hub: environment.hub,
       responses: paths.responses,
-      prefixes: environment.hasHistory && keepPrefixes ? paths.prefixes : undefined,
+      prefixes: keepsTexts ? paths.prefixes : undefined,
       widestScope: options.scope,
+      attention: { flashAttn: options.flashAttention, kvType: options.kvType },
       // This person's own commands find theirs in the note of this process.
       tokens: tokens.length > 0 || isBackground ? [...tokens, token] : [],
       origins: options.allowOrigin,
@@ -134,7 +160,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const { url } = listener
   const { models } = paths
   const { pid } = process
-  await residence.announce({ pid, url, token, version: VERSION, models, isBackground })
+  await residence.announce({ pid, url, token, version: VERSION, models, isBackground, keepsTexts })
   if (options.json) printJson({ event: 'listening', url, pid: process.pid })
   else say(`Listening at ${url} (Ctrl-C ends it)`)
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])

@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { access, constants, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
 import { UsageError } from '@freehold/core/errors'
 import { type Command, InvalidArgumentError } from 'commander'
 import { QUANTISATIONS, type Quantisation } from '../../engine/quantise.ts'
@@ -80,6 +80,10 @@ async function run(model: string, options: ShrinkOptions): Promise<void> {
   ]
   const output = options.compare ? undefined : (options.out ?? outputFor(place, to[0] ?? 'Q4_K_M'))
   if (output !== undefined) await requireAbsent(output)
+  // Before minutes of work, not after them.
+  for (const path of [output, options.chart]) {
+    if (path !== undefined) await access(dirname(resolve(path)), constants.W_OK)
+  }
   const text = options.text === undefined ? SAMPLE_TEXT : await readFile(options.text, 'utf8')
   const progress = createProgress(undefined, 'steps')
   let models: readonly ShrunkModel[]

@@ -23,11 +23,12 @@ export const version = route({
 export const tags = route({
   method: 'GET',
   path: '/api/tags',
-  about: 'The models that are on this device; files that are no sound GGUF are left out.',
+  about:
+    'The models that are on this device; files that are no sound GGUF are left out. `digest` of a model of Ollama or of the Hugging Face cache is what that program’s store says; `/api/ps` has what it is.',
   async handle(_, { models }) {
     const all = await Promise.all(
       (await models.list()).map((model) =>
-        models.describe(model).catch((error: unknown) => {
+        models.describe(model, { isListing: true }).catch((error: unknown) => {
           // Another program's damaged file must not hide all the others.
           if (error instanceof ModelError) return null
           throw error

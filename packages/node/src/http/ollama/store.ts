@@ -8,7 +8,8 @@ const nameFields = { model: z.string().min(1).optional(), name: z.string().min(1
 export const pull = route({
   method: 'POST',
   path: '/api/pull',
-  about: 'Downloads a model, telling its progress as lines of JSON unless `stream` is false.',
+  about:
+    'Downloads a model, telling its progress as lines of JSON unless `stream` is false. A name without a host (`llama3.2`) is one of Ollama’s library, and is called so here too; others are those of `freehold pull`.',
   body: z.object({ ...nameFields, stream: z.boolean().optional() }),
   refuses: { insecure: [false], password: [], username: [] },
   async handle({ body, asker, hangUp, id }, parts) {
