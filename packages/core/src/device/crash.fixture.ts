@@ -5,7 +5,8 @@
 import type { Hex } from 'viem'
 import { replayEvidence } from '../audit/replay.ts'
 import { from0x, toHex } from '../bytes.ts'
-import type { Chain } from '../clearing/chain.ts'
+import type { Chain, Debt } from '../clearing/chain.ts'
+import { checkDebt } from '../clearing/debt.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { rawCost } from '../clearing/meter.ts'
 import { channelIdOf } from '../clearing/typed-data.ts'
@@ -273,6 +274,13 @@ function createLedger() {
     const status = found ? 'open' : 'none'
     return { deposit: 0n, settled: 0n, ...found, status, exitRequestedAt: 0 }
   }
+  const covered = async (debt: Debt, amount: bigint) => {
+    const channel = channels.get(await checkDebt(HOUSE, debt))
+    if (channel === undefined) throw new ClearingError({ what: 'no such channel' })
+    const limit = debt.total < channel.deposit ? debt.total : channel.deposit
+    if (channel.settled + amount > limit) throw new ClearingError({ what: 'it is not owed' })
+    return channel
+  }
   const mined = { hash: `0x${'00'.repeat(32)}`, blockNumber: 1n, gasUsed: 1n, feeWei: 1n } as const
   return {
     channels,
@@ -308,6 +316,20 @@ function createLedger() {
               if (worth > channel.settled) channel.settled = worth
             }
             return { ...mined, skipped: [] }
+          }),
+        setOff: (ring, amount) =>
+          act(async () => {
+            const debts = await Promise.all(ring.map((debt) => covered(debt, amount)))
+            for (const channel of debts) {
+              channel.settled += amount
+              channel.deposit += amount
+            }
+            return mined
+          }),
+        setOffCost: (ring, amount) =>
+          act(async () => {
+            await Promise.all(ring.map((debt) => covered(debt, amount)))
+            return { gas: 1n, feeWei: 1n }
           }),
         requestClose: unused,
         finalizeClose: unused,
