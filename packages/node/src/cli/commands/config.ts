@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
 import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
 import { DEFAULT_REGISTRY, REGISTRY_SETTING } from '../../models/ollama-registry.ts'
 import { DEFAULT_IDLE } from '../background.ts'
@@ -81,6 +81,16 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       name: 'peers',
       value: file.peers ?? [],
       origin: file.peers ? configPath : 'default',
+    },
+    {
+      name: 'set-off',
+      value: setOffOf(file).setOff,
+      origin: file.setOff ? configPath : 'default',
+    },
+    {
+      name: 'friends',
+      value: setOffOf(file).friends,
+      origin: file.friends ? configPath : 'default',
     },
     {
       name: 'ceilings',

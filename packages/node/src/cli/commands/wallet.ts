@@ -1,4 +1,5 @@
 import { text as readAll } from 'node:stream/consumers'
+import { fromHex } from '@freehold/core/bytes'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
@@ -14,6 +15,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
+import { describeRing } from '../describe-ring.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 
@@ -34,6 +36,12 @@ export function walletCommand(command: Command): void {
       .action(open),
   )
   add(new Command('settle').description('settle what others owe this device now').action(settle))
+  add(
+    new Command('set-off')
+      .description('cancel what this device owes against what it is owed, without moving tokens')
+      .option('--dry-run', 'only show what could be set off, and for how much gas')
+      .action(setOff),
+  )
   add(
     new Command('close')
       .description('ask for a channel’s deposit back; a second time, after the delay, to get it')
@@ -153,6 +161,18 @@ async function settle(options: GlobalOptions): Promise<void> {
   const done = await device.keeper?.settle(true)
   if (options.json) printJson(done ?? null)
   else say(done ? `Settled ${done.amount} token units` : 'There is nothing to settle')
+}
+
+async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  await device.keeper?.refresh()
+  const round = await device.setOff.round({ isDryRun: options.dryRun })
+  if (options.json) return printJson(round)
+  for (const { device: key, why } of round.unanswered) {
+    say(`${peerName(fromHex(key))} did not help: ${why}`)
+  }
+  if (round.rings.length === 0) say('There is nothing to set off')
+  for (const ring of round.rings) print(describeRing(ring))
 }
 
 async function recover(
