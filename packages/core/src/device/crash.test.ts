@@ -32,17 +32,27 @@ async function revive(world: World): Promise<void> {
 async function everyPoint(
   who: Who,
   during: (world: World) => Promise<unknown>,
-  init: { isMet: boolean },
+  init: {
+    isMet: boolean
+    /** Both lend, and owe each other this many tokens. */
+    owes?: Record<Who, number>
+    /** Once who died is back. */
+    afterwards?: (world: World) => Promise<unknown>
+  },
 ): Promise<{ points: number; problems: string[] }> {
   const problems: string[] = []
   for (let points = 0; ; points++) {
-    const world = await createWorld({ windowTokens: WINDOW })
+    const world = await createWorld({ windowTokens: WINDOW, isMutual: init.owes !== undefined })
     if (init.isMet) await world.meet()
+    if (init.owes !== undefined) await world.owe(init.owes)
     // The one that lives is there first.
     await world.reboot(who === 'lender' ? 'borrower' : 'lender')
     await world.reboot(who, points)
     await during(world)
-    if (!world.lifeOf(who).isDead()) return { points, problems }
+    const isDead = world.lifeOf(who).isDead()
+    if (init.afterwards !== undefined) await revive(world)
+    await init.afterwards?.(world)
+    if (!isDead) return { points, problems }
     if (!init.isMet) {
       await revive(world)
       await world.open()
@@ -72,6 +82,27 @@ describe('a crash', () => {
       const { points, problems } = await everyPoint(who, open, { isMet: false })
       expect(problems).toEqual([])
       expect(points).toBeGreaterThan(5)
+    },
+  )
+
+  it.each(['lender', 'borrower'] as const)(
+    'behaviour: of the %s, at every point of a set-off, cancels a debt once or not at all',
+    { timeout: 120_000 },
+    async (who) => {
+      const owes = { borrower: TOKENS, lender: 5 }
+      const amounts = new Set<bigint>()
+      const setOff = (world: World) => world.setOff('borrower')
+      const afterwards = async (world: World) => {
+        for (const one of ['lender', 'borrower'] as const) await world.setOff(one)
+        for (const { settled } of world.ledger.channels.values()) amounts.add(settled)
+      }
+      const init = { isMet: true, owes, afterwards }
+      const { points, problems } = await everyPoint(who, setOff, init)
+      expect(problems).toEqual([])
+      // The one that is asked has little to do.
+      expect(points).toBeGreaterThan(who === 'lender' ? 3 : 10)
+      // The lesser debt, on both channels, whenever who died.
+      expect([amounts.size, amounts.has(0n)]).toEqual([1, false])
     },
   )
 

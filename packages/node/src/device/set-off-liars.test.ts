@@ -2,6 +2,7 @@ import { from0x } from '@freehold/core/bytes'
 import { signAcknowledgement } from '@freehold/core/clearing/acknowledgement'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import { unsettled } from '@freehold/core/clearing/keeper'
+import { channelIdOf } from '@freehold/core/clearing/typed-data'
 import { signVoucher } from '@freehold/core/clearing/voucher'
 import { configMessage } from '@freehold/core/device/channels'
 import { exchange } from '@freehold/core/device/exchange'
@@ -14,6 +15,7 @@ import { SET_OFF_PROTOCOL } from '@freehold/core/mesh/protocols'
 import { systemRandom } from '@freehold/core/platform'
 import {
   type DebtMessage,
+  debtorHash,
   decodeSetOffReply,
   decodeSetOffRequest,
   encodeSetOffReply,
@@ -25,7 +27,7 @@ import {
 import { tcp } from '@libp2p/tcp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chainOf, createMembers, type Member, owe, rowBetween } from './set-off.fixture.ts'
-import { createTown, type Town } from './town.fixture.ts'
+import { accountOf, createTown, type Town } from './town.fixture.ts'
 
 let town: Town
 beforeEach(async () => {
@@ -267,5 +269,42 @@ describe('a liar in a set-off', () => {
     expect(unsettled(await rowBetween(a, liar, a))).toBe(0n)
     // The liar owes more than it did, as it signed; the two others have what they had.
     expect(await worth()).toBe(before)
+  })
+
+  it('behaviour: a friend learns of no debt that closes no ring, and nobody asks without end', async () => {
+    const friends = { setOff: 'friends' } as const
+    const members = await createMembers(town, [friends, friends, friends])
+    const [liar, b, c] = members as [Member, Member, Member]
+    await owe(liar, b, 20)
+    await owe(b, c, 20)
+    await b.device.setOff.round()
+    await using fake = await becomeLiar(liar)
+    const { identity } = fake
+    const salt = systemRandom(16)
+    const ask = async (debtors: Uint8Array[]) => fake.say(b, { kind: 'ask', salt, debtors })
+    const name = debtorHash(salt, from0x(accountOf(c.device)))
+    const strange = debtorHash(salt, systemRandom(20))
+    expect(await ask([strange])).toMatchObject({ acknowledgements: { length: 1 }, matches: [] })
+    // That somebody has debts to a given account is all that may be guessed.
+    expect(await ask([strange, name])).toMatchObject({ matches: [name] })
+    const own = (await rowBetween(liar, b, b)).config
+    const made = { ...own, payer: accountOf(c.device), payee: accountOf(liar.device) }
+    const house = fake.chain.house
+    const channel = { house, id: channelIdOf(house, made), config: made }
+    const words = { total: 1_000n, deadline: inAnHour() }
+    const debt: DebtMessage = {
+      ...{ config: configMessage(made), ...words },
+      voucher: await signVoucher(identity.voucherSigner, channel, words.total),
+      acknowledgement: (await signAcknowledgement(identity.wallet, channel, words)).signature,
+    }
+    expect(await fake.say(b, { kind: 'close', debts: [debt] })).toEqual({
+      kind: 'closing',
+      debts: [],
+    })
+    // Twelve questions a minute, whatever they are.
+    const kinds: string[] = []
+    for (let i = 0; i < 13; i++) kinds.push((await ask([])).kind)
+    expect(kinds.at(-1)).toBe('refuse')
+    expect(kinds.filter((kind) => kind === 'answer').length).toBeLessThanOrEqual(12)
   })
 })
