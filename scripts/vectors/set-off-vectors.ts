@@ -38,7 +38,7 @@ export async function setOffVectors({
   const name = debtorHash(SALT, debtor)
   const requests: SetOffRequest[] = [
     { kind: 'ask', salt: SALT, debtors: [name] },
-    { kind: 'close', debts: [debt] },
+    { kind: 'close', channels: [debt.config] },
     { kind: 'submit', ring: [debt, debt], amount: 5n },
   ]
   const acknowledgement = { channelId: from0x(channelId), ...words, reach: 'friends' as const }

@@ -2,7 +2,8 @@ import { type Address, isAddressEqual } from 'viem'
 import { from0x, toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { checkDebt } from '../clearing/debt.ts'
-import { clearable, MAY_SET_OFF } from '../clearing/rings.ts'
+import { MAY_SET_OFF } from '../clearing/rings.ts'
+import { channelIdOf } from '../clearing/typed-data.ts'
 import { ClearingError, FreeholdError } from '../errors.ts'
 import { plainText } from '../lending/duplex.ts'
 import type { MessageStream } from '../mesh/frames-over-stream.ts'
@@ -14,6 +15,7 @@ import {
   type SetOffReply,
   type SetOffRequest,
 } from '../wire/set-off-messages.ts'
+import { readConfig } from './channels.ts'
 import { debtMessage, readDebt } from './debt-message.ts'
 import type { Parts } from './parts.ts'
 import { createRateLimit } from './rate-limit.ts'
@@ -76,21 +78,20 @@ export function createSetOffDesk(
     ({ id, peer: payee }: ChannelRecord): boolean =>
       payee !== peer && book.kept(id)?.reach === 'friends'
 
-  /** Shows what this device owes to those who owe the asker, once it has seen that they do. */
-  async function close({ debts }: Close, peer: string): Promise<SetOffReply> {
+  /** Shows what this device owes to those who pay the asker, as far as the chain says that they do. */
+  async function close({ channels }: Close, peer: string): Promise<SetOffReply> {
     const [owed, owing] = await Promise.all([book.owed(), book.owing()])
-    const payer = owed.find((record) => record.peer === peer)?.config.payer
+    const payee = owed.find((record) => record.peer === peer)?.config.payer
     const reply: Closing = { kind: 'closing', debts: [] }
-    if (payer === undefined || (await book.reachOf(peer)) !== 'friends') return reply
+    if (payee === undefined || (await book.reachOf(peer)) !== 'friends') return reply
     const debtors = new Set<string>()
-    for (const debt of debts.map(readDebt)) {
-      if (!isAddressEqual(debt.config.payee, payer)) continue
-      const id = await checkDebt(chain.house, debt)
-      const seen = await chain.channel(id)
-      // Anybody can sign for a channel that is nowhere.
-      const acknowledged = { voucher: debt.total, acknowledged: debt.total }
-      const edge = { id, config: debt.config, seen, deadline: debt.deadline, ...acknowledged }
-      if (seen.status === 'open' && clearable(edge) > 0n) debtors.add(keyOf(debt.config.payer))
+    for (const config of channels.map(readConfig)) {
+      const isFlagged = (config.flags & MAY_SET_OFF) !== 0
+      if (!isFlagged || !isAddressEqual(config.payee, payee)) continue
+      // Else anybody's debts could be asked for. The voucher itself is for those in the ring, once
+      // there is one.
+      const seen = await chain.channel(channelIdOf(chain.house, config))
+      if (seen.status === 'open' && seen.deposit > seen.settled) debtors.add(keyOf(config.payer))
     }
     for (const record of owing.filter(mayClose(peer))) {
       const acknowledged = book.kept(record.id)

@@ -16,7 +16,7 @@ import type { SetOffPeers } from './set-off-peers.ts'
 export interface GatheredEdges {
   edges: Edge[]
   /** Signs, or hands out, what the contract takes for one of them. */
-  debts(id: Hex): Promise<Debt>
+  debt(id: Hex): Promise<Debt>
   unanswered: { device: string; why: string }[]
 }
 
@@ -66,7 +66,7 @@ export function createSetOffEdges(
     for (const known of [...far.flat(), ...near.flat()]) all.set(known.edge.id, known)
     return {
       edges: [...all.values()].map(({ edge }) => edge),
-      debts: (id) => {
+      debt: (id) => {
         const known = all.get(id)
         if (known === undefined) throw new ClearingError({ what: 'no such debt', why: id })
         return known.sign()
@@ -123,14 +123,10 @@ export function createSetOffEdges(
     }
     const matched = answer.matches.flatMap((hash) => debtors.get(toHex(hash)) ?? [])
     if (matched.length === 0) return []
-    const shown = matched.slice(0, MAX_SET_OFF_CHANNELS)
-    const closing = await others.close(
-      device,
-      await Promise.all(shown.map((record) => book.debtOwed(record))),
-      signal,
-    )
+    const shown = matched.slice(0, MAX_SET_OFF_CHANNELS).map(({ config }) => config)
+    const closing = await others.close(device, shown, signal)
     const [{ config }] = debts as [ChannelRecord]
-    const payees = shown.map((record) => record.config.payer)
+    const payees = shown.map(({ payer }) => payer)
     return Promise.all(closing.map((debt) => asOther(debt, config.payee, payees)))
   }
 

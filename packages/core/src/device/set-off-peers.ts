@@ -2,6 +2,7 @@ import type { Hex } from 'viem'
 import { withinTime } from '../abort.ts'
 import { fromHex, to0x } from '../bytes.ts'
 import type { Debt } from '../clearing/chain.ts'
+import type { ChannelConfig } from '../clearing/typed-data.ts'
 import { ClearingError, LendingError } from '../errors.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { SET_OFF_PROTOCOL } from '../mesh/protocols.ts'
@@ -12,6 +13,7 @@ import {
   type SetOffReply,
   type SetOffRequest,
 } from '../wire/set-off-messages.ts'
+import { configMessage } from './channels.ts'
 import { debtMessage, readDebt } from './debt-message.ts'
 import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
@@ -28,17 +30,12 @@ export interface SetOffPeers {
   ask(
     device: string,
     request: { salt: Uint8Array; debtors: Uint8Array[] },
-    signal?: AbortSignal | undefined,
+    signal?: AbortSignal,
   ): Promise<ReplyOf<'answer'>>
-  /** What `device` owes to those who, as `debts` shows, owe this one. */
-  close(device: string, debts: readonly Debt[], signal?: AbortSignal | undefined): Promise<Debt[]>
+  /** What `device` owes to the payers of these channels, by which they pay this one. */
+  close(device: string, channels: readonly ChannelConfig[], signal?: AbortSignal): Promise<Debt[]>
   /** Has `device` submit a ring. @returns the transaction that it names */
-  submit(
-    device: string,
-    ring: readonly Debt[],
-    amount: bigint,
-    signal?: AbortSignal | undefined,
-  ): Promise<Hex>
+  submit(device: string, ring: readonly Debt[], amount: bigint, signal?: AbortSignal): Promise<Hex>
 }
 
 export function createSetOffPeers({
@@ -73,8 +70,8 @@ export function createSetOffPeers({
   return {
     ask: (device, request, signal) =>
       say(device, { kind: 'ask', ...request }, 'answer', { ms: REPLY_MS, signal }),
-    close: async (device, debts, signal) => {
-      const request: SetOffRequest = { kind: 'close', debts: debts.map(debtMessage) }
+    close: async (device, channels, signal) => {
+      const request: SetOffRequest = { kind: 'close', channels: channels.map(configMessage) }
       const reply = await say(device, request, 'closing', { ms: REPLY_MS, signal })
       return reply.debts.map(readDebt)
     },

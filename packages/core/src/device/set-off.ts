@@ -91,10 +91,10 @@ export function createSetOffService(
   } = {}): Promise<SetOffRound> {
     const { book, edges } = needs()
     try {
-      const { edges: found, debts, unanswered } = await edges.gather({ signal })
-      const rings = findRings(found, {
+      const found = await edges.gather({ signal })
+      const rings = findRings(found.edges, {
         through: book.identity.wallet.address,
-        least: book.least,
+        least: (size) => book.least(size),
         nowSeconds: book.nowSeconds() + LEAST_LIFE_SECONDS,
       })
       const done: FoundRing[] = []
@@ -103,14 +103,14 @@ export function createSetOffService(
         const own = ring.edges.filter(({ id }) => edges.isOwn(id))
         // Another device may have asked for the same meanwhile, and goes first.
         if (!own.every(({ id }) => book.holds.isHeldBy(id, book.own))) continue
-        const signed = await Promise.all(ring.edges.map(({ id }) => debts(id)))
+        const signed = await Promise.all(ring.edges.map(({ id }) => found.debt(id)))
         const one = await clear(ring, signed, isDryRun, signal)
         const settled = one.result === 'done' ? await lookAt(own) : false
         // Another device's word that it submitted is no more than that.
         done.push(one.result !== 'done' || settled ? one : { ...one, ...NOT_SEEN })
         log('set-off.ring', { channels: one.channels, amount: String(one.amount), why: one.why })
       }
-      return { rings: done, unanswered }
+      return { rings: done, unanswered: found.unanswered }
     } finally {
       book.holds.release(book.own)
     }

@@ -36,7 +36,7 @@ const many = <T>(count: number, one: T) => Array.from({ length: count }, () => o
 const requests: SetOffRequest[] = [
   { kind: 'ask', salt: filled(16, 1), debtors: [] },
   { kind: 'ask', salt: filled(16, 1), debtors: many(MAX_DEBTORS, filled(32, 2)) },
-  { kind: 'close', debts: many(MAX_SET_OFF_CHANNELS, debt()) },
+  { kind: 'close', channels: many(MAX_SET_OFF_CHANNELS, debt().config) },
   { kind: 'submit', ring: [debt(1), debt(2), debt(3)], amount: 5n },
 ]
 const replies: SetOffReply[] = [
@@ -63,7 +63,7 @@ describe('set-off messages', () => {
     const tooLong: SetOffRequest[] = [
       { kind: 'ask', salt: filled(16, 1), debtors: many(MAX_DEBTORS + 1, filled(32, 2)) },
       { kind: 'ask', salt: filled(17, 1), debtors: [] },
-      { kind: 'close', debts: many(MAX_SET_OFF_CHANNELS + 1, debt()) },
+      { kind: 'close', channels: many(MAX_SET_OFF_CHANNELS + 1, debt().config) },
       { kind: 'submit', ring: many(4, debt()), amount: 5n },
       { kind: 'submit', ring: [{ ...debt(), deadline: -1 }], amount: 5n },
       { kind: 'submit', ring: [{ ...debt(), voucher: filled(64, 1) }], amount: 5n },

@@ -34,8 +34,8 @@ const setOffRequestField = union({
     /** Of accounts that owe the asker, by `debtorHash`; none where no ring of three is wished for. */
     debtors: list(bytes(32), MAX_DEBTORS),
   }),
-  /** What debtors that the other matched owe the asker: it shows that a ring is there. */
-  close: record({ debts: list(debtField, MAX_SET_OFF_CHANNELS) }),
+  /** Channels by which debtors that the other matched pay the asker: what the chain shows anybody. */
+  close: record({ channels: list(configField, MAX_SET_OFF_CHANNELS) }),
   /** Asks a member of a ring to submit it: for somebody who has no native coin. */
   submit: record({ ring: list(debtField, MAX_RING), amount: amount() }),
 })
@@ -59,7 +59,7 @@ const setOffReplyField = union({
     /** Of the asker's debtors those whom the one that answers owes. */
     matches: list(bytes(32), MAX_SET_OFF_CHANNELS),
   }),
-  /** What the one that answers owes to the payers of the debts that it was shown. */
+  /** What the one that answers owes to the payers of these channels. */
   closing: record({ debts: list(debtField, MAX_SET_OFF_CHANNELS) }),
   submitted: record({ transaction: bytes(32) }),
 })

@@ -2,7 +2,7 @@ import { from0x } from '@freehold/core/bytes'
 import { signAcknowledgement } from '@freehold/core/clearing/acknowledgement'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import { unsettled } from '@freehold/core/clearing/keeper'
-import { channelIdOf } from '@freehold/core/clearing/typed-data'
+import type { ChannelConfig } from '@freehold/core/clearing/typed-data'
 import { signVoucher } from '@freehold/core/clearing/voucher'
 import { configMessage } from '@freehold/core/device/channels'
 import { exchange } from '@freehold/core/device/exchange'
@@ -246,9 +246,8 @@ describe('a liar in a set-off', () => {
     await using fake = await becomeLiar(liar, async (request) => {
       const deadline = inAnHour()
       if (request.kind === 'close') {
-        const { identity } = fake
         const { signature } = await signAcknowledgement(other.wallet, far, { total, deadline })
-        const voucher = await signVoucher(identity.voucherSigner, far, total)
+        const voucher = await signVoucher(fake.identity.voucherSigner, far, total)
         const config = configMessage(far.config)
         const debt = { config, total, deadline, voucher, acknowledgement: signature }
         return { kind: 'closing', debts: [debt] }
@@ -279,7 +278,6 @@ describe('a liar in a set-off', () => {
     await owe(b, c, 20)
     await b.device.setOff.round()
     await using fake = await becomeLiar(liar)
-    const { identity } = fake
     const salt = systemRandom(16)
     const ask = async (debtors: Uint8Array[]) => fake.say(b, { kind: 'ask', salt, debtors })
     const name = debtorHash(salt, from0x(accountOf(c.device)))
@@ -289,18 +287,12 @@ describe('a liar in a set-off', () => {
     expect(await ask([strange, name])).toMatchObject({ matches: [name] })
     const own = (await rowBetween(liar, b, b)).config
     const made = { ...own, payer: accountOf(c.device), payee: accountOf(liar.device) }
-    const house = fake.chain.house
-    const channel = { house, id: channelIdOf(house, made), config: made }
-    const words = { total: 1_000n, deadline: inAnHour() }
-    const debt: DebtMessage = {
-      ...{ config: configMessage(made), ...words },
-      voucher: await signVoucher(identity.voucherSigner, channel, words.total),
-      acknowledgement: (await signAcknowledgement(identity.wallet, channel, words)).signature,
-    }
-    expect(await fake.say(b, { kind: 'close', debts: [debt] })).toEqual({
-      kind: 'closing',
-      debts: [],
-    })
+    const shown = async (config: ChannelConfig) =>
+      fake.say(b, { kind: 'close', channels: [configMessage(config)] })
+    const nothing = { kind: 'closing', debts: [] }
+    expect(await shown(made)).toEqual(nothing)
+    expect(await shown((await rowBetween(b, c)).config)).toEqual(nothing)
+    expect(await shown(own)).toEqual(nothing)
     // Twelve questions a minute, whatever they are.
     const kinds: string[] = []
     for (let i = 0; i < 13; i++) kinds.push((await ask([])).kind)

@@ -4,13 +4,14 @@ import type { Chain } from '@freehold/core/clearing/chain'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import { createViemChain } from '@freehold/core/clearing/viem-chain'
 import type { Device } from '@freehold/core/device/device'
+import type { LendTerms } from '@freehold/core/device/lending'
 import type { SetOffReach } from '@freehold/core/device/parts'
 import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemClock, systemRandom } from '@freehold/core/platform'
 import { http } from 'viem'
-import { accountOf, befriend, question, type Town, toyEngine } from './town.fixture.ts'
+import { accountOf, befriend, question, type Town, termsOn, toyEngine } from './town.fixture.ts'
 
 export type Member = Awaited<ReturnType<Town['lender']>>
 
@@ -24,7 +25,11 @@ export interface MemberInit {
 const WORTH_UNITS = 4n
 
 /** Devices that lend; nobody owes anything yet. */
-export async function createMembers(town: Town, inits: readonly MemberInit[]): Promise<Member[]> {
+export async function createMembers(
+  town: Town,
+  inits: readonly MemberInit[],
+  terms: Partial<LendTerms> = {},
+): Promise<Member[]> {
   const owners = await Promise.all(
     inits.map(async () => {
       const phrase = createPhrase(systemRandom)
@@ -39,7 +44,7 @@ export async function createMembers(town: Town, inits: readonly MemberInit[]): P
       ...{ engine: toyEngine(), phrase, setOff, keeper: { worthUnits: WORTH_UNITS } },
       friends: areFriends.map(({ name }) => name),
     }
-    members.push(await town.lender({ device }))
+    members.push(await town.lender({ device, payment: termsOn(town.chain.settings, terms) }))
   }
   return members
 }

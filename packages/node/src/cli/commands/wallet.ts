@@ -5,7 +5,7 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
 import { Command } from 'commander'
-import { ceilingsOf, pathsOf, readEnvironment } from '../../config.ts'
+import { ceilingsOf, pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
 import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
 import { changeSettings } from '../change-settings.ts'
 import {
@@ -171,7 +171,9 @@ async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<vo
   for (const { device: key, why } of round.unanswered) {
     say(`${peerName(fromHex(key))} did not help: ${why}`)
   }
-  if (round.rings.length === 0) say('There is nothing to set off')
+  const { setOff } = setOffOf(await readSettings(cliPaths({}).config))
+  const why = setOff === 'off' ? ': the setting setOff is "off"' : ''
+  if (round.rings.length === 0) say(`There is nothing to set off${why}`)
   for (const ring of round.rings) print(describeRing(ring))
 }
 
