@@ -146,6 +146,19 @@ describe('set-off', () => {
     }
   })
 
+  it('behaviour: what was acknowledged for a pair goes into no ring of three', async () => {
+    const friends = { setOff: 'friends' } as const
+    const members = await createMembers(town, [friends, friends, { setOff: 'pairs' }])
+    const [a, b, c] = members as [Member, Member, Member]
+    await owe(a, b, 30)
+    await owe(b, c, 30)
+    await owe(c, a, 30)
+    await owe(c, b, 8)
+    expect((await round(b)).rings).toMatchObject([{ accounts: { length: 2 }, result: 'done' }])
+    expect(unsettled(await rowBetween(b, c))).toBeGreaterThan(10n)
+    expect(await round(a)).toEqual({ rings: [], unanswered: [] })
+  })
+
   it('behaviour: who has no coin has the other submit it; where nobody has, nothing happens', async () => {
     const members = await createMembers(town, [{}, {}])
     const [one, other] = members as [Member, Member]
