@@ -114,7 +114,8 @@ export function createSetOffEdges(
     const answer = await others.ask(device, { salt, debtors: names }, signal)
     for (const one of answer.acknowledgements) {
       const record = debts.find(({ id }) => id === to0x(one.channelId))
-      if (record === undefined) throw refusal('it acknowledges what is not owed to it')
+      // A channel that another ring has, or none at all.
+      if (record === undefined) continue
       // Signing a voucher over more than was ever signed would be a new debt.
       if (one.total > record.cumulative) throw refusal('it acknowledges more than is owed')
       if (one.deadline <= book.nowSeconds()) throw refusal('what it acknowledges is over')

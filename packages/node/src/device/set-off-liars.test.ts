@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { from0x } from '@freehold/core/bytes'
 import { signAcknowledgement } from '@freehold/core/clearing/acknowledgement'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
@@ -25,6 +26,8 @@ import {
   type SetOffRequest,
 } from '@freehold/core/wire/set-off-messages'
 import { tcp } from '@libp2p/tcp'
+import { createTestClient, http } from 'viem'
+import { foundry } from 'viem/chains'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chainOf, createMembers, type Member, owe, rowBetween } from './set-off.fixture.ts'
 import { accountOf, createTown, type Town } from './town.fixture.ts'
@@ -105,7 +108,7 @@ describe('a liar in a set-off', () => {
     ['one that ends at once', '', { deadline: Math.floor(Date.now() / 1_000) + 5 }],
     ['one that never ends', '', { deadline: Number.MAX_SAFE_INTEGER }],
     ['more than is owed', 'more than is owed', { total: 1n }],
-    ['another channel', 'not owed to it', { id: `0x${'11'.repeat(32)}` }],
+    ['another channel', '', { id: `0x${'11'.repeat(32)}` }],
   ])('behaviour: who says %s gets what it is due', async (_, why, lie) => {
     const { honest, liar, debt, credit } = await createPair()
     const coins = await native(honest)
@@ -194,6 +197,38 @@ describe('a liar in a set-off', () => {
       settled: payee.cumulative,
       deposit: debt.deposit,
     })
+  })
+
+  it('behaviour: one that is settled in the next block is refused before it costs gas too', async () => {
+    const { honest, liar, debt } = await createPair()
+    const node = createTestClient({
+      mode: 'anvil',
+      chain: foundry,
+      transport: http(town.chain.settings.rpc),
+    })
+    const payee = (await liar.device.tables.channels.get(debt.id))!
+    const row = { config: debt.config, cumulative: payee.cumulative, signature: payee.signature! }
+    let settling: Promise<unknown> = Promise.resolve()
+    await using fake = await becomeLiar(liar, async () => {
+      await node.setAutomine(false)
+      settling = fake.chain.settleMany([row])
+      while ((await node.getTxpoolStatus()).pending === 0) await nextTurn()
+      const words = { total: debt.cumulative, deadline: inAnHour() }
+      const signed = await signAcknowledgement(fake.identity.wallet, debt, words)
+      const one = { channelId: from0x(debt.id), reach: 'pairs' as const, ...signed }
+      return { kind: 'answer', acknowledgements: [one], matches: [] }
+    })
+    const coins = await native(honest)
+    const { rings } = await round(honest)
+    await node.mine({ blocks: 1 })
+    await settling
+    expect(rings).toMatchObject([{ result: 'refused', why: expect.stringMatching(/refuses/) }])
+    expect(await native(honest)).toBe(coins)
+    await node.setAutomine(true)
+    await honest.device.keeper!.refresh()
+    const after = { settled: payee.cumulative, deposit: debt.deposit }
+    expect(await rowBetween(honest, liar, honest)).toMatchObject(after)
+    expect((await round(honest)).rings).toEqual([])
   })
 
   it('behaviour: an exit that is asked for meanwhile goes on, and refunds what was set off', async () => {

@@ -165,16 +165,22 @@ async function settle(options: GlobalOptions): Promise<void> {
 
 async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<void> {
   await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  await device.keeper?.refresh()
-  const round = await device.setOff.round({ isDryRun: options.dryRun })
-  if (options.json) return printJson(round)
-  for (const { device: key, why } of round.unanswered) {
+  if (device.keeper === null) {
+    throw new ClearingError({
+      what: 'this device has no chain to clear on',
+      next: 'Name one in the settings or with --chain',
+    })
+  }
+  await device.keeper.refresh()
+  const { rings, unanswered } = await device.setOff.round({ isDryRun: options.dryRun })
+  const { setOff } = setOffOf(await readSettings(cliPaths({}).config))
+  if (options.json) return printJson({ setOff, rings, unanswered })
+  for (const { device: key, why } of unanswered) {
     say(`${peerName(fromHex(key))} did not help: ${why}`)
   }
-  const { setOff } = setOffOf(await readSettings(cliPaths({}).config))
+  for (const ring of rings) print(describeRing(ring))
   const why = setOff === 'off' ? ': the setting setOff is "off"' : ''
-  if (round.rings.length === 0) say(`There is nothing to set off${why}`)
-  for (const ring of round.rings) print(describeRing(ring))
+  if (rings.length === 0) say(`There is nothing to set off${why}`)
 }
 
 async function recover(
