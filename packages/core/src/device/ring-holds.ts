@@ -15,7 +15,6 @@ export interface RingHolds {
    * @returns false when somebody else has it
    */
   take(id: Hex, by: string): boolean
-  isHeldBy(id: Hex, by: string): boolean
   /** Gives back all that `by` has. */
   release(by: string): void
 }
@@ -34,7 +33,6 @@ export function createRingHolds(own: string, clock: Clock): RingHolds {
       holds.set(id, { by, untilMs: clock.now() + HOLD_MS })
       return true
     },
-    isHeldBy: (id, by) => holderOf(id) === by,
     release: (by) => {
       for (const [id, hold] of holds) if (hold.by === by) holds.delete(id)
     },

@@ -102,7 +102,7 @@ export function createSetOffService(
         signal?.throwIfAborted()
         const own = ring.edges.filter(({ id }) => edges.isOwn(id))
         // Another device may have asked for the same meanwhile, and goes first.
-        if (!own.every(({ id }) => book.holds.isHeldBy(id, book.own))) continue
+        if (!own.every(({ id }) => book.holds.take(id, book.own))) continue
         const signed = await Promise.all(ring.edges.map(({ id }) => found.debt(id)))
         const one = await clear(ring, signed, isDryRun, signal)
         const settled = one.result === 'done' ? await lookAt(own) : false

@@ -159,6 +159,14 @@ describe('set-off', () => {
     expect(await round(a)).toEqual({ rings: [], unanswered: [] })
   })
 
+  it('behaviour: who is a friend the owner says, for requests of scope friends too', async () => {
+    const members = await createMembers(town, [{}, {}, { friends: [] }])
+    const [one, other, stranger] = members as [Member, Member, Member]
+    const address = other.lending.addresses()[0]!
+    expect((await one.device.peers.ask(address)).rung).toBe('friends')
+    expect((await stranger.device.peers.ask(address)).rung).toBe('market')
+  })
+
   it('behaviour: who has no coin has the other submit it; where nobody has, nothing happens', async () => {
     const members = await createMembers(town, [{}, {}])
     const [one, other] = members as [Member, Member]
