@@ -6,6 +6,8 @@ import { createWorld, judge, LIFE_MS, type Who, type World } from './crash.fixtu
 vi.mock('@noble/curves/webcrypto.js', () => ({ ed25519: { isSupported: async () => false } }))
 
 const WINDOW = 4
+/** Many lives, one after the other, on a machine that may do much else. */
+const TIMEOUT_MS = 600_000
 /** Tokens of the answer that is crashed: two windows and a tail. */
 const TOKENS = 9
 
@@ -65,7 +67,7 @@ async function everyPoint(
 describe('a crash', () => {
   it.each(['lender', 'borrower'] as const)(
     'default: of the %s, at every point of a paid answer, costs nobody anything',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT_MS },
     async (who) => {
       const borrow = (world: World) => world.borrow(TOKENS)
       const { points, problems } = await everyPoint(who, borrow, { isMet: true })
@@ -76,7 +78,7 @@ describe('a crash', () => {
 
   it.each(['lender', 'borrower'] as const)(
     'behaviour: of the %s, at every point of an opening, leaves one channel that serves',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT_MS },
     async (who) => {
       const open = (world: World) => world.open()
       const { points, problems } = await everyPoint(who, open, { isMet: false })
@@ -87,7 +89,7 @@ describe('a crash', () => {
 
   it.each(['lender', 'borrower'] as const)(
     'behaviour: of the %s, at every point of a set-off, cancels a debt once or not at all',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT_MS },
     async (who) => {
       const owes = { borrower: TOKENS, lender: 5 }
       const amounts = new Set<bigint>()
@@ -106,7 +108,7 @@ describe('a crash', () => {
     },
   )
 
-  it('behaviour: and further ones while they recover change nothing', { timeout: 120_000 }, () =>
+  it('behaviour: and further ones while they recover change nothing', { timeout: TIMEOUT_MS }, () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(
