@@ -118,6 +118,7 @@ export const clearingBench: Bench = {
         gas,
         gasPerRow: rounded(perRow, 5),
         gasPerFurtherEdge: rounded(perEdge, 5),
+        setOff: rings.map((size) => againstSettling(gas, size)),
         cost: costs,
         offChain,
         published: PUBLISHED,
@@ -131,6 +132,13 @@ function at(gas: Record<string, Gas>, name: string): number {
   const found = gas[name]
   if (found === undefined) throw new Error(`${name} was not measured`)
   return found.whole
+}
+
+/** A ring does at once what its devices do else: each settles, and tops up what it pays by from that. */
+function againstSettling(gas: Record<string, Gas>, size: number) {
+  const set = at(gas, `set-off, ring of ${size}`)
+  const apart = size * (at(gas, 'settleMany, 1') + at(gas, 'top-up from ledger'))
+  return { ring: size, gas: set, settlingAndToppingUp: apart, share: rounded(set / apart) }
 }
 
 /** One channel's life against what is paid over it. */

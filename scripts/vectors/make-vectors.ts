@@ -20,6 +20,7 @@ import {
 } from '../../packages/core/src/wire/transcript.ts'
 import { auditVectors } from './audit-vectors.ts'
 import { dueVectors } from './due-vectors.ts'
+import { setOffVectors } from './set-off-vectors.ts'
 import { voucherConstants, voucherVectors } from './voucher-vectors.ts'
 
 /** Every golden file by its path in the repository. The same inputs give the same bytes. */
@@ -32,6 +33,7 @@ export async function makeVectors(): Promise<Record<string, string>> {
     'vectors/sampler.json': toText(samplerVectors()),
     'vectors/due.json': toText(dueVectors()),
     'vectors/voucher.json': toText(voucher),
+    'vectors/set-off.json': toText(await setOffVectors(voucher)),
     'vectors/audit.json': toText(auditVectors()),
     'packages/contracts/test/VoucherVectors.sol': voucherConstants(voucher),
   }

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
+import type { SetOffReach } from '@freehold/core/device/parts'
 import { UsageError } from '@freehold/core/errors'
 import type { Address } from 'viem'
 
@@ -126,6 +127,13 @@ export interface Settings {
   keepPrefixes?: boolean
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
   ceilings?: { perRequest?: number; perDay?: number }
+  /**
+   * With whom debts are set off: `off`, `pairs` (who owes this device while it owes them) or `friends`
+   * (also rings of three through friends). @default pairs
+   */
+  setOff?: SetOffReach
+  /** Devices of friends, by their peer ids (`12D3Koo…`). */
+  friends?: string[]
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
   resident?: string | false
 }
@@ -136,6 +144,8 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   chain: ['an object', isObject],
   peers: ['a list of addresses', areTexts],
   tokens: ['a list of texts', areTexts],
+  setOff: ['off, pairs or friends', (value) => typeof value === 'string'],
+  friends: ['a list of peer ids', areTexts],
   keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
   ceilings: ['an object', isObject],
   resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
@@ -197,6 +207,32 @@ export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
     })
   }
   return { perRequest: units('perRequest'), perDay: units('perDay') }
+}
+
+const REACHES: readonly unknown[] = ['off', 'pairs', 'friends'] satisfies SetOffReach[]
+const PEER_ID = /^12D3Koo[1-9A-HJ-NP-Za-km-z]{45}$/
+
+/** With whom the settings let debts be set off, and who is a friend. @throws UsageError */
+export function setOffOf({ setOff = 'pairs', friends = [] }: Settings): {
+  setOff: SetOffReach
+  friends: string[]
+} {
+  if (!REACHES.includes(setOff)) {
+    throw new UsageError({
+      what: `the setting setOff is ${JSON.stringify(setOff)}`,
+      next: `It is one of ${REACHES.join(', ')}`,
+    })
+  }
+  const strange: unknown = Array.isArray(friends)
+    ? friends.find((friend: unknown) => typeof friend !== 'string' || !PEER_ID.test(friend))
+    : friends
+  if (strange !== undefined) {
+    throw new UsageError({
+      what: `the setting friends has ${JSON.stringify(strange)}`,
+      next: 'It is a list of peer ids (12D3Koo…); freehold wallet show names a device’s own',
+    })
+  }
+  return { setOff, friends }
 }
 
 /** A chain given as `RPC[ RPC…],CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */

@@ -35,6 +35,18 @@ export interface SettlementRow {
   signature: Hex
 }
 
+/** One channel of a ring that is set off: what its payer owes its payee, signed by both. */
+export interface Debt {
+  config: ChannelConfig
+  /** Total of the voucher, and of the acknowledgement. */
+  total: bigint
+  /** Unix seconds up to which the acknowledgement holds. */
+  deadline: number
+  /** 65 bytes each: the channel's signer's, and its payee's. */
+  voucher: Hex
+  acknowledgement: Hex
+}
+
 /** A transaction that is in a block. */
 export interface Mined {
   hash: Hex
@@ -69,6 +81,13 @@ export interface Chain {
   openWithAuthorization(leave: OpenAuthorization): Promise<Mined>
   /** Settles what holds and skips what does not. @returns ids that were skipped */
   settleMany(rows: readonly SettlementRow[]): Promise<Mined & { skipped: Hex[] }>
+  /**
+   * Cancels `amount` on each debt of a ring; each payee is the payer of the next.
+   * @throws ClearingError when the contract would refuse: nothing is sent then
+   */
+  setOff(ring: readonly Debt[], amount: bigint): Promise<Mined>
+  /** What `setOff` would cost now, at most. Sends nothing. @throws ClearingError as `setOff` does */
+  setOffCost(ring: readonly Debt[], amount: bigint): Promise<{ gas: bigint; feeWei: bigint }>
   /** Payer only: starts the exit delay. */
   requestClose(config: ChannelConfig): Promise<Mined>
   /** Anyone, after the delay. */

@@ -53,6 +53,8 @@ function createFakeChain() {
     balances: never,
     authorizeOpen: never,
     openWithAuthorization: never,
+    setOff: never,
+    setOffCost: never,
     requestClose: never,
     openings: never,
     finalizeClose: never,

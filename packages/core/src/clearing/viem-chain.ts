@@ -21,11 +21,12 @@ import { ChainError, ClearingError } from '../errors.ts'
 import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
 import { inRanges } from './block-ranges.ts'
-import type { Chain, Mined, OpeningOnChain } from './chain.ts'
+import type { Chain, Debt, Mined, OpeningOnChain } from './chain.ts'
 import { sendTransaction } from './send-transaction.ts'
 import {
   type ChannelConfig,
   channelIdOf,
+  compactSignature,
   type House,
   receiveAuthorizationTypes,
   tagHash,
@@ -109,6 +110,9 @@ export function createViemChain(
       throw error
     }
   }
+
+  const simulateSetOff = (ring: readonly Debt[], amount: bigint) =>
+    reader.simulateContract({ ...contract, account, ...setOffCall(ring, amount) })
 
   async function tokenDomain(): Promise<[name: string, version: string]> {
     const erc20 = { address: token, abi: tokenAbi } as const
@@ -236,6 +240,17 @@ export function createViemChain(
       })
       return { ...mined(receipt), skipped: logs.map((log) => log.args.channelId) }
     },
+    setOff: async (ring, amount) => mined(await send(() => simulateSetOff(ring, amount))),
+    setOffCost: (ring, amount) =>
+      guard(async () => {
+        // It says why the contract would refuse; an estimate does not.
+        await simulateSetOff(ring, amount)
+        const [gas, { maxFeePerGas }] = await Promise.all([
+          reader.estimateContractGas({ ...contract, account, ...setOffCall(ring, amount) }),
+          reader.estimateFeesPerGas(),
+        ])
+        return { gas, feeWei: gas * maxFeePerGas }
+      }),
     requestClose: async (config) =>
       mined(
         await send(() =>
@@ -270,6 +285,17 @@ export function createViemChain(
         ),
       ),
   }
+}
+
+function setOffCall(ring: readonly Debt[], amount: bigint) {
+  const debts = ring.map(({ config, total, deadline, voucher, acknowledgement }) => ({
+    config,
+    cumulativeAmount: total,
+    deadline: BigInt(deadline),
+    voucher: compactSignature(voucher),
+    acknowledgement: compactSignature(acknowledgement),
+  }))
+  return { functionName: 'setOff', args: [debts, amount] } as const
 }
 
 /** EIP-3009 nonce of a channel's opening: it binds every term, so nobody can swap one under way. */

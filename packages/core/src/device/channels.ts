@@ -7,6 +7,7 @@ import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { seeChannel } from '../clearing/keeper.ts'
 import { noteDelivered, paidAmount, rawCost } from '../clearing/meter.ts'
 import { acceptAmount, acceptVoucher } from '../clearing/payee.ts'
+import { MAY_SET_OFF } from '../clearing/rings.ts'
 import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher, settleable, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
@@ -136,7 +137,7 @@ export function createChannelService(parts: Parts): ChannelService {
       signer: identity.voucherSigner.address,
       payee: getAddress(to0x(payment.payee)),
       delay: payment.leastExitDelaySeconds,
-      flags: 0,
+      flags: parts.setOff === 'off' ? 0 : MAY_SET_OFF,
       salt: identity.channelSalt(next),
     }
     const leave = await chain.authorizeOpen(config, amount)
@@ -398,12 +399,26 @@ function requirePayment(payment: OfferedPayment | null): OfferedPayment {
   return payment
 }
 
-function configMessage({ payer, signer, payee, delay, flags, salt }: ChannelConfig): ConfigMessage {
+export function configMessage({
+  payer,
+  signer,
+  payee,
+  delay,
+  flags,
+  salt,
+}: ChannelConfig): ConfigMessage {
   const [from, by, to] = [from0x(payer), from0x(signer), from0x(payee)]
   return { payer: from, signer: by, payee: to, delay, flags, salt: from0x(salt) }
 }
 
-function readConfig({ payer, signer, payee, delay, flags, salt }: ConfigMessage): ChannelConfig {
+export function readConfig({
+  payer,
+  signer,
+  payee,
+  delay,
+  flags,
+  salt,
+}: ConfigMessage): ChannelConfig {
   const address = (bytes: Uint8Array) => getAddress(to0x(bytes))
   return {
     payer: address(payer),

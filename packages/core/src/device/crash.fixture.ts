@@ -5,7 +5,8 @@
 import type { Hex } from 'viem'
 import { replayEvidence } from '../audit/replay.ts'
 import { from0x, toHex } from '../bytes.ts'
-import type { Chain } from '../clearing/chain.ts'
+import type { Chain, Debt } from '../clearing/chain.ts'
+import { checkDebt } from '../clearing/debt.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { rawCost } from '../clearing/meter.ts'
 import { channelIdOf } from '../clearing/typed-data.ts'
@@ -53,7 +54,8 @@ interface Life {
 
 export type World = Awaited<ReturnType<typeof createWorld>>
 
-export async function createWorld(init: { windowTokens: number }) {
+/** @param init.isMutual both lend, and each pays the other */
+export async function createWorld(init: { windowTokens: number; isMutual?: boolean | undefined }) {
   const clock = createHandClock()
   const network = createMemoryNetwork()
   const disks: Record<Who, Storage> = {
@@ -102,7 +104,7 @@ export async function createWorld(init: { windowTokens: number }) {
       },
     }
     const device = createDevice(
-      { deadlines: DEADLINES },
+      { deadlines: DEADLINES, keeper: { worthUnits: 1n } },
       {
         clock: ownClock,
         random: systemRandom,
@@ -134,7 +136,7 @@ export async function createWorld(init: { windowTokens: number }) {
     )
     const life: Life = { device, acts: () => count, isDead: () => isDead, die, spare }
     lives.set(who, life)
-    if (who === 'lender') await within('lender', lend(device))
+    if (who === 'lender' || init.isMutual) await within(who, lend(device))
     return life
   }
 
@@ -191,16 +193,33 @@ export async function createWorld(init: { windowTokens: number }) {
     return life
   }
 
-  /** Opens the borrower's channel, as far as both live. */
-  async function open(): Promise<void> {
-    const { device } = lifeOf('borrower')
+  /** Opens a channel to the other one, as far as both live. */
+  async function open(who: Who = 'borrower'): Promise<void> {
+    const { device } = lifeOf(who)
     const work = (async () => {
-      const known = await device.peers.ask(`/memory/${toHex(lender.device)}`)
+      const other = who === 'borrower' ? lender : borrower
+      const known = await device.peers.ask(`/memory/${toHex(other.device)}`)
       await device.channels.open(known, DEPOSIT)
     })()
     await within(
-      'borrower',
+      who,
       work.catch(() => {}),
+    )
+  }
+
+  /** Borrows one answer to its end, paid. */
+  async function borrow(maxTokens: number, who: Who = 'borrower'): Promise<string> {
+    const { device } = lifeOf(who)
+    const work = (async () => {
+      const completion = await device.complete(question(maxTokens))
+      await completion.settled
+      await device.borrowing.idle()
+      return (completion.error as { reason?: string } | null)?.reason ?? 'whole'
+    })()
+    // What was refused before it began is an end too.
+    return within(
+      who,
+      work.catch((error: { reason?: string }) => error.reason ?? 'failed'),
     )
   }
 
@@ -222,20 +241,25 @@ export async function createWorld(init: { windowTokens: number }) {
       await open()
     },
     open,
-    /** Borrows one answer to its end, paid. */
-    borrow: async (maxTokens: number): Promise<string> => {
-      const { device } = lifeOf('borrower')
+    borrow,
+    /** Each owes the other something. */
+    owe: async (tokens: Record<Who, number>) => {
+      await open('lender')
+      for (const who of ['borrower', 'lender'] as const) await borrow(tokens[who], who)
+    },
+    /** One round of set-offs, as far as `who` lives. @returns what was cancelled on each channel */
+    setOff: async (who: Who): Promise<bigint> => {
+      const { device } = lifeOf(who)
       const work = (async () => {
-        const completion = await device.complete(question(maxTokens))
-        await completion.settled
-        await device.borrowing.idle()
-        return (completion.error as { reason?: string } | null)?.reason ?? 'whole'
+        await device.keeper?.refresh()
+        const { rings } = await device.setOff.round()
+        return rings.reduce((sum, ring) => (ring.result === 'done' ? sum + ring.amount : sum), 0n)
       })()
-      // What was refused before it began is an end too.
-      return within(
-        'borrower',
-        work.catch((error: { reason?: string }) => error.reason ?? 'failed'),
+      const amount = await within(
+        who,
+        work.catch(() => 0n),
       )
+      return amount === 'dead' ? 0n : amount
     },
   }
 }
@@ -274,6 +298,13 @@ function createLedger() {
     const { deposit, settled } = found ?? { deposit: 0n, settled: 0n }
     return { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt: 0 }
   }
+  const covered = async (debt: Debt, amount: bigint) => {
+    const channel = channels.get(await checkDebt(HOUSE, debt))
+    if (channel === undefined) throw new ClearingError({ what: 'no such channel' })
+    const limit = debt.total < channel.deposit ? debt.total : channel.deposit
+    if (channel.settled + amount > limit) throw new ClearingError({ what: 'it is not owed' })
+    return channel
+  }
   const mined = { hash: `0x${'00'.repeat(32)}`, blockNumber: 1n, gasUsed: 1n, feeWei: 1n } as const
   return {
     channels,
@@ -286,7 +317,7 @@ function createLedger() {
         token: HOUSE.address,
         channel: (id) => act(async () => seen(id)),
         gasPrice: async () => 0n,
-        balances: async () => ({ wallet: 0n, ledger: 0n, native: 0n }),
+        balances: async () => ({ wallet: 0n, ledger: 0n, native: 1n }),
         authorizeOpen: async (config, amount) => {
           const signature = `0x${'00'.repeat(65)}` as const
           return { config, amount, validAfter: 0, validBefore: 1, signature }
@@ -311,6 +342,20 @@ function createLedger() {
             }
             return { ...mined, skipped: [] }
           }),
+        setOff: (ring, amount) =>
+          act(async () => {
+            const debts = await Promise.all(ring.map((debt) => covered(debt, amount)))
+            for (const channel of debts) {
+              channel.settled += amount
+              channel.deposit += amount
+            }
+            return mined
+          }),
+        setOffCost: (ring, amount) =>
+          act(async () => {
+            await Promise.all(ring.map((debt) => covered(debt, amount)))
+            return { gas: 1n, feeWei: 1n }
+          }),
         requestClose: unused,
         finalizeClose: unused,
         openings: unused,
@@ -325,6 +370,21 @@ export async function judge(world: World): Promise<string[]> {
   const problems: string[] = []
   const say = (what: string) => problems.push(what)
   const [one, other] = [world.lifeOf('borrower').device, world.lifeOf('lender').device]
+  await judgeOneWay(world, one, other, say)
+  await judgeOneWay(world, other, one, say)
+  // What is set off comes into both channels of a pair, and is settled on both.
+  const added = new Set([...world.ledger.channels.values()].map(({ deposit }) => deposit - DEPOSIT))
+  if (added.size > 1) say(`set off are ${[...added].join(' and ')}`)
+  return problems
+}
+
+/** What `one` borrowed from `other`. */
+async function judgeOneWay(
+  world: World,
+  one: Device,
+  other: Device,
+  say: (what: string) => void,
+): Promise<void> {
   const model = createToyModel()
   const rows = (await one.tables.answers.list()).map(([, row]) => row)
   let raw = 0n
@@ -343,7 +403,9 @@ export async function judge(world: World): Promise<string[]> {
     if (model.info.modelId !== TOY_INFO.modelId) say('another model')
   }
   const cost = (raw + 999_999n) / 1_000_000n
-  const payers = (await one.tables.channels.list()).map(([, row]) => row)
+  const payers = (await one.tables.channels.list())
+    .map(([, row]) => row)
+    .filter(({ role }) => role === 'payer')
   const paid = payers.reduce((sum, { cumulative }) => sum + cumulative, 0n)
   if (paid !== cost) say(`answers on disk cost ${cost}, signed are ${paid}`)
   for (const payer of payers) {
@@ -370,5 +432,4 @@ export async function judge(world: World): Promise<string[]> {
     if (end === 'running') say(`${id} still runs at the lender`)
   }
   if ((await one.egress.verify()) !== null) say('the egress log does not hold')
-  return problems
 }

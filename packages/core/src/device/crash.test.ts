@@ -6,6 +6,8 @@ import { createWorld, judge, LIFE_MS, type Who, type World } from './crash.fixtu
 vi.mock('@noble/curves/webcrypto.js', () => ({ ed25519: { isSupported: async () => false } }))
 
 const WINDOW = 4
+/** Many lives, one after the other, on a machine that may do much else. */
+const TIMEOUT_MS = 600_000
 /** Tokens of the answer that is crashed: two windows and a tail. */
 const TOKENS = 9
 
@@ -32,17 +34,27 @@ async function revive(world: World): Promise<void> {
 async function everyPoint(
   who: Who,
   during: (world: World) => Promise<unknown>,
-  init: { isMet: boolean },
+  init: {
+    isMet: boolean
+    /** Both lend, and owe each other this many tokens. */
+    owes?: Record<Who, number>
+    /** Once who died is back. */
+    afterwards?: (world: World) => Promise<unknown>
+  },
 ): Promise<{ points: number; problems: string[] }> {
   const problems: string[] = []
   for (let points = 0; ; points++) {
-    const world = await createWorld({ windowTokens: WINDOW })
+    const world = await createWorld({ windowTokens: WINDOW, isMutual: init.owes !== undefined })
     if (init.isMet) await world.meet()
+    if (init.owes !== undefined) await world.owe(init.owes)
     // The one that lives is there first.
     await world.reboot(who === 'lender' ? 'borrower' : 'lender')
     await world.reboot(who, points)
     await during(world)
-    if (!world.lifeOf(who).isDead()) return { points, problems }
+    const isDead = world.lifeOf(who).isDead()
+    if (init.afterwards !== undefined) await revive(world)
+    await init.afterwards?.(world)
+    if (!isDead) return { points, problems }
     if (!init.isMet) {
       await revive(world)
       await world.open()
@@ -55,7 +67,7 @@ async function everyPoint(
 describe('a crash', () => {
   it.each(['lender', 'borrower'] as const)(
     'default: of the %s, at every point of a paid answer, costs nobody anything',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT_MS },
     async (who) => {
       const borrow = (world: World) => world.borrow(TOKENS)
       const { points, problems } = await everyPoint(who, borrow, { isMet: true })
@@ -66,7 +78,7 @@ describe('a crash', () => {
 
   it.each(['lender', 'borrower'] as const)(
     'behaviour: of the %s, at every point of an opening, leaves one channel that serves',
-    { timeout: 120_000 },
+    { timeout: TIMEOUT_MS },
     async (who) => {
       const open = (world: World) => world.open()
       const { points, problems } = await everyPoint(who, open, { isMet: false })
@@ -75,7 +87,28 @@ describe('a crash', () => {
     },
   )
 
-  it('behaviour: and further ones while they recover change nothing', { timeout: 120_000 }, () =>
+  it.each(['lender', 'borrower'] as const)(
+    'behaviour: of the %s, at every point of a set-off, cancels a debt once or not at all',
+    { timeout: TIMEOUT_MS },
+    async (who) => {
+      const owes = { borrower: TOKENS, lender: 5 }
+      const amounts = new Set<bigint>()
+      const setOff = (world: World) => world.setOff('borrower')
+      const afterwards = async (world: World) => {
+        for (const one of ['lender', 'borrower'] as const) await world.setOff(one)
+        for (const { settled } of world.ledger.channels.values()) amounts.add(settled)
+      }
+      const init = { isMet: true, owes, afterwards }
+      const { points, problems } = await everyPoint(who, setOff, init)
+      expect(problems).toEqual([])
+      // The one that is asked has little to do.
+      expect(points).toBeGreaterThan(who === 'lender' ? 3 : 10)
+      // The lesser debt, on both channels, whenever who died.
+      expect([amounts.size, amounts.has(0n)]).toEqual([1, false])
+    },
+  )
+
+  it('behaviour: and further ones while they recover change nothing', { timeout: TIMEOUT_MS }, () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(

@@ -15,15 +15,20 @@ import { type Completion, type CompletionInit, createCompletions } from './compl
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
-import type { DeviceComponents, Parts, Tables } from './parts.ts'
+import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
+import type { SetOffService } from './set-off.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
   keeper?: Partial<KeeperInit> | undefined
   /** What borrowed answers may cost, where a request says nothing else. @default no ceiling */
   ceilings?: Ceilings | undefined
+  /** With whom debts are set off, and whether channels that are opened allow it. @default 'pairs' */
+  setOff?: SetOffReach | undefined
+  /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
+  friends?: readonly string[] | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -41,6 +46,7 @@ export interface Device extends AsyncDisposable {
   readonly lending: LendingService
   readonly audits: AuditService
   readonly borrowing: BorrowService
+  readonly setOff: SetOffService
   /** Token units in the wallet and in the ClearingHouse's ledger, and wei. @throws ChainError, ClearingError */
   balances(): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
   /** Moves earned token units from the ledger to an address. */
@@ -75,24 +81,31 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   const parts: Parts = {
     ...components,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
+    setOff: init.setOff ?? 'pairs',
+    friends: new Set(init.friends),
     tables,
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
   }
+  const keeping: KeeperInit = { ...KEEPER_DEFAULTS, ...init.keeper }
   const keeper =
     chain === null
       ? null
       : lazily(async () =>
-          (await import('../clearing/keeper.ts')).createKeeper(
-            { ...KEEPER_DEFAULTS, ...init.keeper },
-            { channels: tables.channels, chain, clock, log },
-          ),
+          (await import('../clearing/keeper.ts')).createKeeper(keeping, {
+            channels: tables.channels,
+            chain,
+            clock,
+            log,
+          }),
         )
   // Only a device that turns to others loads what that takes.
   let loading: Promise<Network> | null = null
   const network = (): Promise<Network> => {
-    loading ??= import('./network.ts').then(({ createNetwork }) => createNetwork(parts, { audits }))
+    loading ??= import('./network.ts').then(({ createNetwork }) =>
+      createNetwork(parts, { audits, worthUnits: keeping.worthUnits }),
+    )
     return loading
   }
   const audits = createAuditService(parts, {
@@ -125,6 +138,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lending: lazily(async () => (await network()).lending),
     audits,
     borrowing,
+    setOff: lazily(async () => (await network()).setOff),
     model: async (name) => (await parts.shelf.take(name)).model,
     complete: createCompletions(parts, {
       borrowing,

@@ -8,11 +8,13 @@ import {
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
+  SET_OFF_PROTOCOL,
 } from '../mesh/protocols.ts'
 import { MAX_AUDIT_REQUEST_BYTES } from '../wire/audit-messages.ts'
 import { MAX_HEADER_REQUEST_BYTES } from '../wire/header-messages.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
+import { MAX_SET_OFF_BYTES } from '../wire/set-off-messages.ts'
 import { createAdmission } from './admission.ts'
 import { createAuditDesk } from './audit-desk.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
@@ -25,6 +27,7 @@ import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
 import type { ModelFile, Parts } from './parts.ts'
 import type { LentRecord } from './records.ts'
+import type { SetOffService } from './set-off.ts'
 
 /** What a lender asks; the account that is paid is this device's own. */
 export type LendTerms = Omit<OfferedPayment, 'payee' | 'payeeSig'>
@@ -73,7 +76,7 @@ const MAX_REQUEST_BYTES = 4_096
 
 export function createLendingService(
   parts: Parts,
-  { channels }: { channels: ChannelService },
+  { channels, setOff }: { channels: ChannelService; setOff: SetOffService },
 ): LendingService {
   const { mesh, identity, clock, random, log, deadlines, shelf } = parts
 
@@ -129,6 +132,9 @@ export function createLendingService(
         channels.serve(request, peer, payment),
       )
     })
+    await mesh.handle(SET_OFF_PROTOCOL, (stream, peer) =>
+      setOff.serve(messagesOver(stream, MAX_SET_OFF_BYTES), peer),
+    )
     await mesh.handle(ANSWER_PROTOCOL, async (stream, peer) => {
       const begun = { borrower: toHex(peer), modelId: '', startedAtMs: clock.now() }
       const answer = await lendAnswer(

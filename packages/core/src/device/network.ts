@@ -7,6 +7,7 @@ import { createLendingService, type LendingService } from './lending.ts'
 import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
+import { createSetOffService, type SetOffService } from './set-off.ts'
 
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
@@ -16,20 +17,26 @@ export interface Network {
   lenders: LenderService
   borrowing: BorrowService
   lending: LendingService
+  setOff: SetOffService
   ownAuditors: OwnAuditors
 }
 
-export function createNetwork(parts: Parts, { audits }: { audits: AuditService }): Network {
+export function createNetwork(
+  parts: Parts,
+  { audits, worthUnits }: { audits: AuditService; worthUnits: bigint },
+): Network {
   const peers = createPeerService(parts)
   const channels = createChannelService(parts)
   const lenders = createLenderService(parts, { peers, channels })
+  const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
     channels,
     lenders,
     headers: createHeaderService(parts),
     borrowing: createBorrowService(parts, { lenders, audits, channels }),
-    lending: createLendingService(parts, { channels }),
+    lending: createLendingService(parts, { channels, setOff }),
+    setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
   }
 }

@@ -6,7 +6,6 @@ import { LendingError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { peerName } from '../identity/peer-name.ts'
 import type { Evidence } from '../lending/evidence.ts'
-import { messagesOver } from '../mesh/frames-over-stream.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { AUDIT_PROTOCOL } from '../mesh/protocols.ts'
 import {
@@ -15,6 +14,7 @@ import {
   encodeAuditRequest,
   MAX_AUDIT_REPLY_BYTES,
 } from '../wire/audit-messages.ts'
+import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 
@@ -76,22 +76,11 @@ export function createOwnAuditors(parts: Parts, { peers }: { peers: PeerService 
       priceUnits: '0',
     })
     const signal = withinTime(init.signal, deadlines.totalMs)
-    const { stream, peer } = await init.mesh.open(address, AUDIT_PROTOCOL, { signal })
-    const messages = messagesOver(stream, MAX_AUDIT_REPLY_BYTES)
-    try {
-      // The offer's certificate is for this key: the connection must prove it.
-      if (!equal(peer, device)) {
-        throw new LendingError('protocol', { what: 'another device answers at this address' })
-      }
-      await messages.write(data, { signal })
-      const answer = await messages.read({ signal })
-      await messages.close()
-      if (answer === null) throw new LendingError('lost', { what: 'it hung up' })
-      return readReply(answer, request.ids.length, device)
-    } catch (error) {
-      messages.abort(error as Error)
-      throw error
-    }
+    // The offer's certificate is for this key: the connection must prove it.
+    const to = { address, device, protocol: AUDIT_PROTOCOL }
+    const limits = { maxBytes: MAX_AUDIT_REPLY_BYTES, signal }
+    const answer = await exchange(init.mesh, to, data, limits)
+    return readReply(answer, request.ids.length, device)
   }
 }
 

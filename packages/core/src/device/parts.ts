@@ -51,6 +51,12 @@ export interface BlobStore {
   source(sha256: string): string
 }
 
+/**
+ * With whom this device sets debts off: with nobody, with each device that owes it while it owes that
+ * one, or also around rings of three, through friends.
+ */
+export type SetOffReach = 'off' | 'pairs' | 'friends'
+
 /** Everything that a platform hands to core. Mesh, chain and identity may be absent: then the device is alone. */
 export interface DeviceComponents {
   clock: Clock
@@ -85,6 +91,9 @@ export interface Tables {
 /** What the parts of a device share. */
 export interface Parts extends DeviceComponents {
   deadlines: Deadlines
+  setOff: SetOffReach
+  /** Peer ids of devices that the owner calls friends. */
+  friends: ReadonlySet<string>
   tables: Tables
   shelf: ModelShelf
   egress: EgressLog

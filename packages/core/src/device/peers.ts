@@ -1,6 +1,7 @@
 import { withinTime } from '../abort.ts'
-import { toHex } from '../bytes.ts'
+import { fromHex, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
+import { peerName } from '../identity/peer-name.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { OFFER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Rung } from '../routing/route.ts'
@@ -28,6 +29,8 @@ export interface PeerService {
   offers(init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer[]>
   /** Whether somebody in the book offered a model of this name or id, in time or not. Asks nobody. */
   isOffered(model: string): Promise<boolean>
+  /** Who a device is to this one. @param device its key, hex */
+  rung(device: string): Promise<Rung>
 }
 
 /** Offers that end within this time are asked for anew. */
@@ -36,7 +39,7 @@ const ASK_MS = 5_000
 const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity } = parts
+  const { mesh, clock, log, tables, identity, friends } = parts
 
   async function ask(
     address: string,
@@ -77,8 +80,13 @@ export function createPeerService(parts: Parts): PeerService {
   }
 
   function known(lender: Uint8Array, address: string, offer: Offer): KnownOffer {
-    const isOwn = identity !== null && toHex(offer.certificate.owner) === toHex(identity.owner)
-    return { lender, address, offer, rung: isOwn ? 'own' : 'market' }
+    return { lender, address, offer, rung: rungOf(lender, offer) }
+  }
+
+  function rungOf(device: Uint8Array, offer: Offer | null): Rung {
+    const owner = offer && toHex(offer.certificate.owner)
+    if (identity !== null && owner === toHex(identity.owner)) return 'own'
+    return friends.has(peerName(device)) ? 'friends' : 'market'
   }
 
   async function offerOf(
@@ -102,6 +110,10 @@ export function createPeerService(parts: Parts): PeerService {
 
   return {
     ask,
+    rung: async (device) => {
+      const offer = (await tables.peers.get(device))?.offer
+      return rungOf(fromHex(device), offer ? decodeOffer(offer) : null)
+    },
     offers: async (init = {}) => {
       const records = (await tables.peers.list()).map(([, record]) => record)
       const found = await Promise.all(records.map((record) => offerOf(record, init)))

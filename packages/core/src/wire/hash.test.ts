@@ -7,6 +7,7 @@ import { type HashTag, taggedHash } from './hash.ts'
 const TAGS: Record<HashTag, true> = {
   answer: true,
   certificate: true,
+  debtor: true,
   egress: true,
   lp: true,
   manifest: true,

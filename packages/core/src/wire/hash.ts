@@ -5,6 +5,7 @@ import { concat, u32le, utf8 } from '../bytes.ts'
 export type HashTag =
   | 'answer'
   | 'certificate'
+  | 'debtor'
   | 'egress'
   | 'lp'
   | 'manifest'

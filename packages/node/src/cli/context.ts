@@ -10,6 +10,7 @@ import {
   pathsOf,
   readEnvironment,
   readSettings,
+  setOffOf,
 } from '../config.ts'
 import { say } from './output.ts'
 
@@ -72,6 +73,7 @@ export async function openCliDevice(init: {
     mayForget: init.mayForget,
     ceilings: ceilingsOf(settings),
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
+    ...setOffOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

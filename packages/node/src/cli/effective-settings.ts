@@ -71,6 +71,8 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
     return { name: 'keepPrefixes', value: false, origin: 'FREEHOLD_NOHISTORY' }
   },
   ceilings: fromFile('ceilings', null),
+  setOff: fromFile('setOff', 'pairs'),
+  friends: fromFile('friends', []),
   resident: (given) => {
     if (given.environment.mayStartResident) return fromFile('resident', DEFAULT_IDLE)(given)
     return { name: 'resident', value: false, origin: 'FREEHOLD_NORESIDENT' }

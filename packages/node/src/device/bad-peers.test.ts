@@ -7,6 +7,7 @@ import {
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
+  SET_OFF_PROTOCOL,
 } from '@freehold/core/mesh/protocols'
 import { systemRandom } from '@freehold/core/platform'
 import { tcp } from '@libp2p/tcp'
@@ -73,6 +74,7 @@ const PROTOCOLS = [
   ANSWER_PROTOCOL,
   HEADER_PROTOCOL,
   AUDIT_PROTOCOL,
+  SET_OFF_PROTOCOL,
 ]
 
 describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {

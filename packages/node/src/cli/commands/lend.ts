@@ -8,6 +8,7 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import { type Command, InvalidArgumentError } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { describeRing } from '../describe-ring.ts'
 import { printJson, say } from '../output.ts'
 
 interface LendOptions extends GlobalOptions {
@@ -123,12 +124,22 @@ export function lendTerms(
   }
 }
 
+async function setOff({ setOff }: Device, isJson: boolean): Promise<void> {
+  const { rings } = await setOff.round()
+  for (const ring of rings) {
+    if (isJson) printJson({ event: 'set-off', ...ring })
+    else say(describeRing(ring))
+  }
+}
+
 /** Looks after the channels until the signal; settles what is worth it. */
 async function keepUntil(signal: AbortSignal, device: Device, isJson: boolean): Promise<void> {
   const { keeper } = device
   try {
     for await (const _ of setInterval(KEEPER_MS, null, { signal })) {
       await keeper?.refresh()
+      // First what needs no gas for each channel; what is left is settled.
+      await setOff(device, isJson).catch((error) => say(`Setting off waits: ${error}`))
       const settled = await keeper?.settle().catch((error) => say(`Settling waits: ${error}`))
       if (settled && isJson) printJson({ event: 'settled', ...settled })
       else if (settled) say(`Settled ${settled.amount} token units (${settled.cause})`)

@@ -1,10 +1,11 @@
 import { text as readAll } from 'node:stream/consumers'
+import { fromHex } from '@freehold/core/bytes'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
 import { Command } from 'commander'
-import { ceilingsOf, pathsOf, readEnvironment } from '../../config.ts'
+import { ceilingsOf, pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
 import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
 import { changeSettings } from '../change-settings.ts'
 import {
@@ -14,6 +15,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
+import { describeRing } from '../describe-ring.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 
@@ -38,6 +40,12 @@ export function walletCommand(command: Command): void {
     new Command('vouchers')
       .description('print what others owe, for a device that watches while this one is away')
       .action(vouchers),
+  )
+  add(
+    new Command('set-off')
+      .description('cancel what this device owes against what it is owed, without moving tokens')
+      .option('--dry-run', 'only show what could be set off, and for how much gas')
+      .action(setOff),
   )
   add(
     new Command('close')
@@ -165,6 +173,26 @@ async function vouchers(): Promise<void> {
   await using device = await openCliDevice({ listen: null, needsKeys: false })
   const records = (await device.tables.channels.list()).map(([, record]) => record)
   printJson({ vouchers: await vouchersToWatch(records) })
+}
+
+async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<void> {
+  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
+  if (device.keeper === null) {
+    throw new ClearingError({
+      what: 'this device has no chain to clear on',
+      next: 'Name one in the settings or with --chain',
+    })
+  }
+  await device.keeper.refresh()
+  const { rings, unanswered } = await device.setOff.round({ isDryRun: options.dryRun })
+  const { setOff } = setOffOf(await readSettings(cliPaths({}).config))
+  if (options.json) return printJson({ setOff, rings, unanswered })
+  for (const { device: key, why } of unanswered) {
+    say(`${peerName(fromHex(key))} did not help: ${why}`)
+  }
+  for (const ring of rings) print(describeRing(ring))
+  const why = setOff === 'off' ? ': the setting setOff is "off"' : ''
+  if (rings.length === 0) say(`There is nothing to set off${why}`)
 }
 
 async function recover(
