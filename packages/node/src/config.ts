@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { UsageError } from '@freehold/core/errors'
+import { type Rule, readRules } from '@freehold/core/routing/rules'
 import type { Address } from 'viem'
 
 /** Every environment variable and path of the program, in one place. */
@@ -113,13 +114,24 @@ function configFolder(env: NodeJS.ProcessEnv): string {
   return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'freehold')
 }
 
+/** A token that rules can tell from others. */
+export interface NamedToken {
+  name: string
+  token: string
+}
+
+/** What rules call the token of the environment. */
+const ENVIRONMENT_TOKEN = 'FREEHOLD_API_TOKEN'
+
 /** The settings file; everything in it may be absent. */
 export interface Settings {
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
-  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
-  tokens?: string[]
+  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. Rules know them by name. */
+  tokens?: (string | NamedToken)[]
+  /** What may travel how far: docs/privacy.md. Read by `rulesOf`, which leaves nothing out. */
+  rules?: unknown
   /** Whether a model's last texts are kept, as computed, while it is not loaded. @default true */
   keepPrefixes?: boolean
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
@@ -128,7 +140,17 @@ export interface Settings {
   resident?: string | false
 }
 
-/** @throws UsageError when the file is no JSON object */
+const SETTINGS: Readonly<Record<keyof Settings, true>> = {
+  chain: true,
+  peers: true,
+  tokens: true,
+  rules: true,
+  keepPrefixes: true,
+  ceilings: true,
+  resident: true,
+}
+
+/** @throws UsageError when the file is no JSON object, or has a setting that there is not */
 export async function readSettings(path: string): Promise<Settings> {
   let text: string
   try {
@@ -140,10 +162,54 @@ export async function readSettings(path: string): Promise<Settings> {
   try {
     const settings: unknown = JSON.parse(text)
     if (typeof settings === 'object' && settings !== null && !Array.isArray(settings)) {
-      return settings as Settings
+      return known(settings, path)
     }
-  } catch {}
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+  }
   throw new UsageError({ what: `${path} is no JSON object`, next: 'Correct it or remove it' })
+}
+
+/** A misspelt setting may be the one that keeps something here: it is never passed over. */
+function known(settings: object, path: string): Settings {
+  const wrong = Object.keys(settings).find((name) => !Object.hasOwn(SETTINGS, name))
+  if (wrong === undefined) return settings
+  throw new UsageError({
+    what: `${path} has a setting "${wrong}" that there is not`,
+    next: `There are ${Object.keys(SETTINGS).join(', ')}`,
+  })
+}
+
+/** The tokens of the settings and of the environment. @throws UsageError for one that makes no sense */
+export function tokensOf(
+  { tokens = [] }: Settings,
+  { apiToken }: Partial<Pick<Environment, 'apiToken'>>,
+): (string | NamedToken)[] {
+  if (!Array.isArray(tokens) || !tokens.every(isToken)) {
+    throw new UsageError({
+      what: 'the setting tokens makes no sense',
+      next: 'It is a list of texts, or of {"name": …, "token": …} for those that rules name',
+    })
+  }
+  const all =
+    apiToken === undefined ? tokens : [...tokens, { name: ENVIRONMENT_TOKEN, token: apiToken }]
+  const texts = all.map((token) => (typeof token === 'string' ? token : token.token))
+  if (new Set(texts).size === texts.length) return all
+  // Whoever shows it would be two.
+  throw new UsageError({ what: 'two tokens are the same', next: 'Give each program its own' })
+}
+
+function isToken(token: unknown): token is string | NamedToken {
+  const isText = (value: unknown) => typeof value === 'string' && value !== ''
+  if (typeof token !== 'object' || token === null) return isText(token)
+  const { name, token: text, ...more } = token as Record<string, unknown>
+  return isText(name) && isText(text) && Object.keys(more).length === 0
+}
+
+/** The owner's rules. @throws UsageError for one that is not understood */
+export function rulesOf(settings: Settings): Rule[] {
+  const named = tokensOf(settings, {}).filter((token) => typeof token !== 'string')
+  return readRules(settings.rules, { keys: [...named.map(({ name }) => name), ENVIRONMENT_TOKEN] })
 }
 
 /** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */

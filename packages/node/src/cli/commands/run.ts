@@ -1,3 +1,5 @@
+import { isKind, type Kind } from '@freehold/core/routing/detect/finding'
+import { kindNames } from '@freehold/core/routing/rules'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { add, withGlobals } from '../context.ts'
 import type { RunOptions } from '../run-model.ts'
@@ -19,6 +21,12 @@ export function runCommand(command: Command): void {
         .choices(['auto', 'here', 'peer'])
         .default('auto'),
     )
+    .option(
+      '--send <kind>',
+      'let what looks like this travel as it is, such as mail or phone; again for more',
+      kind,
+      [],
+    )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
     .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
@@ -31,6 +39,12 @@ export function runCommand(command: Command): void {
       await runModel(model, prompt, options)
     })
   withGlobals(command)
+}
+
+/** One kind each time: nobody lets everything travel by one word. */
+function kind(word: string, before: readonly Kind[]): readonly Kind[] {
+  if (isKind(word) && word !== 'text') return [...before, word]
+  throw new InvalidArgumentError(`It is one of ${kindNames().join(', ')}.`)
 }
 
 function number(least: number, most: number) {
