@@ -19,9 +19,9 @@ const KEY_KINDS = new Set(
 )
 /** Behind the word that counts may stand which one it is. */
 const ENDINGS = new Set('base64 b64 dev live prod production staging test value'.split(' '))
-/** Values that stand for others, or that a program reads elsewhere. */
+/** Values that stand for others, or say where the value is kept. */
 const STANDS_FOR =
-  /example|placeholder|changeme|change_me|your[-_ ]|<|>|\$\{|\{\{|\*\*\*|xxxx|\.\.\.|…/i
+  /^(?:vault|arn|op|sm|projects):|example|placeholder|changeme|change_me|your[-_ ]|<|>|\$\{|\{\{|\*\*\*|xxxx|\.\.\.|…/i
 
 /** Values that are called passwords, secrets, tokens or keys, and look like it. */
 export const findAssignedSecrets: Finder = (scan) => {

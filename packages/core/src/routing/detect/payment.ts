@@ -20,6 +20,7 @@ const CARDS: readonly (readonly [from: number, to: number, lengths: readonly num
   [56, 58, [16, 17, 18, 19]],
   [67, 67, [16, 17, 18, 19]],
 ]
+const LEAST_CARD = 14
 const MOST_CARD = 19
 
 /** How people write the digits of a card in groups. */
@@ -31,7 +32,8 @@ export const findCards: Finder = (scan) => {
   const { text } = scan
   scan.count(text.length)
   for (let at = 0; at < text.length; at++) {
-    if (!scan.is(at, DIGIT) || !isFree(scan, at - 1)) continue
+    // No card begins with another digit.
+    if (!/[2-6]/.test(text[at] as string) || !isFree(scan, at - 1)) continue
     const end = cardEnd(scan, at)
     if (end !== null) {
       found.push({ kind: 'card', start: at, end })
@@ -57,7 +59,8 @@ function cardEnd(scan: Scan, start: number): number | null {
     if (scan.is(at, DIGIT)) digits += text[at]
     else if (!(/[ -]/.test(text[at] as string) && scan.is(at + 1, DIGIT))) break
     const isEnd = !scan.is(at + 1, ALNUM) && !(text[at + 1] === '.' && scan.is(at + 2, DIGIT))
-    if (isEnd && scan.is(at, DIGIT) && isCard(digits, text.slice(start, at + 1))) best = at + 1
+    const isLong = digits.length >= LEAST_CARD && scan.is(at, DIGIT)
+    if (isLong && isEnd && isCard(digits, text.slice(start, at + 1))) best = at + 1
   }
   scan.count(at - start)
   return best

@@ -87,7 +87,7 @@ function numbersIn(scan: Scan, { groups, before, after }: Run): Finding[] {
   for (let i = 0; i < groups.length; ) {
     const plus = plusBefore(scan, (groups[i] as Group).start)
     const count =
-      international(groups, i, plus !== null) ||
+      international(groups, i, { hasPlus: plus !== null, mayDial: isLoose && i === 0 }) ||
       (isLoose ? northAmerican(scan, groups, i) || national(scan, groups, i) : 0) ||
       (isLoose && i === 0 ? named(scan, groups) : 0)
     if (count === 0) {
@@ -111,9 +111,13 @@ function plusBefore(scan: Scan, start: number): number | null {
 }
 
 /** How many groups from `at` on are a number with the code of its country. */
-function international(groups: readonly Group[], at: number, hasPlus: boolean): number {
+function international(
+  groups: readonly Group[],
+  at: number,
+  { hasPlus, mayDial }: { hasPlus: boolean; mayDial: boolean },
+): number {
   const first = (groups[at] as Group).digits
-  const isDialled = /^00[1-9]/.test(first)
+  const isDialled = !hasPlus && mayDial && /^00[1-9]/.test(first)
   if (!hasPlus && !isDialled) return 0
   if (hasPlus && !/^[1-9]/.test(first)) return 0
   const code = isDialled ? first.slice(2) : first

@@ -19,6 +19,8 @@ interface KeyShape {
   alphabet: number
   least: number
   most?: number
+  /** What may not stand right before the prefix. @default `alphabet` */
+  edge?: number
   /** Names of other things begin alike: among them stands no long part with letters and digits. */
   isDense?: boolean
   /** The prefix is no part of the key. */
@@ -58,6 +60,7 @@ const SHAPES: readonly KeyShape[] = [
     kind: 'slack-token',
     prefixes: ['hooks.slack.com/services/'],
     alphabet: ALNUM | PLUS_SLASH,
+    edge: ALNUM,
     least: 30,
   },
   {
@@ -130,9 +133,9 @@ export const findPrefixedKeys: Finder = (scan) => {
 }
 
 function keyEnd(scan: Scan, at: number, prefix: string, shape: KeyShape): number | null {
-  const { alphabet, least, most = Infinity, isDense = false } = shape
+  const { alphabet, edge = alphabet, least, most = Infinity, isDense = false } = shape
   // A run is read once only: nothing begins in its middle.
-  if (!scan.isStart(at, alphabet)) return null
+  if (!scan.isStart(at, edge)) return null
   const from = at + prefix.length
   const end = scan.runEnd(from, alphabet)
   const length = end - from

@@ -11,7 +11,7 @@ const BITS = 11
 /** Between two words may stand a line break, a comma, a number. */
 const MOST_BETWEEN = 8
 /** What a hash costs, in characters that are read. */
-const HASH_STEPS = 500
+const HASH_STEPS = 3_000
 
 interface Word {
   number: number
