@@ -117,9 +117,10 @@ function kindOf(name: Name, value: Value): Finding['kind'] | null {
     : null
 }
 
-/** Whether a program computes the value, instead of having it in its text. */
+/** Whether a program computes the value, instead of having it in its text; or it is an account's address. */
 function isCode(text: string, isQuoted: boolean): boolean {
-  if (/^[${[(%]/.test(text)) return true
+  if (/^[${[(%]/.test(text) || /^0x[0-9a-fA-F]{40}$/.test(text)) return true
+  if (/^(?:u?int|float|bytes|char|varchar)\d/i.test(text)) return true
   if (isQuoted) return false
   return text.includes('(') || /^[A-Za-z_]\w*(?:\??\.[A-Za-z_]\w*)+$/.test(text)
 }

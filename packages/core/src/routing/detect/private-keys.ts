@@ -36,12 +36,19 @@ export const findPemKeys: Finder = (scan) => {
   return found
 }
 
-/** Whether base64 in the length of a line follows. */
+/** Whether base64 in the length of a line follows, right away or behind headers such as `Proc-Type: 4,ENCRYPTED`. */
 function hasLine(scan: Scan, from: number): boolean {
-  for (let at = from; at < from + HEADERS && at < scan.text.length; at++) {
-    const end = scan.runEnd(at, BASE64, LEAST_LINE)
-    if (end - at >= LEAST_LINE) return true
-    at = end
+  const { text } = scan
+  const most = Math.min(text.length, from + HEADERS)
+  let at = from
+  while (at < most) {
+    while (at < most && /[\s"'`\\]/.test(text[at] ?? 'a'))
+      at += /\\[nrt]/.test(text.slice(at, at + 2)) ? 2 : 1
+    if (scan.runEnd(at, BASE64, LEAST_LINE) - at >= LEAST_LINE) return true
+    const line = text.slice(at, most).split(/\n|\\n/, 1)[0] as string
+    scan.count(most - at)
+    if (!/^[A-Za-z0-9-]{1,40}: /.test(line)) return false
+    at += line.length
   }
   return false
 }

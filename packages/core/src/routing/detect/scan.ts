@@ -31,7 +31,7 @@ classify('_', UNDERSCORE)
 classify('-', DASH)
 classify('.', DOT)
 classify('+/', PLUS_SLASH)
-classify("!#$%&'*+/=?^`{|}~", MAIL_SIGN)
+classify("!#$%&'*+=?^`{|}~", MAIL_SIGN)
 
 /** Thrown when a text takes too long to be looked through: then nobody knows what is in it. */
 export class TooDenseError extends Error {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { pathsOf, readEnvironment, readSettings, rulesOf } from '../../config.ts'
 import { DEFAULT_ENDPOINT } from '../../models/hub.ts'
 import { DEFAULT_REGISTRY, REGISTRY_SETTING } from '../../models/ollama-registry.ts'
 import { DEFAULT_IDLE } from '../background.ts'
@@ -81,6 +81,11 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       name: 'peers',
       value: file.peers ?? [],
       origin: file.peers ? configPath : 'default',
+    },
+    {
+      name: 'rules',
+      value: rulesOf(file).map(({ why }) => why),
+      origin: file.rules ? configPath : 'default',
     },
     {
       name: 'ceilings',
