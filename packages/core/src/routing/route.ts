@@ -19,6 +19,11 @@ export function isWithin(scope: Scope, rung: Rung): boolean {
   return REACH[scope].includes(rung)
 }
 
+/** For sorting: the nearest first. */
+export function byRung(one: Rung, other: Rung): number {
+  return REACH.market.indexOf(one) - REACH.market.indexOf(other)
+}
+
 export interface RouteQuestion {
   scope: Scope
   via: Via
