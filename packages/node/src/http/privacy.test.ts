@@ -186,8 +186,8 @@ async function eavesdrop() {
   const { stream } = await other.open(one.addresses()[0] ?? '', '/test/1')
   let owner: object = stream
   while (!Object.hasOwn(owner, 'send')) owner = Object.getPrototypeOf(owner)
-  const all = owner as { send(data: { subarray(): Uint8Array }): boolean }
-  const { send } = all
+  const all = owner as { send: (this: unknown, data: { subarray(): Uint8Array }) => boolean }
+  const send = all.send
   const sent: Buffer[] = []
   all.send = function (data) {
     sent.push(Buffer.from(data.subarray()))
@@ -236,7 +236,7 @@ describe('what a stream carries', () => {
     for (const secret of secrets.filter((text) => text.length > 3)) {
       expect([secret, bytes.includes(secret)]).toEqual([secret, false])
     }
-    const words = [...seen.at(-1)!].map((character) => character.charCodeAt(0))
+    const words = Array.from(seen.at(-1)!).map((character) => character.charCodeAt(0))
     expect(completion.record?.evidence?.terms.request.promptIds).toEqual(words)
     expect(seen.at(-1)).toBe('From [MAIL_1], with browser\n')
   })

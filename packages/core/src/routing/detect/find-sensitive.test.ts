@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { validateMnemonic } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import fc from 'fast-check'
@@ -9,7 +10,8 @@ import { joinOverlaps } from './join-overlaps.ts'
 import { hasIbanDigits, hasLuhnDigit } from './payment.ts'
 import { Scan, TooDenseError } from './scan.ts'
 
-const corpus = readCorpus()
+const VECTORS = new URL('../../../../../vectors/sensitive.json', import.meta.url)
+const corpus = readCorpus(readFileSync(VECTORS, 'utf8'))
 
 /** What is found, as kinds and words. */
 const found = (text: string) =>
@@ -80,7 +82,7 @@ const digits = (count: number) =>
 describe('check digits', () => {
   const card = digits(14).map((some) => {
     const body = `4${some.join('')}`
-    return body + [...'0123456789'].find((last) => hasLuhnDigit(body + last))
+    return body + Array.from('0123456789').find((last) => hasLuhnDigit(body + last))
   })
 
   it('default: one of ten last digits fits, and every wrong digit is found', () => {

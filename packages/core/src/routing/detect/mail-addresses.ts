@@ -54,7 +54,8 @@ function domainEnd(scan: Scan, from: number): number | null {
   const last = labels.at(-1) ?? ''
   if (labels.length < 2 || labels.some((label) => label === '' || label.startsWith('-')))
     return null
-  if (last.length < 2 || [...last].some((letter) => !isLetter(letter.charCodeAt(0)))) return null
+  if (last.length < 2 || Array.from(last).some((letter) => !isLetter(letter.charCodeAt(0))))
+    return null
   // Pictures for fine screens are called so: name@2x.png.
   return isOf(text.charCodeAt(from), DIGIT) && /^\d(?:\.\d)?x\b/.test(labels[0] ?? '') ? null : end
 }
