@@ -4,6 +4,7 @@ import type { Bench } from './bench.ts'
 import { calibrateBench } from './calibrate.ts'
 import { chainBench } from './chain.ts'
 import { clearingBench } from './clearing.ts'
+import { detectorsBench } from './detectors.ts'
 import { rounded } from './median.ts'
 import { serveBench } from './serve.ts'
 
@@ -13,6 +14,7 @@ const BENCHES: Record<string, Bench> = {
   chain: chainBench,
   serve: serveBench,
   clearing: clearingBench,
+  detectors: detectorsBench,
 }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */

@@ -40,11 +40,14 @@ const HEAD = `# The HTTP interface
   up stops its answer within one token.
 - **Limits.** A body has at most ${MAX_BODY_BYTES} bytes (413).
 - **Who may ask.** \`Host\` must be localhost, 127.0.0.1 or [::1], or be allowed with \`--allow-host\`; \`Origin\`, where there is one, a page of this machine
-  or one that \`--allow-origin\` allows: else 403. With tokens (\`FREEHOLD_API_TOKEN\`, or \`tokens\` in the settings) each request but \`/health\`
+  or one that \`--allow-origin\` allows: else 403. With tokens (\`FREEHOLD_API_TOKEN\`, or \`tokens\` in the settings, as texts or \`{"name", "token"}\`) each request but \`/health\`
   needs one, as \`Authorization: Bearer …\` or \`x-api-key\`.
 - **\`x-freehold-scope\`** (\`device\`, \`own\`, \`friends\`, \`market\`; default \`device\`) says how far a request may travel, never further than \`serve --scope\`;
   **\`x-freehold-via\`** (\`auto\`, \`here\`, \`peer\`; default \`auto\`) where the answer should come from. A borrowed answer knows temperature and length alone: what its
   audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names the receipt of a chat completion that is no stream; \`freehold ledger\` lists all.
+- **What may leave.** The owner's rules may keep a request nearer than it asks (403, \`scope\`), by model, by content, or by the name of its token. Beyond the
+  owner's devices secrets block it (403, \`content_blocked\`; the message says what stands where, never what it is), and personal data is replaced and put back
+  in the answer, in streams too. No header loosens that: [privacy.md](privacy.md).
 - **\`${MAX_PRICE}\`** says what a borrowed answer may cost, a whole number of token units; the ceilings of \`freehold wallet limits\` hold besides, and no
   request raises them. What could cost more gets 402 (\`price_ceiling\`) before anything leaves the device.
 `

@@ -52,6 +52,26 @@ export class ScopeError extends FreeholdError {
   override name = 'ScopeError'
 }
 
+/** Where something is that may not leave; never what it is. */
+export interface BlockedPlace {
+  kind: string
+  /** Which message, from 0, and which UTF-16 units of it. */
+  text: number
+  start: number
+  end: number
+}
+
+/** Thrown when a request holds what may not leave. */
+export class BlockedError extends ScopeError {
+  override name = 'BlockedError'
+  readonly found: readonly BlockedPlace[]
+
+  constructor(init: FreeholdErrorInit & { found: readonly BlockedPlace[] }) {
+    super(init)
+    this.found = init.found
+  }
+}
+
 /** Thrown when a voucher, channel or amount does not hold, or the chain refuses. */
 export class ClearingError extends FreeholdError {
   override name = 'ClearingError'

@@ -5,6 +5,7 @@ import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { SetOffReach } from '@freehold/core/device/parts'
 import { UsageError } from '@freehold/core/errors'
+import { type Rule, readRules } from '@freehold/core/routing/rules'
 import type { Address } from 'viem'
 
 /** Every environment variable and path of the program, in one place. */
@@ -114,6 +115,15 @@ function configFolder(env: NodeJS.ProcessEnv): string {
   return join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'freehold')
 }
 
+/** A token that rules can tell from others. */
+export interface NamedToken {
+  name: string
+  token: string
+}
+
+/** What rules call the token of the environment. */
+const ENVIRONMENT_TOKEN = 'FREEHOLD_API_TOKEN'
+
 /** The settings file; everything in it may be absent. */
 export interface Settings {
   /** What `run` asks where no model is named. @default the bundled one */
@@ -121,8 +131,10 @@ export interface Settings {
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
-  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. */
-  tokens?: string[]
+  /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. Rules know them by name. */
+  tokens?: (string | NamedToken)[]
+  /** What may travel how far: docs/privacy.md. Read by `rulesOf`, which leaves nothing out. */
+  rules?: unknown
   /** Whether a model's last texts are kept, as computed, while it is not loaded. @default true */
   keepPrefixes?: boolean
   /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
@@ -138,12 +150,13 @@ export interface Settings {
   resident?: string | false
 }
 
-/** What each setting looks like. */
+/** What each setting looks like. A misspelt one may be the one that keeps something here: none is passed over. */
 const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown) => boolean]>> = {
   model: ['the name of a model', (value) => typeof value === 'string' && value !== ''],
   chain: ['an object', isObject],
   peers: ['a list of addresses', areTexts],
-  tokens: ['a list of texts', areTexts],
+  tokens: ['a list of tokens', Array.isArray],
+  rules: ['a list of rules', Array.isArray],
   setOff: ['off, pairs or friends', (value) => typeof value === 'string'],
   friends: ['a list of peer ids', areTexts],
   keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
@@ -193,6 +206,38 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** The tokens of the settings and of the environment. @throws UsageError for one that makes no sense */
+export function tokensOf(
+  { tokens = [] }: Settings,
+  { apiToken }: Partial<Pick<Environment, 'apiToken'>>,
+): (string | NamedToken)[] {
+  if (!Array.isArray(tokens) || !tokens.every(isToken)) {
+    throw new UsageError({
+      what: 'the setting tokens makes no sense',
+      next: 'It is a list of texts, or of {"name": …, "token": …} for those that rules name',
+    })
+  }
+  const all =
+    apiToken === undefined ? tokens : [...tokens, { name: ENVIRONMENT_TOKEN, token: apiToken }]
+  const texts = all.map((token) => (typeof token === 'string' ? token : token.token))
+  if (new Set(texts).size === texts.length) return all
+  // Whoever shows it would be two.
+  throw new UsageError({ what: 'two tokens are the same', next: 'Give each program its own' })
+}
+
+function isToken(token: unknown): token is string | NamedToken {
+  const isText = (value: unknown) => typeof value === 'string' && value !== ''
+  if (typeof token !== 'object' || token === null) return isText(token)
+  const { name, token: text, ...more } = token as Record<string, unknown>
+  return isText(name) && isText(text) && Object.keys(more).length === 0
+}
+
+/** The owner's rules. @throws UsageError for one that is not understood */
+export function rulesOf(settings: Settings): Rule[] {
+  const named = tokensOf(settings, {}).filter((token) => typeof token !== 'string')
+  return readRules(settings.rules, { keys: [...named.map(({ name }) => name), ENVIRONMENT_TOKEN] })
 }
 
 /** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */

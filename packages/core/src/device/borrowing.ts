@@ -34,6 +34,8 @@ export interface BorrowQuestion {
   stopIds: number[]
   scope: Exclude<Scope, 'device'>
   why: string
+  /** How many places of which kind of the prompt are placeholders. */
+  redacted?: Readonly<Record<string, number>> | undefined
   ceilings: Ceilings
   signal?: AbortSignal | undefined
   onTokens?: ((ids: readonly number[]) => void) | undefined
@@ -138,6 +140,7 @@ export function createBorrowService(
       scope,
       why: question.why,
       priceUnits: String(atMost),
+      redacted: question.redacted,
     }
     const { signal } = question
     const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })

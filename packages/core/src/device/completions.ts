@@ -3,7 +3,11 @@ import { type Ceilings, withinCeilings } from '../clearing/budget.ts'
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
 import { type FreeholdError, UsageError } from '../errors.ts'
+import type { Kind } from '../routing/detect/finding.ts'
+import type { Passage, Reach } from '../routing/policy.ts'
+import { createRestorer, type Restorer, redact } from '../routing/redact.ts'
 import { decideRoute, type Route, type Via } from '../routing/route.ts'
+import type { Rule } from '../routing/rules.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import type { AuditReport } from './audits.ts'
@@ -34,6 +38,10 @@ export interface CompletionInit {
   maxPrice?: bigint | undefined
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
+  /** Name of the token that the request came with, for the owner's rules. */
+  key?: string | undefined
+  /** Kinds of what may travel as it is in this request, where no rule of the owner's forbids it. */
+  send?: readonly Kind[] | undefined
   signal?: AbortSignal | undefined
   /** Called while the header of a model that is not here is fetched. */
   onHeader?: ((progress: HeaderProgress) => void) | undefined
@@ -54,8 +62,16 @@ export interface Completion {
   error: FreeholdError | null
   /** The receipt of a borrowed answer; null for one of this device's own. */
   record: AnswerRecord | null
+  /** How many places of which kind were replaced before a borrowed answer's prompt left. */
+  redacted: Readonly<Record<string, number>>
   /** Audit and payment of a borrowed answer, which go on after it. */
   settled: Promise<AuditReport | null>
+}
+
+/** Whom to ask, and how the request may leave for there. */
+interface Allowed {
+  choice: Choice
+  passage: Passage
 }
 
 interface Prepared {
@@ -65,6 +81,8 @@ interface Prepared {
   /** null: it is answered here. */
   choice: Choice | null
   model: Model
+  /** How the request leaves; null: it does not. */
+  passage: Passage | null
 }
 
 export const DEFAULT_TEMPERATURE = 0.8
@@ -78,11 +96,13 @@ export function createCompletions(
     borrowing,
     headers,
     ceilings,
+    rules,
   }: {
     lenders: LenderService
     borrowing: BorrowService
     headers: HeaderService
     ceilings: Ceilings
+    rules: readonly Rule[]
   },
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
@@ -93,58 +113,86 @@ export function createCompletions(
    */
   async function words(
     question: LenderQuestion,
+    choose: (question: LenderQuestion) => Promise<Allowed>,
     onProgress: CompletionInit['onHeader'],
-  ): Promise<{ choice: Choice; model: Model }> {
-    const { scope, signal } = question
+  ): Promise<Allowed & { model: Model }> {
+    const { signal } = question
     const except = new Set<string>()
-    let choice = await lenders.choose(question)
+    let allowed = await choose(question)
     for (;;) {
-      const { offered, sources } = choice
+      const { offered, sources } = allowed.choice
+      const { scope } = allowed.passage
       try {
-        return {
-          choice,
-          model: await headers.take(offered, sources, { scope, signal, onProgress }),
-        }
+        const model = await headers.take(offered, sources, { scope, signal, onProgress })
+        return { ...allowed, model }
       } catch (error) {
         signal?.throwIfAborted()
         for (const { lender } of sources) except.add(toHex(lender))
         // The same model, whatever else is called so.
         const again = { ...question, model: toHex(offered.modelId), except }
-        const next = await lenders.choose(again).catch(() => null)
+        const next = await choose(again).catch(() => null)
         if (next === null) throw error
-        choice = next
+        allowed = next
       }
     }
   }
 
   /** Where the answer comes from, and the model to ask in, whole or by its header. */
   async function prepare(init: CompletionInit): Promise<Prepared> {
-    const { scope = 'device', via = 'auto', signal, lender } = init
+    const { scope = 'device', via = 'auto', signal, lender, key, send } = init
     if (scope === 'device') {
       const here = await shelf.take(init.model, { signal })
       const { name } = here.model.info
       const route = decideRoute({ scope, via, model: name, notHere: null })
-      return { route, here, choice: null, model: here.model }
+      return { route, here, choice: null, model: here.model, passage: null }
     }
+    const { passageOf, reachOf } = await import('../routing/policy.ts')
     const here = await shelf.find(init.model, { signal })
     const { name, modelId } = here?.model.info ?? { name: init.model, modelId: init.model }
     const notHere = here === null ? `${name} is not on this device` : null
-    const route = decideRoute({ scope, via, model: name, notHere })
-    const question = { model: modelId, name, scope, lender, signal }
-    if (here === null) return { route, here, ...(await words(question, init.onHeader)) }
-    const choice = route.where === 'here' ? null : await lenders.choose(question)
-    return { route, here, choice, model: here.model }
+    const request = { scope, key, models: [init.model, name, modelId] }
+    const decide = (reach: Reach) => decideRoute({ ...reach, via, model: name, notHere })
+    if (decide(reachOf(rules, request)).where === 'here' && here !== null) {
+      const route = decide(reachOf(rules, request))
+      return { route, here, choice: null, model: here.model, passage: null }
+    }
+
+    // Before anybody is asked: what may not leave shall not cost a lender's time.
+    const texts = init.messages.map(({ content }) => content)
+    const look = () => passageOf(rules, request, texts, send)
+    let passage = look()
+    /** Who may be asked, as rules about the model have it that goes by other names elsewhere. */
+    const choose = async (question: LenderQuestion): Promise<Allowed> => {
+      for (;;) {
+        decide(passage)
+        const within = { ...question, scope: passage.scope as LenderQuestion['scope'] }
+        const choice = await lenders.choose(within)
+        const { offered } = choice
+        request.models.push(offered.name, toHex(offered.modelId))
+        const before = passage.scope
+        passage = look()
+        if (passage.scope === before) return { choice, passage }
+      }
+    }
+    const route = decide(passage)
+    const question = {
+      ...{ model: modelId, name, lender, signal },
+      scope: passage.scope as LenderQuestion['scope'],
+    }
+    if (here === null) return { route, here, ...(await words(question, choose, init.onHeader)) }
+    return { route, here, ...(await choose(question)), model: here.model }
   }
 
   return async (init) => {
-    const { scope = 'device', temperature = DEFAULT_TEMPERATURE } = init
+    const { temperature = DEFAULT_TEMPERATURE } = init
     if (!(temperature >= 0 && temperature <= MAX_TEMPERATURE)) {
       throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
     }
     const { signal } = init
-    const { route, here, choice, model } = await prepare(init)
+    const { route: by, here, choice, model, passage } = await prepare(init)
     const { info } = model
-    const promptIds = await promptIdsOf(model, init.messages)
+    const { messages, placeholders, counts } = redactMessages(init.messages, passage)
+    const promptIds = await promptIdsOf(model, messages)
     const contextTokens = Math.min(info.contextTokens, choice?.offered.contextTokens ?? Infinity)
     const left = contextTokens - promptIds.length
     if (left < 1 || (init.maxTokens ?? 1) > left) {
@@ -155,11 +203,12 @@ export function createCompletions(
       })
     }
     const maxTokens = init.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, left)
-    const text = createTextOutput(model, init.onText)
+    const text = createTextOutput(model, createRestorer(placeholders), init.onText)
     const startedMs = clock.now()
-    const base = { route, model: info, promptTokens: promptIds.length }
+    const route = { ...by, why: [by.why, ...(passage?.because ?? [])].join('; ') }
+    const base = { route, model: info, promptTokens: promptIds.length, redacted: counts }
 
-    if (choice === null) {
+    if (choice === null || passage === null) {
       const seed = init.seed ?? random(32)
       const ids: number[] = []
       let finish: Finish | null = null
@@ -190,8 +239,9 @@ export function createCompletions(
       temperature,
       maxTokens,
       stopIds: [],
-      scope: scope as Exclude<Scope, 'device'>,
+      scope: passage.scope as Exclude<Scope, 'device'>,
       why: route.why,
+      redacted: counts,
       ceilings: withinCeilings(ceilings, init.maxPrice),
       signal,
       onTokens: text.push,
@@ -203,8 +253,20 @@ export function createCompletions(
   }
 }
 
+/** The messages as they leave: with placeholders where something may not. */
+function redactMessages(messages: readonly ChatMessage[], passage: Passage | null) {
+  const texts = messages.map(({ content }) => content)
+  const { texts: redacted, placeholders, counts } = redact(texts, passage?.redact ?? [])
+  const replaced = messages.map((message, i) => ({ ...message, content: redacted[i] as string }))
+  return { messages: replaced, placeholders, counts }
+}
+
 /** Text in order although detokenising is asynchronous; generation does not wait for it. */
-function createTextOutput(model: Model, onText: ((text: string) => void) | undefined) {
+function createTextOutput(
+  model: Model,
+  restorer: Restorer,
+  onText: ((text: string) => void) | undefined,
+) {
   const stream = createTextStream(model)
   let whole = ''
   let last: Promise<void> = Promise.resolve()
@@ -214,12 +276,12 @@ function createTextOutput(model: Model, onText: ((text: string) => void) | undef
   }
   return {
     push: (ids: readonly number[]) => {
-      last = last.then(async () => show(await stream.push(ids)))
+      last = last.then(async () => show(restorer.push(await stream.push(ids))))
       last.catch(() => {})
     },
     end: async () => {
       await last
-      show(await stream.end())
+      show(restorer.push(await stream.end()) + restorer.end())
       return whole
     },
   }

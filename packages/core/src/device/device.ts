@@ -8,6 +8,8 @@ import type { Identity } from '../identity/identity.ts'
 import { lazily } from '../lazily.ts'
 import { DEFAULT_DEADLINES, type Deadlines } from '../lending/deadlines.ts'
 import { createEgressLog, type EgressLog } from '../routing/egress-log.ts'
+import type { Reach, Travelling } from '../routing/policy.ts'
+import type { Rule } from '../routing/rules.ts'
 import { type AuditService, createAuditService } from './audits.ts'
 import type { BorrowService } from './borrowing.ts'
 import type { ChannelService } from './channels.ts'
@@ -29,6 +31,8 @@ export interface DeviceInit {
   setOff?: SetOffReach | undefined
   /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
   friends?: readonly string[] | undefined
+  /** What the owner lets travel how far, besides what never does. @default no rule */
+  rules?: readonly Rule[] | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -55,6 +59,8 @@ export interface Device extends AsyncDisposable {
   recover(init?: { fromBlock?: bigint | undefined; signal?: AbortSignal }): Promise<Recovery>
   /** Loads a model, or hands out the one that is loaded. */
   model(name: string): Promise<Model>
+  /** How far a request may travel by the owner's rules, as far as they need not look into it. */
+  reach(request: Travelling): Promise<Reach>
   /** Answers a conversation, here or by a peer, as scope and wish say. */
   complete(init: CompletionInit): Promise<Completion>
 }
@@ -68,6 +74,7 @@ const KEEPER_DEFAULTS: KeeperInit = {
 /** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
 export function createDevice(init: DeviceInit, components: DeviceComponents): Device {
   const { storage, clock, log, chain } = components
+  const { rules = [] } = init
   const tables: Tables = {
     channels: storage.table('channels'),
     answers: storage.table('answers'),
@@ -140,7 +147,9 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     borrowing,
     setOff: lazily(async () => (await network()).setOff),
     model: async (name) => (await parts.shelf.take(name)).model,
+    reach: async (request) => (await import('../routing/policy.ts')).reachOf(rules, request),
     complete: createCompletions(parts, {
+      rules,
       borrowing,
       lenders: lazily(async () => (await network()).lenders),
       headers: lazily(async () => (await network()).headers),

@@ -35,7 +35,7 @@ interface FetchFrom {
 
 /** Asks for manifest and chunk hashes. @throws LendingError when they are not what the offer names */
 export async function fetchPlan(name: HeaderName, from: FetchFrom): Promise<HeaderPlan> {
-  await ask({ ...name, chunk: null }, from)
+  await ask(name, null, from)
   const reply = await next(from, from.deadlines.handshakeMs, 'manifest')
   if (reply.kind !== 'manifest') return doesNotHold(`a ${reply.kind} came instead of a manifest`)
   return planOf(name, reply.manifest, reply.chunkHashes)
@@ -86,7 +86,7 @@ export async function fetchChunks(
       chunks.push(kept)
       continue
     }
-    await ask({ ...name, chunk: index }, from)
+    await ask(name, index, from)
     const reply = await next(from, deadlines.chunkMs, 'chunk of the header')
     if (reply.kind !== 'chunk' || reply.index !== index) {
       return doesNotHold(`a ${reply.kind} came instead of chunk ${index}`)
@@ -104,9 +104,15 @@ export function hashOf({ chunkHashes }: HeaderPlan, index: number): Uint8Array {
   return chunkHashes.subarray(32 * index, 32 * (index + 1))
 }
 
-async function ask(request: HeaderRequest, { messages, deadlines, signal }: FetchFrom) {
+/** @param name often a whole offer, of which only the name is sent */
+async function ask(
+  { modelId, manifestHash: hash }: HeaderName,
+  chunk: HeaderRequest['chunk'],
+  { messages, deadlines, signal }: FetchFrom,
+) {
   const inTime = withinTime(signal, deadlines.handshakeMs)
-  await messages.write(encodeHeaderRequest(request), { signal: inTime })
+  const request = encodeHeaderRequest({ modelId, manifestHash: hash, chunk })
+  await messages.write(request, { signal: inTime })
 }
 
 async function next(

@@ -1,6 +1,6 @@
 import { equal, toHex } from '../bytes.ts'
 import { LendingError, UsageError } from '../errors.ts'
-import { isWithin } from '../routing/route.ts'
+import { byRung, isWithin } from '../routing/route.ts'
 import type { Scope } from '../wire/frames.ts'
 import type { OfferedModel } from '../wire/offer.ts'
 import type { ChannelService } from './channels.ts'
@@ -36,7 +36,7 @@ export interface Choice extends Candidate {
 /** Finds whom to borrow from. */
 export interface LenderService {
   /**
-   * The cheapest lender of a model that scope, standing and money allow.
+   * The nearest lender of a model that scope, standing and money allow, and of these the cheapest.
    * @throws LendingError saying why there is none, UsageError when a name means several models
    */
   choose(question: LenderQuestion): Promise<Choice>
@@ -79,7 +79,10 @@ export function createLenderService(
       if (isFree || (await channels.payable(known)) !== null) payable.push(candidate)
     }
     const price = ({ known }: Candidate) => known.offer.payment?.prices.output ?? 0
-    const [chosen] = payable.sort((one, other) => price(one) - price(other))
+    // Nobody farther away reads what somebody nearer can answer, however cheap.
+    const [chosen] = payable.sort(
+      (one, other) => byRung(one.known.rung, other.known.rung) || price(one) - price(other),
+    )
     if (chosen === undefined) throw await explainNobody(question)
     const same = all.filter(({ offered }) =>
       equal(offered.manifestHash, chosen.offered.manifestHash),

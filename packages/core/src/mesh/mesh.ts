@@ -56,6 +56,8 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const maxConnections = init.maxConnections ?? DEFAULT_CONNECTIONS
   const maxStreams = init.maxStreams ?? DEFAULT_STREAMS
   const node: Libp2p = await createLibp2p({
+    // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
+    nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
     privateKey: await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey),
     addresses: { listen: [...listen] },
     transports: components.transports,

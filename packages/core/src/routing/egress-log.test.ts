@@ -146,3 +146,35 @@ describe('egress log', () => {
     expect(await log.verify()).toBeNull()
   })
 })
+
+describe('what was replaced', () => {
+  const redacted = { mail: 2, phone: 1 }
+
+  it('default: is in the log by kind and number, under the hash', async () => {
+    const table = createTable()
+    const log = createEgressLog(table, clock)
+    await log.append(departure(0))
+    await log.append({ ...departure(1), redacted })
+    await log.append({ ...departure(2), redacted: {} })
+    const entries = await log.entries()
+    expect(entries.map((entry) => entry.redacted)).toEqual([undefined, redacted, undefined])
+    expect(await log.verify()).toBeNull()
+    for (const change of [{ redacted: { mail: 1, phone: 1 } }, { redacted: undefined }]) {
+      const key = (await keysOf(table))[1] as string
+      const before = await table.get(key)
+      await table.update(key, (old) => old && { ...old, ...change })
+      expect(await log.verify()).toBe(1)
+      await table.put(key, before as EgressEntry)
+    }
+    const [first] = await keysOf(table)
+    await table.update(first as string, (old) => old && { ...old, redacted })
+    expect(await log.verify()).toBe(0)
+  })
+
+  it('behaviour: rows of the first version hold as they are', async () => {
+    const log = createEgressLog(createTable(), clock)
+    const { hash } = await log.append(departure(3))
+    // Written down before anything could be replaced.
+    expect(hash).toBe('eeeca44ddeb763423892be9a856ee11407be752295404580a5adae074a14d5c1')
+  })
+})

@@ -15,6 +15,8 @@ export interface Departure {
   why: string
   /** Highest price agreed to, token units. */
   priceUnits: string
+  /** How many places of which kind were replaced before it left; absent: none. Never what stood there. */
+  redacted?: Readonly<Record<string, number>> | undefined
 }
 
 export interface EgressEntry extends Departure {
@@ -52,7 +54,7 @@ export function createEgressLog(table: Table<EgressEntry>, clock: Clock): Egress
         await table.update(HEAD, (head) => {
           before = head
           const index = head === undefined ? 0 : head.index + 1
-          const body = { ...departure, index, timeMs, previous: head?.hash ?? START }
+          const body = { ...withCounts(departure), index, timeMs, previous: head?.hash ?? START }
           return { ...body, hash: entryHash(body) }
         }),
         HEAD,
@@ -75,8 +77,20 @@ export function createEgressLog(table: Table<EgressEntry>, clock: Clock): Egress
   }
 }
 
+/** Where nothing was replaced, a row says nothing of it: as rows did before anything could be. */
+function withCounts({ redacted = {}, ...departure }: Departure): Departure {
+  return Object.keys(redacted).length === 0 ? departure : { ...departure, redacted }
+}
+
 function entryHash(body: Omit<EgressEntry, 'hash'>): string {
-  const { digest, sizeBytes, to, scope, why, priceUnits, timeMs, previous } = body
+  const { digest, sizeBytes, to, scope, why, priceUnits, timeMs, previous, redacted } = body
   const fields = [previous, digest, String(sizeBytes), to, scope, why, priceUnits, String(timeMs)]
+  // A field more, of its own length: rows of the first version have the hash that they had.
+  if (redacted !== undefined) fields.push(countsText(redacted))
   return toHex(taggedHash('egress', ...fields.map(utf8)))
+}
+
+function countsText(redacted: Readonly<Record<string, number>>): string {
+  const counts = Object.entries(redacted).map(([kind, count]) => `${kind}=${count}`)
+  return `redacted ${counts.sort().join(',')}`
 }

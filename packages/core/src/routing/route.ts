@@ -19,6 +19,11 @@ export function isWithin(scope: Scope, rung: Rung): boolean {
   return REACH[scope].includes(rung)
 }
 
+/** For sorting: the nearest first. */
+export function byRung(one: Rung, other: Rung): number {
+  return REACH.market.indexOf(one) - REACH.market.indexOf(other)
+}
+
 export interface RouteQuestion {
   scope: Scope
   via: Via
@@ -26,6 +31,8 @@ export interface RouteQuestion {
   model: string
   /** Why the model cannot run here; null when it can. */
   notHere: string | null
+  /** Sentences of the rules that lowered the scope. */
+  because?: readonly string[] | undefined
 }
 
 export interface Route {
@@ -34,18 +41,21 @@ export interface Route {
   why: string
 }
 
+const CHANGE_RULE = 'Ask a model that is here, or change the rule in the settings'
+
 /**
  * Decides where a request goes; whatever is in doubt stays here.
  * @throws ScopeError when what is wished for is not allowed, or nothing allowed can serve it
  */
-export function decideRoute({ scope, via, model, notHere }: RouteQuestion): Route {
+export function decideRoute({ scope, via, model, notHere, because = [] }: RouteQuestion): Route {
   const mayLeave = scope !== 'device'
+  const isRuled = because.length > 0
   if (via === 'peer') {
     if (mayLeave) return { where: 'peer', why: 'you asked for a peer' }
     throw new ScopeError({
       what: 'this request may not leave the device',
-      why: 'its scope is "device"',
-      next: 'Allow more with --scope own, friends or market',
+      why: isRuled ? because.join('; ') : 'its scope is "device"',
+      next: isRuled ? CHANGE_RULE : 'Allow more with --scope own, friends or market',
     })
   }
   if (notHere === null) {
@@ -54,7 +64,11 @@ export function decideRoute({ scope, via, model, notHere }: RouteQuestion): Rout
   if (via === 'auto' && mayLeave) return { where: 'peer', why: notHere }
   throw new ScopeError({
     what: `${model} cannot answer here`,
-    why: notHere,
-    next: mayLeave ? 'Drop --via here' : 'Let it travel with --scope own, friends or market',
+    why: mayLeave ? notHere : [notHere, ...because].join('; '),
+    next: mayLeave
+      ? 'Drop --via here'
+      : isRuled
+        ? CHANGE_RULE
+        : 'Let it travel with --scope own, friends or market',
   })
 }

@@ -170,14 +170,26 @@ export function union<S extends { [K in keyof S]: Field<ValueOf<S[K]>> }>(
 type Shape = Record<string, Field<never>>
 type RecordOf<S> = { [K in keyof S]: ValueOf<S[K]> }
 
-/** Named fields, sent as a list in the order they are declared in. */
+interface RecordInit {
+  /** It is hashed, never sent: of a message that holds more, these fields alone. */
+  isPart?: boolean | undefined
+}
+
+/**
+ * Named fields, sent as a list in the order they are declared in. What has other fields besides is not sent: this
+ * is the one place where bytes are made that leave, and nothing slips in there that the protocol does not name.
+ */
 export function record<S extends { [K in keyof S]: Field<ValueOf<S[K]>> }>(
   shape: S,
+  { isPart = false }: RecordInit = {},
 ): Field<RecordOf<S>> {
   const entries = Object.entries(shape as unknown as Shape) as [string, Field<unknown>][]
   return {
-    encode: (value) =>
-      entries.map(([key, field]) => field.encode((value as Record<string, unknown>)[key])),
+    encode: (value) => {
+      const foreign = Object.keys(value).find((key) => key !== 'kind' && !Object.hasOwn(shape, key))
+      if (foreign !== undefined && !isPart) reject(foreign, 'the protocol has no such field')
+      return entries.map(([key, field]) => field.encode((value as Record<string, unknown>)[key]))
+    },
     decode: (raw, path) => {
       if (!Array.isArray(raw) || raw.length !== entries.length) {
         reject(path, `not ${entries.length} fields`)

@@ -175,6 +175,22 @@ describe('frames', () => {
     }
   })
 
+  it('behaviour: what the protocol does not name is not sent', () => {
+    const frames = [
+      { kind: 'cancel', userAgent: 'node' },
+      { kind: 'audited', verdict: 'pass', path: '/home/ada' },
+      {
+        kind: 'tokens',
+        start: { ...{ n: new Uint8Array(32), cachedTokens: 0 }, host: 'a' },
+        ids: [],
+        lpCommits: [],
+      },
+    ]
+    for (const frame of frames) {
+      expect(() => encodeFrame(frame as unknown as Frame)).toThrow(/no such field/)
+    }
+  })
+
   it('behaviour: refuses a frame that is too large before it reads it', () => {
     expect(() => decodeFrame(new Uint8Array(MAX_FRAME_BYTES + 1))).toThrow(/too large/)
     expect(() => decodeFrame(new Uint8Array(MAX_FRAME_BYTES))).not.toThrow(/too large/)

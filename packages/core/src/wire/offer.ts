@@ -63,7 +63,7 @@ const bodyFields = {
   issuedAtMs: uint(Number.MAX_SAFE_INTEGER),
   expiresAtMs: uint(Number.MAX_SAFE_INTEGER),
 }
-const bodyField = record(bodyFields)
+const bodyField = record(bodyFields, { isPart: true })
 export type OfferBody = ValueOf<typeof bodyField>
 
 /** A lender's signed statement of what it serves, for how much, until when. */

@@ -117,6 +117,7 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     ...question,
     scope: options.scope,
     via: options.via,
+    send: options.send,
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
   })

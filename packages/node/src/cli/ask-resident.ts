@@ -12,7 +12,8 @@ import { fetchFrom, loadedModels, ResidentGoneError } from './resident-client.ts
 type Shown = 'text' | 'route' | 'promptTokens' | 'finish' | 'firstTokenMs' | 'totalMs'
 
 /** What commands show of an answer, wherever it was computed. */
-export interface Answered extends Pick<Completion, Shown | 'error' | 'record' | 'settled'> {
+export interface Answered
+  extends Pick<Completion, Shown | 'error' | 'record' | 'redacted' | 'settled'> {
   tokens: number
   model: { name: string; modelId: string }
 }
@@ -90,6 +91,7 @@ export async function askResident(
   if (!last?.done) throw brokenOff(firstTokenMs !== null)
   return {
     ...{ text, firstTokenMs, error: null, record: null, settled: Promise.resolve(null) },
+    redacted: {},
     totalMs: performance.now() - startedMs,
     route: decideRoute({ scope: 'device', via: 'auto', model, notHere: null }),
     // The answer is whole, whatever becomes of the process.

@@ -101,6 +101,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand,
   },
   {
+    name: 'egress',
+    description: 'Show what left this device: when, to whom, why, and what was replaced',
+    load: async () => (await import('./commands/egress.ts')).egressCommand,
+  },
+  {
     name: 'audit',
     description: 'Check a borrowed answer by replay, here or on another device of yours',
     load: async () => (await import('./commands/audit.ts')).auditCommand,

@@ -10,6 +10,7 @@ import {
   pathsOf,
   readEnvironment,
   readSettings,
+  rulesOf,
   setOffOf,
 } from '../config.ts'
 import { say } from './output.ts'
@@ -74,6 +75,7 @@ export async function openCliDevice(init: {
     ceilings: ceilingsOf(settings),
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     ...setOffOf(settings),
+    rules: rulesOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

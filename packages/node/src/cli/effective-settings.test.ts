@@ -28,6 +28,7 @@ const ALL: Required<Settings> = {
   tokens: ['apple', 'pear'],
   keepPrefixes: false,
   ceilings: { perDay: 5 },
+  rules: [],
   setOff: 'friends',
   friends: ['12D3KooWA'],
   resident: '1m',

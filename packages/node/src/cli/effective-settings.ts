@@ -4,6 +4,7 @@ import {
   pathsOf,
   readEnvironment,
   readSettings,
+  rulesOf,
   type Settings,
 } from '../config.ts'
 import { DEFAULT_MODEL } from '../models/acorn.ts'
@@ -70,6 +71,10 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
     if (given.environment.hasHistory) return fromFile('keepPrefixes', true)(given)
     return { name: 'keepPrefixes', value: false, origin: 'FREEHOLD_NOHISTORY' }
   },
+  rules: (given) => ({
+    ...fromFile('rules', [])(given),
+    value: rulesOf(given.file).map(({ why }) => why),
+  }),
   ceilings: fromFile('ceilings', null),
   setOff: fromFile('setOff', 'pairs'),
   friends: fromFile('friends', []),

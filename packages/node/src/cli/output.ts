@@ -27,6 +27,13 @@ export function safe(text: string): string {
   return stripVTControlCharacters(text).replace(/[^\P{Cc}\n\t]/gu, '')
 }
 
+/** How many of which kind were replaced, in words; empty: none. */
+export function redactedText(redacted: Readonly<Record<string, number>> = {}): string {
+  return Object.entries(redacted)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ')
+}
+
 /** Rows under upper-case headings, columns aligned. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, ...rows]

@@ -1,6 +1,7 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { ChatMessage } from '@freehold/core/device/text'
 import { ModelError, UsageError } from '@freehold/core/errors'
+import type { Kind } from '@freehold/core/routing/detect/finding'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
 import { pathsOf, readEnvironment, readSettings } from '../config.ts'
@@ -14,7 +15,7 @@ import type { ChatSettings } from './chat-settings.ts'
 import { openCliLibrary, requireModel } from './cli-library.ts'
 import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
 import { imageIn, NO_VISION } from './images.ts'
-import { printJson, safe, say } from './output.ts'
+import { printJson, redactedText, safe, say } from './output.ts'
 import { runRepl } from './repl.ts'
 
 export interface RunOptions extends GlobalOptions {
@@ -24,6 +25,8 @@ export interface RunOptions extends GlobalOptions {
   maxTokens?: number | undefined
   seed?: string | undefined
   system?: string | undefined
+  /** Kinds of what may travel as it is. */
+  send: readonly Kind[]
   peer: string[]
   verbose?: boolean
   /** Whether another process of this device may answer. */
@@ -128,7 +131,12 @@ function showText(text: string): void {
   process.stdout.write(safe(text))
 }
 
-function conclude({ route, record }: Answered, { verbose }: Pick<RunOptions, 'verbose'>): void {
+function conclude(
+  { route, record, redacted }: Answered,
+  { verbose }: Pick<RunOptions, 'verbose'>,
+): void {
+  const replaced = redactedText(redacted)
+  if (replaced !== '') say(`Replaced before it left, and put back: ${replaced}.`)
   const from = route.where === 'here' ? 'this device' : `a peer, receipt ${record?.id}`
   if (verbose || record) say(`Answered by ${from} (${route.why}).`)
 }
@@ -148,6 +156,7 @@ function summary(answered: Answered, report: Awaited<Answered['settled']>) {
     firstTokenMs,
     totalMs,
     tokensPerSecond: totalMs > 0 ? (1_000 * tokens) / totalMs : null,
+    redacted: answered.redacted,
     receipt: record?.id ?? null,
     verdict: report?.pooled ?? null,
     error: answered.error?.message ?? null,

@@ -18,6 +18,7 @@ export interface ApiInit extends Partial<AppInit> {
   models?: ModelManager | undefined
   load?: LoadServed | undefined
   complete?: Device['complete'] | undefined
+  reach?: Device['reach'] | undefined
 }
 
 /** An interface with one model, called `toy`, unless it is told otherwise. */
@@ -29,8 +30,9 @@ export function createTestApi(init: ApiInit = {}) {
   let ids = 0
   const newId = () => `id${ids++}`
   const complete = init.complete ?? (() => Promise.reject(new Error('nobody lends here')))
+  const reach = init.reach ?? (async ({ scope }) => ({ scope, because: [] }))
   const widestScope = init.widestScope ?? 'device'
-  const serving = { models, pool, device: { complete }, newId }
+  const serving = { models, pool, device: { complete, reach }, newId }
   const parts: ApiParts = {
     answer: createAnswerService(serving),
     embed: createEmbedService(serving),

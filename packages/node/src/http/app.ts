@@ -37,7 +37,8 @@ export function createApp(init: AppInit, parts: ApiParts): Hono<ApiEnv> {
       const gone = new AbortController()
       const signal = AbortSignal.any([c.req.raw.signal, gone.signal])
       const body = route.body ? await readBody(c.req.raw, route.body, route.refuses) : undefined
-      const asker = askerOf(c.req.raw.headers, init.widestScope, c.get('client'), signal)
+      const who = { client: c.get('client'), key: c.get('key'), signal }
+      const asker = askerOf(c.req.raw.headers, init.widestScope, who)
       const hangUp = () => gone.abort(new DOMException('the client is gone', 'AbortError'))
       return route.handle({ body, asker, hangUp, id: c.get('requestId'), context: c }, parts)
     })
@@ -61,11 +62,15 @@ export function createApp(init: AppInit, parts: ApiParts): Hono<ApiEnv> {
 }
 
 /** Who asks, and how far that may travel. @throws HttpError */
-function askerOf(headers: Headers, widest: Scope, client: string, signal: AbortSignal): Asker {
+function askerOf(
+  headers: Headers,
+  widest: Scope,
+  who: Pick<Asker, 'client' | 'key' | 'signal'>,
+): Asker {
   const scope = word(headers, 'x-freehold-scope', SCOPES) ?? 'device'
   const via: Via = word(headers, 'x-freehold-via', VIAS) ?? 'auto'
   const maxPrice = units(headers, MAX_PRICE)
-  const asker = { client, scope, via, maxPrice, signal }
+  const asker = { ...who, scope, via, maxPrice }
   if (SCOPES.indexOf(scope) <= SCOPES.indexOf(widest)) return asker
   throw new HttpError({
     status: 403,

@@ -42,6 +42,7 @@ const BY_NAME: Readonly<Record<string, Partial<Problem> & Pick<Problem, 'status'
   ContextError: { status: 400, param: 'messages', code: 'context_length_exceeded' },
   TemplateError: { status: 400, param: 'messages', code: 'chat_template' },
   UsageError: { status: 400, code: 'invalid_value' },
+  BlockedError: { status: 403, param: 'messages', code: 'content_blocked' },
   ScopeError: { status: 403, param: 'x-freehold-scope', code: 'scope' },
   ModelError: { status: 500, param: 'model', code: 'model' },
   EngineError: { status: 500, code: 'engine' },

@@ -1,11 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
+import type { NamedToken } from '../config.ts'
 import { errorResponse, HttpError, problemOf } from './errors.ts'
 import type { ApiEnv } from './route.ts'
 
 export interface GuardInit {
   /** Who must name one of these gets in; none: everybody on this machine. */
-  tokens: readonly string[]
+  tokens: readonly (string | NamedToken)[]
   /** Web pages that may ask, besides those of this machine, such as `https://chat.example`. */
   origins: readonly string[]
   /** Names of this device in `Host`, besides those of loopback, such as `host.docker.internal`. */
@@ -28,7 +29,10 @@ const OPEN_PATHS = new Set(['/health'])
  * are any, must be one of them.
  */
 export function guard(init: GuardInit): MiddlewareHandler<ApiEnv> {
-  const digests = init.tokens.map(digestOf)
+  const known = init.tokens.map((token) =>
+    typeof token === 'string' ? { name: undefined, token } : token,
+  )
+  const digests = known.map(({ token }) => digestOf(token))
   const origins = new Set(init.origins)
   const hosts = new Set([...LOOPBACK, ...init.hosts.map((host) => host.toLowerCase())])
 
@@ -44,9 +48,11 @@ export function guard(init: GuardInit): MiddlewareHandler<ApiEnv> {
     if (origin !== undefined) allow(c.res.headers, origin)
     if (c.req.method === 'OPTIONS') return preflight(c.req.raw.headers, origin)
     const token = bearer(header('authorization')) ?? header('x-api-key')
-    if (digests.length > 0 && !OPEN_PATHS.has(c.req.path) && !isKnown(token, digests)) {
+    const place = placeOf(token, digests)
+    if (digests.length > 0 && !OPEN_PATHS.has(c.req.path) && place < 0) {
       return withOrigin(refuse(wrongToken()), origin)
     }
+    c.set('key', known[place]?.name)
     c.set('client', `${token ?? ''} ${header('user-agent') ?? ''}`)
     await next()
     if (origin !== undefined) allow(c.res.headers, origin)
@@ -105,11 +111,11 @@ function digestOf(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
-/** Takes as long for a nearly right token as for a wrong one. */
-function isKnown(token: string | undefined, digests: readonly Buffer[]): boolean {
-  if (token === undefined) return false
+/** Which token it is; -1: none. Takes as long for a nearly right token as for a wrong one. */
+function placeOf(token: string | undefined, digests: readonly Buffer[]): number {
+  if (token === undefined) return -1
   const digest = digestOf(token)
-  return digests.map((known) => timingSafeEqual(known, digest)).includes(true)
+  return digests.map((known) => timingSafeEqual(known, digest)).indexOf(true)
 }
 
 function wrongHost(host = ''): HttpError {

@@ -8,7 +8,12 @@ import type { ModelPool } from '../serving/model-pool.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface ApiEnv {
-  Variables: { requestId: string; client: string }
+  Variables: {
+    requestId: string
+    client: string
+    /** Name of the token that was shown. */
+    key: string | undefined
+  }
 }
 
 /** What the routes work with. */

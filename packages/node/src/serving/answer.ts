@@ -43,6 +43,8 @@ export type Question =
 /** Who asks, and how far that may travel. */
 export interface Asker {
   client: string
+  /** Name of the token that was shown, for the owner's rules. */
+  key?: string | undefined
   scope: Scope
   via: Via
   /** Most that a borrowed answer may cost, token units; undefined: as the device's owner set it. */
@@ -90,7 +92,7 @@ export interface AnswerEnd {
 export interface ServingComponents {
   models: ModelManager
   pool: ModelPool
-  device: Pick<Device, 'complete'>
+  device: Pick<Device, 'complete' | 'reach'>
   newId: () => string
 }
 
@@ -113,11 +115,13 @@ export const DEFAULT_SAMPLING: LocalSampling = {
 export function createAnswerService(components: ServingComponents): AnswerService {
   const { models, pool, device } = components
   return async function* answer(init) {
-    const { scope, via } = init.asker
+    const { scope, via, key } = init.asker
     const found = await models.find(init.model)
     if (found === null && scope === 'device' && via !== 'peer') throw await noSuchModel(init.model)
     const notHere = found === null ? `${init.model} is not on this device` : null
-    const { where } = decideRoute({ scope, via, model: init.model, notHere })
+    const asked = { scope, key, models: [init.model, found?.name ?? init.model] }
+    const reach = scope === 'device' ? { scope } : await device.reach(asked)
+    const { where } = decideRoute({ ...reach, via, model: init.model, notHere })
     if (where === 'here' && found !== null) return yield* answerHere(init, found)
     return yield* borrowAnswer(device, init, borrowedQuestion(init))
   }

@@ -16,6 +16,7 @@ export async function* borrowAnswer(
       model,
       ...question,
       scope: asker.scope,
+      key: asker.key,
       via: asker.via,
       maxPrice: asker.maxPrice,
       temperature: sampling.temperature,

@@ -1,3 +1,5 @@
+import { isKind, type Kind } from '@freehold/core/routing/detect/finding'
+import { kindNames } from '@freehold/core/routing/rules'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { add, withGlobals } from '../context.ts'
 import type { RunOptions } from '../run-model.ts'
@@ -18,6 +20,12 @@ export function runCommand(command: Command): void {
       new Option('--via <where>', 'where the answer should come from')
         .choices(['auto', 'here', 'peer'])
         .default('auto'),
+    )
+    .option(
+      '--send <kind>',
+      'let what looks like this travel as it is, such as mail or phone; again for more',
+      kind,
+      [],
     )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
@@ -41,6 +49,12 @@ function whole(least: number, most: number) {
     if (/^\d+$/.test(text) && Number(text) >= least && Number(text) <= most) return Number(text)
     throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
   }
+}
+
+/** One kind each time: nobody lets everything travel by one word. */
+function kind(word: string, before: readonly Kind[]): readonly Kind[] {
+  if (isKind(word) && word !== 'text') return [...before, word]
+  throw new InvalidArgumentError(`It is one of ${kindNames().join(', ')}.`)
 }
 
 function number(least: number, most: number) {

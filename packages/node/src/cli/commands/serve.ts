@@ -4,7 +4,7 @@ import { totalmem } from 'node:os'
 import { UsageError } from '@freehold/core/errors'
 import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Paths, readEnvironment, readSettings } from '../../config.ts'
+import { type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
 import { VERSION } from '../../version.ts'
@@ -110,8 +110,9 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const signal = interruptSignal()
   const environment = readEnvironment()
   const paths = cliPaths(options)
-  const { tokens: known = [], keepPrefixes = true } = await readSettings(paths.config)
-  const tokens = environment.apiToken === undefined ? known : [...known, environment.apiToken]
+  const settings = await readSettings(paths.config)
+  const { keepPrefixes = true } = settings
+  const tokens = tokensOf(settings, environment)
   const mayLeave = options.scope !== 'device'
   const keepsTexts = environment.hasHistory && keepPrefixes
 
