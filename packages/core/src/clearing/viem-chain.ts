@@ -161,7 +161,9 @@ export function createViemChain(
     authorizeOpen: (config, amount) =>
       guard(async () => {
         const [name, version] = await tokenDomain()
-        const validBefore = Math.floor(components.clock.now() / 1_000) + AUTHORIZATION_SECONDS
+        // By the clock that it is held against: this device's own may be wrong.
+        const { timestamp } = await reader.getBlock({ blockTag: 'latest' })
+        const validBefore = Number(timestamp) + AUTHORIZATION_SECONDS
         const signature = await account.signTypedData({
           domain: { name, version, chainId: house.chainId, verifyingContract: token },
           types: receiveAuthorizationTypes,
