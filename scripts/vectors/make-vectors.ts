@@ -20,6 +20,7 @@ import {
 } from '../../packages/core/src/wire/transcript.ts'
 import { auditVectors } from './audit-vectors.ts'
 import { dueVectors } from './due-vectors.ts'
+import { relayVectors } from './relay-vectors.ts'
 import { voucherConstants, voucherVectors } from './voucher-vectors.ts'
 
 /** Every golden file by its path in the repository. The same inputs give the same bytes. */
@@ -33,6 +34,7 @@ export async function makeVectors(): Promise<Record<string, string>> {
     'vectors/due.json': toText(dueVectors()),
     'vectors/voucher.json': toText(voucher),
     'vectors/audit.json': toText(auditVectors()),
+    'vectors/relay.json': toText(await relayVectors()),
     'packages/contracts/test/VoucherVectors.sol': voucherConstants(voucher),
   }
 }

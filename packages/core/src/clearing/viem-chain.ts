@@ -7,9 +7,7 @@ import {
   createPublicClient,
   createWalletClient,
   defineChain,
-  encodeAbiParameters,
   type Hex,
-  keccak256,
   parseAbi,
   parseEventLogs,
   type TransactionReceipt,
@@ -21,13 +19,14 @@ import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
 import { inRanges } from './block-ranges.ts'
 import type { Chain, Mined, OpeningOnChain } from './chain.ts'
+import { openNonce } from './funding-nonces.ts'
 import {
   type ChannelConfig,
   channelIdOf,
   type House,
   receiveAuthorizationTypes,
-  tagHash,
 } from './typed-data.ts'
+import { createViemOrders, settlements } from './viem-orders.ts'
 
 const STATUS = ['none', 'open', 'closed'] as const
 
@@ -104,6 +103,10 @@ export function createViemChain(
   return {
     house,
     token,
+    orders: createViemOrders(init, {
+      ...{ reader, guard, tokenDomain },
+      send: async (prepare) => mined(await send(prepare)),
+    }),
     channel: (id) =>
       guard(async () => {
         const found = await reader.readContract({
@@ -193,13 +196,7 @@ export function createViemChain(
       )
     },
     settleMany: async (rows) => {
-      const args = [
-        rows.map(({ config, cumulative, signature }) => ({
-          config,
-          cumulativeAmount: cumulative,
-          signature,
-        })),
-      ] as const
+      const args = [settlements(rows)] as const
       const receipt = await send(() =>
         reader.simulateContract({ ...contract, account, functionName: 'settleMany', args }),
       )
@@ -244,36 +241,6 @@ export function createViemChain(
         ),
       ),
   }
-}
-
-/** EIP-3009 nonce of a channel's opening: it binds every term, so nobody can swap one under way. */
-export function openNonce(channelId: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }],
-      [tagHash('Freehold ClearingHouse open'), channelId],
-    ),
-  )
-}
-
-/** EIP-3009 nonce of a top-up. @param salt tells apart top-ups of the same amount */
-export function topUpNonce(channelId: Hex, amount: bigint, salt: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }, { type: 'uint128' }, { type: 'bytes32' }],
-      [tagHash('Freehold ClearingHouse top-up'), channelId, amount, salt],
-    ),
-  )
-}
-
-/** EIP-3009 nonce of a deposit into the ledger. @param salt tells apart deposits of the same fee */
-export function depositNonce(salt: Hex, relayer: Address, fee: bigint): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }, { type: 'address' }, { type: 'uint256' }],
-      [tagHash('Freehold ClearingHouse deposit'), salt, relayer, fee],
-    ),
-  )
 }
 
 function mined(receipt: TransactionReceipt): Mined {

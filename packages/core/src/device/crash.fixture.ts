@@ -8,6 +8,7 @@ import { from0x, toHex } from '../bytes.ts'
 import type { Chain } from '../clearing/chain.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { rawCost } from '../clearing/meter.ts'
+import { NO_ORDERS } from '../clearing/no-orders.fixture.ts'
 import { channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher } from '../clearing/voucher.ts'
 import { createToyModel, TOY_INFO } from '../engine/toy-model.fixture.ts'
@@ -283,6 +284,7 @@ function createLedger() {
       return {
         house: HOUSE,
         token: HOUSE.address,
+        orders: NO_ORDERS,
         channel: (id) => act(async () => seen(id)),
         balances: async () => ({ wallet: 0n, ledger: 0n, native: 0n }),
         authorizeOpen: async (config, amount) => {

@@ -6,7 +6,8 @@ import { voucherField } from './frames.ts'
 
 const MAX_MESSAGE_BYTES = 4_096
 
-const configField = record({
+/** A channel's terms. */
+export const configField = record({
   payer: bytes(20),
   signer: bytes(20),
   payee: bytes(20),
