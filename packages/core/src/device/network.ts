@@ -7,6 +7,8 @@ import { createLendingService, type LendingService } from './lending.ts'
 import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
+import { createRelayService } from './relaying.ts'
+import { createWalletService, type WalletService } from './wallet.ts'
 
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
@@ -17,11 +19,13 @@ export interface Network {
   borrowing: BorrowService
   lending: LendingService
   ownAuditors: OwnAuditors
+  wallet: WalletService
 }
 
 export function createNetwork(parts: Parts, { audits }: { audits: AuditService }): Network {
   const peers = createPeerService(parts)
-  const channels = createChannelService(parts)
+  const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
+  const channels = createChannelService(parts, { wallet })
   const lenders = createLenderService(parts, { peers, channels })
   return {
     peers,
@@ -31,5 +35,6 @@ export function createNetwork(parts: Parts, { audits }: { audits: AuditService }
     borrowing: createBorrowService(parts, { lenders, audits, channels }),
     lending: createLendingService(parts, { channels }),
     ownAuditors: createOwnAuditors(parts, { peers }),
+    wallet,
   }
 }
