@@ -69,6 +69,8 @@ export function createRelayDesk(init: RelayDeskInit, parts: RelayDeskComponents)
   const paid = createRelayLimit(PAID_ORDERS, clock)
   const free = createRelayLimit(FREE_ORDERS, clock)
   const underWay = new Map<string, Promise<RelayReply>>()
+  /** Accounts of which one is being submitted: of two that spend the same money, one would revert. */
+  const busy = new Set<string>()
 
   async function answer(
     { chainId, house: at, settleFirst, order }: RelayRequest,
@@ -118,25 +120,43 @@ export function createRelayDesk(init: RelayDeskInit, parts: RelayDeskComponents)
     if (feeOf(order) < offered) throw new FeeTooLow(offered, `it takes ${offered} or more`)
     if (!isFree && offered === 0n && init.unitsPerCoin === null) await requireBorrower(device)
     const undo = (isFree ? free : paid).take(device)
+    let release = () => {}
     try {
+      await requireSigned(signed)
+      release = reserve(accountOf(order))
       await check(chain, work, offered)
       if (known !== undefined) await requireUnsent(chain, work)
     } catch (error) {
       // Nothing was sent, so nothing was spent.
       undo()
+      release()
       throw error
     }
-    // Before it is sent; and once, though a key can sign the same order in many ways.
+    try {
+      return submitted(await submit(chain, work))
+    } finally {
+      release()
+    }
+  }
+
+  function reserve(account: string): () => void {
+    if (busy.has(account)) refuse('another order of this account is being submitted')
+    busy.add(account)
+    return () => busy.delete(account)
+  }
+
+  /** Writes it down before it is sent; and once, though a key can sign the same order in many ways. */
+  async function claim({ id, signed: { order }, device }: Work): Promise<void> {
+    const account = accountOf(order)
     let isFirst = false
     await tables.relayed.update(id, (old) => {
       isFirst = old === undefined
       if (!isFirst) return old
-      const about = { id, kind: order.kind, device, account: accountOf(order), fee: feeOf(order) }
+      const about = { id, kind: order.kind, device, account, fee: feeOf(order) }
       const nothing = { transaction: null, gasUsed: 0n, feeWei: 0n }
       return { ...about, ...nothing, startedAtMs: clock.now() }
     })
     if (!isFirst) refuse('it is being submitted')
-    return submitted(await submit(chain, work))
   }
 
   /** Whoever asks nothing would move anybody's dust at its own cost. */
@@ -152,7 +172,6 @@ export function createRelayDesk(init: RelayDeskInit, parts: RelayDeskComponents)
   async function check(chain: Chain, work: Work, offered: bigint): Promise<void> {
     const { signed, rows, payment } = work
     const { order } = signed
-    await requireSigned(signed)
     const account = accountOf(order)
     if (rows.some(({ config }) => !isAddressEqual(config.payee, account))) {
       refuse('what is to be settled pays somebody else')
@@ -194,7 +213,9 @@ export function createRelayDesk(init: RelayDeskInit, parts: RelayDeskComponents)
     if ('amount' in order && order.amount < least) refuse(`a top-up takes ${least} or more`)
   }
 
-  async function submit(chain: Chain, { id, signed, rows }: Work): Promise<Hex> {
+  async function submit(chain: Chain, work: Work): Promise<Hex> {
+    const { id, signed, rows } = work
+    await claim(work)
     try {
       const settled = rows.length === 0 ? null : await chain.settleMany(rows)
       const { hash, gasUsed, feeWei } = await chain.orders.submit(signed)

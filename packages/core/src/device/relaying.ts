@@ -201,7 +201,10 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
       const quote = { kind, relayer: known.lender, address: known.address, fee, isRaised }
       const agrees = init.agree ?? (() => !isRaised)
       if (!(await agrees(quote))) {
-        throw new ClearingError({ what: `a fee of ${fee} token units was not agreed to` })
+        const what = `a fee of ${fee} token units was not agreed to`
+        // The others are no cheaper; but who raised its fee says nothing of theirs.
+        if (!isRaised) throw new ClearingError({ what })
+        return { why: `${known.address}: ${what}`, mayFollow: false }
       }
       const signed = await make(known, plan, fee)
       const { reply, why } = await say(known, signed, rows, init)
@@ -252,7 +255,7 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
       if (rival === undefined) continue
       const { order, relayer } = rival
       if (await chain.orders.isDone({ house: chain.house, order, relayer })) {
-        await book(row.slot, null, null)
+        await book(row.slot, null, 0n)
         continue
       }
       const until = new Date(('deadline' in order ? order.deadline : 0) * 1_000).toISOString()
@@ -333,21 +336,21 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
     }
     const mined = claimed === null ? null : await chain.orders.shows(claimed, signed)
     const { kind } = signed.order
-    // Done, but perhaps by one who had it before: its fee is not known then.
-    const fee = feeOf(signed.order)
-    await book(slotOf(signed), mined?.hash ?? null, fee)
+    const fee = await book(slotOf(signed), mined?.hash ?? null, feeOf(signed.order))
     const [transaction, gasUsed] = [mined?.hash ?? null, mined?.gasUsed ?? null]
     return { kind, fee, relayer: known.lender, transaction, gasUsed }
   }
 
-  async function book(slot: string, transaction: Hex | null, fee: bigint | null): Promise<void> {
-    await tables.orders.update(slot, (old) => {
+  /** @param fee of whoever named the transaction @returns what it cost */
+  async function book(slot: string, transaction: Hex | null, fee: bigint): Promise<bigint> {
+    const row = await tables.orders.update(slot, (old) => {
       if (old === undefined) return old
-      const dearest = old.handed.map(({ order }) => feeOf(order)).sort((a, b) => Number(b - a))[0]
-      // Who of several did it is known by the transaction alone.
-      const paid = transaction === null ? (dearest ?? 0n) : fee
-      return { ...old, isDone: true, transaction, fee: paid }
+      const fees = old.handed.map(({ order }) => feeOf(order))
+      // Which of several it was, the transaction alone tells: else it is no more than the dearest.
+      const dearest = fees.reduce((most, one) => (one > most ? one : most), 0n)
+      return { ...old, isDone: true, transaction, fee: transaction === null ? dearest : fee }
     })
+    return row?.fee ?? fee
   }
 
   async function lookBack(): Promise<OrderRecord[]> {
@@ -360,7 +363,7 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
       const [last] = row.handed.slice(-1)
       if (last === undefined) continue
       const isOpen = row.handed.some(({ order }) => 'deadline' in order && order.deadline >= now)
-      if (await chain.orders.isDone({ house: chain.house, ...last })) await book(slot, null, null)
+      if (await chain.orders.isDone({ house: chain.house, ...last })) await book(slot, null, 0n)
       else if (!isOpen) {
         await tables.orders.update(slot, () => undefined)
         over.push(row)

@@ -51,6 +51,8 @@ describe('freehold wallet, without native coin', () => {
     const address = bank.lending.addresses()[0]!
     const unasked = await freehold('wallet', 'open', address, '1000000')
     expect(unasked).toMatchObject({ code: 2, stderr: expect.stringMatching(/20000.*--yes/) })
+    const tooDear = await freehold('wallet', 'open', address, '1000000', '--max-fee', '19999')
+    expect(tooDear).toMatchObject({ code: 1, stderr: expect.stringMatching(/not agreed to/) })
     const opened = await json('wallet', 'open', address, '1000000', '--yes')
     expect(opened).toMatchObject({ deposit: '1000000', fee: '20000' })
     expect(opened.stderr).toMatch(/submits it for 20000 token units/)

@@ -155,6 +155,19 @@ describe('submitting for others', () => {
     expect(await nativeOf()).toBe(native)
   })
 
+  it('behaviour: of several that would spend the same money, one is sent and none reverts', async () => {
+    const asker = await createOwner()
+    const desk = createDesk()
+    const orders = await Promise.all(
+      [1n, 2n, 3n].map((more) => asker.withdrawal({ before: { amount: 4_900_000n + more } })),
+    )
+    const native = await nativeOf()
+    const replies = await Promise.all(orders.map((order) => asker.ask(desk, order)))
+    expect(replies.map(({ kind }) => kind).sort()).toEqual(['refuse', 'refuse', 'submitted'])
+    const [[, row]] = (await desk.tables.relayed.list()) as [[string, RelayedRecord]]
+    expect(native - (await nativeOf())).toBe(row.feeWei)
+  })
+
   it('behaviour: what a dead process may have sent is not sent again', async () => {
     const asker = await createOwner()
     const desk = createDesk()

@@ -7,10 +7,12 @@ import { Command } from 'commander'
 import type { Address } from 'viem'
 import { type GlobalOptions, openCliDevice } from '../context.ts'
 import { printJson, say } from '../output.ts'
+import { wholeNumber } from '../whole-number.ts'
 
 interface OrderOptions extends GlobalOptions {
   relay?: string
   yes?: boolean
+  maxFee?: number
 }
 
 /** What moves money on the chain: by this device with native coin, else by a relayer for a fee. */
@@ -19,7 +21,8 @@ export function addOrderCommands(add: (sub: Command) => unknown): void {
     add(
       sub
         .option('--relay <address>', 'device that submits it, instead of the cheapest known one')
-        .option('--yes', 'agree to the fee of whoever submits it'),
+        .option('--yes', 'agree to the fee that whoever submits it offered')
+        .option('--max-fee <units>', 'agree to any fee up to that, and to none above', wholeNumber),
     )
   order(
     new Command('open')
@@ -62,15 +65,17 @@ const openWallet = ({ chain }: OrderOptions) =>
   openCliDevice({ listen: [], needsKeys: true, chain })
 
 /** Shows what a relayer asks before anything is signed, and asks the person unless it is free. */
-function relayInit({ relay, yes }: OrderOptions): RelayInit {
+function relayInit({ relay, yes, maxFee }: OrderOptions): RelayInit {
   const agree = async ({ relayer, fee, isRaised }: RelayQuote): Promise<boolean> => {
     const more = isRaised ? ', more than it offered, since gas is dear now' : ''
     say(`Device ${peerName(relayer)} submits it for ${fee} token units${more}`)
-    if (fee === 0n || yes) return true
+    if (maxFee !== undefined) return fee <= BigInt(maxFee)
+    // Nobody agreed beforehand to what a relayer may come up with.
+    if (fee === 0n || (yes && !isRaised)) return true
     if (!process.stdin.isTTY) {
       throw new UsageError({
         what: `nobody can be asked whether ${fee} token units are fine`,
-        next: 'Agree with --yes',
+        next: isRaised ? 'Agree with --max-fee' : 'Agree with --yes',
       })
     }
     const { confirm, isCancel } = await import('@clack/prompts')
