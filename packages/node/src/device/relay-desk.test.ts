@@ -164,6 +164,9 @@ describe('submitting for others', () => {
     const native = await nativeOf()
     const replies = await Promise.all(orders.map((order) => asker.ask(desk, order)))
     expect(replies.map(({ kind }) => kind).sort()).toEqual(['refuse', 'refuse', 'submitted'])
+    for (const reply of replies) {
+      if (reply.kind === 'refuse') expect(reply.why).toMatch(/another order of this account/)
+    }
     const [[, row]] = (await desk.tables.relayed.list()) as [[string, RelayedRecord]]
     expect(native - (await nativeOf())).toBe(row.feeWei)
   })
@@ -281,6 +284,17 @@ describe('submitting for others', () => {
         const parties = { payer: from0x(a.wallet.address), signer: stranger, payee: stranger }
         const config = { ...parties, delay: 3_600, flags: 0, salt: new Uint8Array(32) }
         return [{ kind: 'finalizeClose', config }]
+      },
+    ],
+    [
+      'has a settlement before it, and would still be refused',
+      /InsufficientBalance/,
+      async (a) => {
+        const parties = { payer: stranger, signer: stranger, payee: from0x(a.wallet.address) }
+        const config = { ...parties, delay: 3_600, flags: 0, salt: new Uint8Array(32) }
+        const row = { config, cumulative: 1n, signature: new Uint8Array(65) }
+        const before = { amount: 5_000_000n, fee: 2n * FEE }
+        return [await a.withdrawal({ before }), { settleFirst: [row] }]
       },
     ],
     [
