@@ -29,7 +29,7 @@ import type { OfferedPayment } from '../wire/offer.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
 import { createRelayLimit, OPENINGS } from './relay-limit.ts'
-import type { RelayInit } from './relaying.ts'
+import type { OrderDone, RelayInit } from './relaying.ts'
 import type { WalletService } from './wallet.ts'
 
 const MAX_MESSAGE_BYTES = 4_096
@@ -43,6 +43,10 @@ export interface OpenedChannel {
   transaction: Hex | null
   /** Token units that opening it cost: paid out of the ledger, or owed on the channel. */
   fee: bigint
+}
+
+export interface LeftChannel extends OrderDone {
+  status: ChannelRecord['status']
 }
 
 /** Opening, introducing and looking after channels with other devices. */
@@ -64,6 +68,8 @@ export interface ChannelService {
     known: Pick<KnownOffer, 'lender' | 'address'>,
     except?: ReadonlySet<string>,
   ): Promise<number>
+  /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
+  leave(id: Hex, init?: RelayInit): Promise<LeftChannel>
   /**
    * Asks a payee for the highest voucher of the channels that this device found on the chain and pays
    * it by. What its own signer signed is taken up, and the channel pays again.
@@ -379,6 +385,10 @@ export function createChannelService(
       return usable[0] ?? null
     },
     deliver,
+    leave: async (id, init) => {
+      const done = await wallet.leave(await look(id), init)
+      return { ...done, status: (await look(id)).status }
+    },
     reclaim,
     serve,
   }

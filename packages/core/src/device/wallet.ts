@@ -21,8 +21,8 @@ export interface WalletService {
   deposit(init: RelayInit & { amount: bigint }): Promise<OrderDone>
   /** Adds to a channel that this device pays: from the ledger where that covers it, else the wallet. */
   topUp(init: RelayInit & { channel: Hex; amount: bigint }): Promise<OrderDone>
-  /** Asks for a channel's exit, or completes it after the delay. */
-  leave(init: RelayInit & { channel: Hex }): Promise<OrderDone>
+  /** Asks for the exit of a channel as the chain has it now, or completes it. See `ChannelService`. */
+  leave(record: ChannelRecord, init?: RelayInit): Promise<OrderDone>
   /**
    * Opens a channel: from the ledger where that covers it, else from the wallet.
    * @returns null when it takes the wallet and this device has no coin: the payee may submit it
@@ -275,32 +275,29 @@ export function createWalletService(
     }
   }
 
-  async function leave({ channel, ...init }: RelayInit & { channel: Hex }): Promise<OrderDone> {
+  async function leave(
+    { id, role, status, config }: ChannelRecord,
+    init: RelayInit = {},
+  ): Promise<OrderDone> {
     const { chain, wallet } = needs()
     const { house } = chain
-    const { role, status, config } = await look(channel)
     const { hasCoin } = await balances()
-    if (status === 'opening' || status === 'closed' || (role === 'payee' && status === 'open')) {
+    const message = configMessage(config)
+    if (status === 'exiting') {
+      if (hasCoin) return own('finalizeClose', await chain.finalizeClose(config))
+      const sign = async (): Promise<SignedOrder> => ({ kind: 'finalizeClose', config: message })
+      return relaying.hand({ kind: 'finalizeClose', sign }, init)
+    }
+    if (status !== 'open' || role === 'payee') {
       throw new ClearingError({ what: 'this channel cannot be left', why: `it is ${status}` })
     }
-    const message = configMessage(config)
-    const leaving = async (): Promise<OrderDone> => {
-      if (status === 'exiting') {
-        if (hasCoin) return own('finalizeClose', await chain.finalizeClose(config))
-        const sign = async (): Promise<SignedOrder> => ({ kind: 'finalizeClose', config: message })
-        return relaying.hand({ kind: 'finalizeClose', sign }, init)
-      }
-      if (hasCoin) return own('requestClose', await chain.requestClose(config))
-      const cancelledExits = await chain.orders.cancelledExits(channel)
-      const sign = ({ relayer, deadline }: Terms) => {
-        const base = { config: message, cancelledExits, deadline, signature: UNSIGNED }
-        return signOrder(wallet, { house, relayer, order: { kind: 'requestClose', ...base } })
-      }
-      return relaying.hand({ kind: 'requestClose', sign }, init)
+    if (hasCoin) return own('requestClose', await chain.requestClose(config))
+    const cancelledExits = await chain.orders.cancelledExits(id)
+    const sign = ({ relayer, deadline }: Terms) => {
+      const base = { config: message, cancelledExits, deadline, signature: UNSIGNED }
+      return signOrder(wallet, { house, relayer, order: { kind: 'requestClose', ...base } })
     }
-    const done = await leaving()
-    await look(channel)
-    return done
+    return relaying.hand({ kind: 'requestClose', sign }, init)
   }
 
   const owed = (id: Hex, fee: bigint) =>

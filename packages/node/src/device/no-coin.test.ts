@@ -142,15 +142,13 @@ describe('a device with five tokens and no coin', () => {
     await expectConserved()
 
     // Asks for the exit, for free; what it owes is settled meanwhile; anybody ends it.
-    const asked = await ann.device.wallet.leave({ channel: opened.record.id, agree })
+    const asked = await ann.device.channels.leave(opened.record.id, { agree })
     expect(asked).toMatchObject({ kind: 'requestClose', fee: 0n })
     await bank.device.keeper!.refresh()
     expect(await bank.device.keeper!.settle()).toMatchObject({ cause: 'exit-requested' })
-    await expect(ann.device.wallet.leave({ channel: opened.record.id })).rejects.toThrow(
-      /ExitNotReady/,
-    )
+    await expect(ann.device.channels.leave(opened.record.id)).rejects.toThrow(/ExitNotReady/)
     await town.chain.advance(172_801)
-    const ended = await ann.device.wallet.leave({ channel: opened.record.id, agree })
+    const ended = await ann.device.channels.leave(opened.record.id, { agree })
     expect(ended).toMatchObject({ kind: 'finalizeClose', fee: 0n })
     expect((await ann.device.tables.channels.get(opened.record.id))?.status).toBe('closed')
     await expectConserved()

@@ -116,8 +116,7 @@ async function topUp(prefix: string, amount: bigint, options: OrderOptions): Pro
 async function close(prefix: string, options: OrderOptions): Promise<void> {
   await using device = await openWallet(options)
   const { id } = await ownChannel(device, prefix)
-  const done = await device.wallet.leave({ channel: id, ...relayInit(options) })
-  const status = (await device.tables.channels.get(id))?.status
+  const { status, ...done } = await device.channels.leave(id, relayInit(options))
   report(done, `Channel ${id} is ${status}`, { channel: id, status }, options.json)
 }
 
