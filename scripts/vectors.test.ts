@@ -18,6 +18,28 @@ describe('golden vectors', () => {
     expect(await makeVectors()).toEqual(made)
   })
 
+  it('behaviour: relay.json hands over what the contract’s tests hold voucher.json against', async () => {
+    const { orders, nonces } = JSON.parse(await read('vectors/voucher.json'))
+    const { requests } = JSON.parse(await read('vectors/relay.json'))
+    const of = (kind: string) =>
+      requests.find(
+        (row: { fields: { order: { kind: string } } }) => row.fields.order.kind === kind,
+      )
+    const names = {
+      withdraw: 'Withdraw',
+      openFromLedger: 'OpenFromBalance',
+      topUpFromLedger: 'TopUpFromBalance',
+      requestClose: 'RequestClose',
+    }
+    for (const [kind, name] of Object.entries(names)) {
+      const { digest, signature } = orders.find(({ type }: { type: string }) => type === name)
+      const row = of(kind)
+      expect([row.digest, `0x${row.fields.order.signature}`]).toEqual([digest, signature])
+    }
+    expect(of('depositFromWallet').authorizationNonce).toBe(nonces.deposit)
+    expect(of('topUpFromWallet').authorizationNonce).toBe(nonces.topUp)
+  })
+
   it('behaviour: seed.json follows from its description alone', async () => {
     for (const row of JSON.parse(await read('vectors/seed.json'))) {
       const { b, n, reqId, modelId, promptIds, sampler, seed } = row

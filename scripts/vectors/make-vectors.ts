@@ -20,6 +20,7 @@ import {
 } from '../../packages/core/src/wire/transcript.ts'
 import { auditVectors } from './audit-vectors.ts'
 import { dueVectors } from './due-vectors.ts'
+import { relayVectors } from './relay-vectors.ts'
 import { setOffVectors } from './set-off-vectors.ts'
 import { voucherConstants, voucherVectors } from './voucher-vectors.ts'
 
@@ -35,6 +36,7 @@ export async function makeVectors(): Promise<Record<string, string>> {
     'vectors/voucher.json': toText(voucher),
     'vectors/set-off.json': toText(await setOffVectors(voucher)),
     'vectors/audit.json': toText(auditVectors()),
+    'vectors/relay.json': toText(await relayVectors()),
     'packages/contracts/test/VoucherVectors.sol': voucherConstants(voucher),
   }
 }

@@ -1,8 +1,8 @@
 import { filled, TEST_PHRASE } from '../../packages/core/src/answer.fixture.ts'
 import { from0x } from '../../packages/core/src/bytes.ts'
 import { signAcknowledgement } from '../../packages/core/src/clearing/acknowledgement.ts'
+import { configMessage } from '../../packages/core/src/clearing/config-message.ts'
 import { signVoucher } from '../../packages/core/src/clearing/voucher.ts'
-import { configMessage } from '../../packages/core/src/device/channels.ts'
 import { deriveIdentity } from '../../packages/core/src/identity/identity.ts'
 import {
   type DebtMessage,

@@ -1,6 +1,11 @@
 import { filled, TEST_PHRASE } from '../../packages/core/src/answer.fixture.ts'
 import { to0x } from '../../packages/core/src/bytes.ts'
 import {
+  depositNonce,
+  openNonce,
+  topUpNonce,
+} from '../../packages/core/src/clearing/funding-nonces.ts'
+import {
   type ChannelConfig,
   channelIdOf,
   compactSignature,
@@ -11,7 +16,6 @@ import {
   orderTypedData,
   voucherDigest,
 } from '../../packages/core/src/clearing/typed-data.ts'
-import { depositNonce, openNonce, topUpNonce } from '../../packages/core/src/clearing/viem-chain.ts'
 import { signVoucher } from '../../packages/core/src/clearing/voucher.ts'
 import { deriveIdentity } from '../../packages/core/src/identity/identity.ts'
 

@@ -1,4 +1,6 @@
 import type { Address, Hex } from 'viem'
+import type { SignedOrder } from '../wire/relay-messages.ts'
+import type { OrderFor } from './orders.ts'
 import type { ChannelConfig, House } from './typed-data.ts'
 
 /** A channel as the contract sees it. Amounts in token units. */
@@ -94,4 +96,32 @@ export interface Chain {
   finalizeClose(config: ChannelConfig): Promise<Mined>
   /** Moves ledger balance to an address. */
   withdraw(to: Address, amount: bigint): Promise<Mined>
+  /** Orders that one account signs and another may submit. */
+  readonly orders: ChainOrders
+}
+
+/** What a chain does with signed orders. All may throw `ChainError`. */
+export interface ChainOrders {
+  /** The contract's clock, which deadlines are held against: seconds since 1970 at the latest block. */
+  timeSeconds(): Promise<number>
+  /** The nonce that an account's next order carries. */
+  nonce(account: Address): Promise<number>
+  /** How often exits of a channel were called off. */
+  cancelledExits(id: Hex): Promise<number>
+  /** Signs an order out of this account's wallet (EIP-3009). */
+  authorize(signed: OrderFor): Promise<SignedOrder>
+  /** Present price of gas. */
+  weiPerGas(): Promise<bigint>
+  /**
+   * @param settleFirst settled before it in the simulation
+   * @returns gas that submitting all would take
+   * @throws ClearingError when the contract would refuse
+   */
+  simulate(signed: Omit<OrderFor, 'house'>, settleFirst: readonly SettlementRow[]): Promise<bigint>
+  /** Submits it, paying the gas. @throws ClearingError when the contract would refuse */
+  submit(signed: Omit<OrderFor, 'house'>): Promise<Mined>
+  /** Whether it, or one that shuts it out, is on the chain: by state alone, whoever submitted it. */
+  isDone(signed: OrderFor): Promise<boolean>
+  /** The transaction of this hash, if it is in a block and has to do with the order. */
+  shows(hash: Hex, signed: OrderFor): Promise<Mined | null>
 }

@@ -7,6 +7,7 @@ import type { Chain, ChannelOnChain, SettlementRow } from './chain.ts'
 import { HOUSE, tableOf, testRecord } from './channel.fixture.ts'
 import type { ChannelRecord } from './channel.ts'
 import { createKeeper, type KeeperInit, seeChannel, unsettled } from './keeper.ts'
+import { NO_ORDERS } from './no-orders.fixture.ts'
 
 const HOUR = 3_600_000
 const INIT: KeeperInit = { worthUnits: 1_000n, unitsPerCoin: null, maxAgeMs: HOUR }
@@ -28,6 +29,7 @@ function createFakeChain() {
   const never = () => Promise.reject(new Error('a keeper has no use for this'))
   const chain: Chain = {
     house: HOUSE,
+    orders: NO_ORDERS,
     token: `0x${'c2'.repeat(20)}`,
     channel: async (id) => {
       up()

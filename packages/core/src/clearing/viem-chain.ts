@@ -8,9 +8,7 @@ import {
   createPublicClient,
   createWalletClient,
   defineChain,
-  encodeAbiParameters,
   type Hex,
-  keccak256,
   parseAbi,
   parseEventLogs,
   type TransactionReceipt,
@@ -22,6 +20,7 @@ import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
 import { inRanges } from './block-ranges.ts'
 import type { Chain, Debt, Mined, OpeningOnChain } from './chain.ts'
+import { openNonce } from './funding-nonces.ts'
 import { sendTransaction } from './send-transaction.ts'
 import {
   type ChannelConfig,
@@ -29,8 +28,8 @@ import {
   compactSignature,
   type House,
   receiveAuthorizationTypes,
-  tagHash,
 } from './typed-data.ts'
+import { createViemOrders, settlements } from './viem-orders.ts'
 
 const STATUS = ['none', 'open', 'closed'] as const
 
@@ -134,6 +133,10 @@ export function createViemChain(
   return {
     house,
     token,
+    orders: createViemOrders(init, {
+      ...{ reader, guard, tokenDomain },
+      send: async (prepare) => mined(await send(prepare)),
+    }),
     channel: (id) =>
       guard(async () => {
         const found = await reader.readContract({
@@ -193,7 +196,9 @@ export function createViemChain(
     authorizeOpen: (config, amount) =>
       guard(async () => {
         const [name, version] = await tokenDomain()
-        const validBefore = Math.floor(components.clock.now() / 1_000) + AUTHORIZATION_SECONDS
+        // By the clock that it is held against: this device's own may be wrong.
+        const { timestamp } = await reader.getBlock({ blockTag: 'latest' })
+        const validBefore = Number(timestamp) + AUTHORIZATION_SECONDS
         const signature = await account.signTypedData({
           domain: { name, version, chainId: house.chainId, verifyingContract: token },
           types: receiveAuthorizationTypes,
@@ -223,13 +228,7 @@ export function createViemChain(
       )
     },
     settleMany: async (rows) => {
-      const args = [
-        rows.map(({ config, cumulative, signature }) => ({
-          config,
-          cumulativeAmount: cumulative,
-          signature,
-        })),
-      ] as const
+      const args = [settlements(rows)] as const
       const receipt = await send(() =>
         reader.simulateContract({ ...contract, account, functionName: 'settleMany', args }),
       )
@@ -296,36 +295,6 @@ function setOffCall(ring: readonly Debt[], amount: bigint) {
     acknowledgement: compactSignature(acknowledgement),
   }))
   return { functionName: 'setOff', args: [debts, amount] } as const
-}
-
-/** EIP-3009 nonce of a channel's opening: it binds every term, so nobody can swap one under way. */
-export function openNonce(channelId: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }],
-      [tagHash('Freehold ClearingHouse open'), channelId],
-    ),
-  )
-}
-
-/** EIP-3009 nonce of a top-up. @param salt tells apart top-ups of the same amount */
-export function topUpNonce(channelId: Hex, amount: bigint, salt: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }, { type: 'uint128' }, { type: 'bytes32' }],
-      [tagHash('Freehold ClearingHouse top-up'), channelId, amount, salt],
-    ),
-  )
-}
-
-/** EIP-3009 nonce of a deposit into the ledger. @param salt tells apart deposits of the same fee */
-export function depositNonce(salt: Hex, relayer: Address, fee: bigint): Hex {
-  return keccak256(
-    encodeAbiParameters(
-      [{ type: 'bytes32' }, { type: 'bytes32' }, { type: 'address' }, { type: 'uint256' }],
-      [tagHash('Freehold ClearingHouse deposit'), salt, relayer, fee],
-    ),
-  )
 }
 
 function mined(receipt: TransactionReceipt): Mined {

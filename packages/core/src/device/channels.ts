@@ -4,6 +4,7 @@ import type { PrivateKeyAccount } from 'viem/accounts'
 import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
+import { configMessage, readConfig } from '../clearing/config-message.ts'
 import { seeChannel } from '../clearing/keeper.ts'
 import { noteDelivered, paidAmount, rawCost } from '../clearing/meter.ts'
 import { acceptAmount, acceptVoucher } from '../clearing/payee.ts'
@@ -28,7 +29,9 @@ import type { VoucherFrame } from '../wire/frames.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
-import { createRelayLimit } from './relay-limit.ts'
+import { createRelayLimit, OPENINGS } from './relay-limit.ts'
+import type { OrderDone, RelayInit } from './relaying.ts'
+import type { WalletService } from './wallet.ts'
 
 const MAX_MESSAGE_BYTES = 4_096
 const REQUEST_MS = 10_000
@@ -37,17 +40,24 @@ const REPLY_MS = 60_000
 
 export interface OpenedChannel {
   record: ChannelRecord
-  /** The lender's transaction; null when the channel was there already. */
+  /** Null when the channel was there already, or nobody said which it was. */
   transaction: Hex | null
+  /** Token units that opening it cost: paid out of the ledger, or owed on the channel. */
+  fee: bigint
+}
+
+export interface LeftChannel extends OrderDone {
+  status: ChannelRecord['status']
 }
 
 /** Opening, introducing and looking after channels with other devices. */
 export interface ChannelService {
   /**
-   * Opens a channel to a lender with an EIP-3009 leave that the lender submits: this device needs
-   * tokens but no native coin. Never on the path of an answer.
+   * Opens a channel to a lender: from the ledger where that covers it, else from the wallet. Without
+   * native coin it takes a relayer for the one, and the lender for the other. Never on the path of an
+   * answer.
    */
-  open(known: KnownOffer, amount: bigint): Promise<OpenedChannel>
+  open(known: KnownOffer, amount: bigint, init?: RelayInit): Promise<OpenedChannel>
   /** The channel that can pay a lender now, if there is one. */
   payable(known: KnownOffer): Promise<ChannelRecord | null>
   /**
@@ -60,7 +70,7 @@ export interface ChannelService {
     except?: ReadonlySet<string>,
   ): Promise<number>
   /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
-  leave(id: Hex): Promise<ChannelRecord['status']>
+  leave(id: Hex, init?: RelayInit): Promise<LeftChannel>
   /**
    * Asks a payee for the highest voucher of the channels that this device found on the chain and pays
    * it by. What its own signer signed is taken up, and the channel pays again.
@@ -75,9 +85,12 @@ export interface ChannelService {
   ): Promise<ChannelReply>
 }
 
-export function createChannelService(parts: Parts): ChannelService {
+export function createChannelService(
+  parts: Parts,
+  { wallet }: { wallet: WalletService },
+): ChannelService {
   const { chain, identity, tables, clock, mesh, log } = parts
-  const relays = createRelayLimit(clock)
+  const relays = createRelayLimit(OPENINGS, clock)
 
   function needs() {
     if (chain === null) throw new ChainError({ what: 'this device has no chain to pay on' })
@@ -117,12 +130,13 @@ export function createChannelService(parts: Parts): ChannelService {
     return existing(record, id)
   }
 
-  async function open(known: KnownOffer, amount: bigint): Promise<OpenedChannel> {
+  async function open(
+    known: KnownOffer,
+    amount: bigint,
+    init: RelayInit = {},
+  ): Promise<OpenedChannel> {
     const { chain, identity } = needs()
     const payment = requirePayment(known.offer.payment)
-    if (!payment.relaysOpening) {
-      throw new ClearingError({ what: 'this lender does not submit openings' })
-    }
     const { house, token } = chain
     const peer = toHex(known.lender)
     const own = (await tables.channels.list())
@@ -140,36 +154,52 @@ export function createChannelService(parts: Parts): ChannelService {
       flags: parts.setOff === 'off' ? 0 : MAY_SET_OFF,
       salt: identity.channelSalt(next),
     }
-    const leave = await chain.authorizeOpen(config, amount)
     const id = channelIdOf(chain.house, config)
-    await tables.channels.update(
-      id,
+    // On disk before anything is asked for: what stops half-way is gone on with.
+    const bare = createChannelRecord({ id, role: 'payer', peer, house, token, config })
+    await tables.channels.update(id, (old) => old ?? bare)
+    // What is open already is only introduced, whoever opened it.
+    const isNew = (await chain.channel(id)).status === 'none'
+    const order = isNew ? await wallet.open(config, amount, init) : null
+    const owed = order === null ? BigInt(payment.relayFee) : 0n
+    let leave: OpenAuthorization | null = null
+    if (isNew && order === null) {
+      await requireAgreed(known, payment, init)
+      leave = await chain.authorizeOpen(config, amount)
       // The fee is booked before it is asked for: should the reply be lost, no voucher is too low.
-      (old) =>
-        old ??
-        createChannelRecord({
-          id,
-          role: 'payer',
-          peer,
-          house,
-          token,
-          config,
-          relayFee: BigInt(payment.relayFee),
-        }),
-    )
+      await tables.channels.update(id, (old) => old && { ...old, relayFee: owed })
+    }
     const reply = await say(known.address, known.lender, {
       config: configMessage(config),
-      leave: leaveMessage(leave),
+      leave: leave && leaveMessage(leave),
       voucher: await proveSigner(identity.voucherSigner, { id, house }),
     })
-    if (reply.relayFee > BigInt(payment.relayFee)) {
+    if (reply.relayFee > owed) {
       throw new ClearingError({ what: 'the lender asks a higher fee than it offered' })
     }
     await tables.channels.update(id, (old) => old && { ...old, relayFee: reply.relayFee })
     // Trust nobody's word for it: the chain says what is open.
     const record = await look(id)
     if (record.status !== 'open') throw new ClearingError({ what: 'the channel did not open' })
-    return { record, transaction: reply.transaction && to0x(reply.transaction) }
+    const transaction = reply.transaction && to0x(reply.transaction)
+    return order === null
+      ? { record, transaction, fee: reply.relayFee }
+      : { record, transaction: order.transaction, fee: order.fee }
+  }
+
+  /** The fee of an opening that the lender submits; refused before anything is signed. */
+  async function requireAgreed(
+    { lender: relayer, address }: KnownOffer,
+    payment: OfferedPayment,
+    { agree }: RelayInit,
+  ): Promise<void> {
+    if (!payment.relaysOpening) {
+      throw new ClearingError({ what: 'this lender does not submit openings' })
+    }
+    const fee = BigInt(payment.relayFee)
+    const quote = { kind: 'open', relayer, address, fee, isRaised: false } as const
+    if (agree === undefined || (await agree(quote))) return
+    throw new ClearingError({ what: `a fee of ${fee} token units was not agreed to` })
   }
 
   /**
@@ -356,12 +386,9 @@ export function createChannelService(parts: Parts): ChannelService {
       return usable[0] ?? null
     },
     deliver,
-    leave: async (id) => {
-      const { chain } = needs()
-      const { config, status } = await look(id)
-      if (status === 'open') await chain.requestClose(config)
-      else if (status === 'exiting') await chain.finalizeClose(config)
-      return (await look(id)).status
+    leave: async (id, init) => {
+      const done = await wallet.leave(await look(id), init)
+      return { ...done, status: (await look(id)).status }
     },
     reclaim,
     serve,
@@ -397,37 +424,6 @@ function paidLeft(record: ChannelRecord): bigint {
 function requirePayment(payment: OfferedPayment | null): OfferedPayment {
   if (payment === null) throw new ClearingError({ what: 'this lender takes no payment' })
   return payment
-}
-
-export function configMessage({
-  payer,
-  signer,
-  payee,
-  delay,
-  flags,
-  salt,
-}: ChannelConfig): ConfigMessage {
-  const [from, by, to] = [from0x(payer), from0x(signer), from0x(payee)]
-  return { payer: from, signer: by, payee: to, delay, flags, salt: from0x(salt) }
-}
-
-export function readConfig({
-  payer,
-  signer,
-  payee,
-  delay,
-  flags,
-  salt,
-}: ConfigMessage): ChannelConfig {
-  const address = (bytes: Uint8Array) => getAddress(to0x(bytes))
-  return {
-    payer: address(payer),
-    signer: address(signer),
-    payee: address(payee),
-    delay,
-    flags,
-    salt: to0x(salt),
-  }
 }
 
 function leaveMessage({ amount, validAfter, validBefore, signature }: OpenAuthorization) {

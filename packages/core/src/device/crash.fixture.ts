@@ -9,6 +9,7 @@ import type { Chain, Debt } from '../clearing/chain.ts'
 import { checkDebt } from '../clearing/debt.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { rawCost } from '../clearing/meter.ts'
+import { NO_ORDERS } from '../clearing/no-orders.fixture.ts'
 import { channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher } from '../clearing/voucher.ts'
 import { createToyModel, TOY_INFO } from '../engine/toy-model.fixture.ts'
@@ -315,6 +316,7 @@ function createLedger() {
       return {
         house: HOUSE,
         token: HOUSE.address,
+        orders: NO_ORDERS,
         channel: (id) => act(async () => seen(id)),
         gasPrice: async () => 0n,
         balances: async () => ({ wallet: 0n, ledger: 0n, native: 1n }),

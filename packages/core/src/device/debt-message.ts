@@ -1,7 +1,7 @@
 import { from0x, to0x } from '../bytes.ts'
 import type { Debt } from '../clearing/chain.ts'
+import { configMessage, readConfig } from '../clearing/config-message.ts'
 import type { DebtMessage } from '../wire/set-off-messages.ts'
-import { configMessage, readConfig } from './channels.ts'
 
 /** A debt as it travels. */
 export function debtMessage(debt: Debt): DebtMessage {

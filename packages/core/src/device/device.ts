@@ -1,6 +1,5 @@
-import type { Address } from 'viem'
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
-import type { Chain, Mined } from '../clearing/chain.ts'
+import type { Chain } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
@@ -21,6 +20,7 @@ import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
 import type { SetOffService } from './set-off.ts'
+import type { WalletService } from './wallet.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
@@ -51,10 +51,10 @@ export interface Device extends AsyncDisposable {
   readonly audits: AuditService
   readonly borrowing: BorrowService
   readonly setOff: SetOffService
+  /** What moves this device's own money on the chain. */
+  readonly wallet: WalletService
   /** Token units in the wallet and in the ClearingHouse's ledger, and wei. @throws ChainError, ClearingError */
   balances(): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
-  /** Moves earned token units from the ledger to an address. */
-  withdraw(to: Address, amount: bigint): Promise<Mined>
   /** Finds its channels on the chain after its disk was lost. @throws ChainError, ClearingError */
   recover(init?: { fromBlock?: bigint | undefined; signal?: AbortSignal }): Promise<Recovery>
   /** Loads a model, or hands out the one that is loaded. */
@@ -84,6 +84,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     headers: storage.table('headers'),
     egress: storage.table('egress'),
     spending: storage.table('spending'),
+    orders: storage.table('orders'),
+    relayed: storage.table('relayed'),
   }
   const parts: Parts = {
     ...components,
@@ -132,7 +134,6 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   }
   return {
     balances: async () => wallet().chain.balances(wallet().account),
-    withdraw: async (to, amount) => wallet().chain.withdraw(to, amount),
     recover: async (init) => (await import('./recovery.ts')).recoverChannels(parts, init),
     identity: components.identity,
     chain,
@@ -146,6 +147,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     audits,
     borrowing,
     setOff: lazily(async () => (await network()).setOff),
+    wallet: lazily(async () => (await network()).wallet),
     model: async (name) => (await parts.shelf.take(name)).model,
     reach: async (request) => (await import('../routing/policy.ts')).reachOf(rules, request),
     complete: createCompletions(parts, {

@@ -8,12 +8,14 @@ import {
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
+  RELAY_PROTOCOL,
   SET_OFF_PROTOCOL,
 } from '../mesh/protocols.ts'
 import { MAX_AUDIT_REQUEST_BYTES } from '../wire/audit-messages.ts'
 import { MAX_HEADER_REQUEST_BYTES } from '../wire/header-messages.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
+import { MAX_RELAY_BYTES } from '../wire/relay-messages.ts'
 import { MAX_SET_OFF_BYTES } from '../wire/set-off-messages.ts'
 import { createAdmission } from './admission.ts'
 import { createAuditDesk } from './audit-desk.ts'
@@ -27,6 +29,7 @@ import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
 import type { ModelFile, Parts } from './parts.ts'
 import type { LentRecord } from './records.ts'
+import { createRelayDesk, type RelayDeskInit } from './relay-desk.ts'
 import type { SetOffService } from './set-off.ts'
 
 /** What a lender asks; the account that is paid is this device's own. */
@@ -50,6 +53,8 @@ export interface LendInit {
   forgivenExposures?: number | undefined
   /** Called when an answer has ended. */
   onAnswer?: ((answer: LentRecord) => void) | undefined
+  /** What submitting orders of others takes besides the offered fee. @default any gas is covered by it */
+  relaying?: Partial<RelayDeskInit> | undefined
 }
 
 export interface Lending extends AsyncDisposable {
@@ -107,6 +112,7 @@ export function createLendingService(
     const admit = createAdmission(limits, parts, { book, desk, models })
     const headers = createHeaderDesk(models, parts)
     const auditing = createAuditDesk({ ...parts, identity, models })
+    const relays = createRelayDesk({ unitsPerCoin: null, ...init.relaying }, parts)
     const stop = new AbortController()
     const { handshakeMs, totalMs } = deadlines
     // Once now, and once when whatever an earlier process left running must be dead.
@@ -135,6 +141,10 @@ export function createLendingService(
     await mesh.handle(SET_OFF_PROTOCOL, (stream, peer) =>
       setOff.serve(messagesOver(stream, MAX_SET_OFF_BYTES), peer),
     )
+    await mesh.handle(RELAY_PROTOCOL, async (stream, peer) => {
+      const { payment } = await desk.current()
+      await relays.serve(messagesOver(stream, MAX_RELAY_BYTES), peer, payment)
+    })
     await mesh.handle(ANSWER_PROTOCOL, async (stream, peer) => {
       const begun = { borrower: toHex(peer), modelId: '', startedAtMs: clock.now() }
       const answer = await lendAnswer(

@@ -7,7 +7,9 @@ import { createLendingService, type LendingService } from './lending.ts'
 import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
+import { createRelayService } from './relaying.ts'
 import { createSetOffService, type SetOffService } from './set-off.ts'
+import { createWalletService, type WalletService } from './wallet.ts'
 
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
@@ -19,6 +21,7 @@ export interface Network {
   lending: LendingService
   setOff: SetOffService
   ownAuditors: OwnAuditors
+  wallet: WalletService
 }
 
 export function createNetwork(
@@ -26,7 +29,8 @@ export function createNetwork(
   { audits, worthUnits }: { audits: AuditService; worthUnits: bigint },
 ): Network {
   const peers = createPeerService(parts)
-  const channels = createChannelService(parts)
+  const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
+  const channels = createChannelService(parts, { wallet })
   const lenders = createLenderService(parts, { peers, channels })
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
@@ -38,5 +42,6 @@ export function createNetwork(
     lending: createLendingService(parts, { channels, setOff }),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
+    wallet,
   }
 }

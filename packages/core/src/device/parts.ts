@@ -13,7 +13,14 @@ import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
-import type { AnswerRecord, HeaderRecord, LentRecord, PeerRecord } from './records.ts'
+import type {
+  AnswerRecord,
+  HeaderRecord,
+  LentRecord,
+  OrderRecord,
+  PeerRecord,
+  RelayedRecord,
+} from './records.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -86,6 +93,9 @@ export interface Tables {
   headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
   spending: Table<Spending>
+  /** Handed to relayers, and submitted for others, by `orderId`. */
+  orders: Table<OrderRecord>
+  relayed: Table<RelayedRecord>
 }
 
 /** What the parts of a device share. */

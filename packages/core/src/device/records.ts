@@ -1,8 +1,10 @@
+import type { Address, Hex } from 'viem'
 import type { Audit } from '../audit/audit.ts'
 import type { Profile } from '../engine/engine.ts'
 import type { Evidence } from '../lending/evidence.ts'
 import type { Verdict } from '../wire/frames.ts'
 import type { Manifest } from '../wire/manifest.ts'
+import type { SignedOrder } from '../wire/relay-messages.ts'
 
 /** An answer that this device borrowed: what it may need to prove, pay or audit later. */
 export interface AnswerRecord {
@@ -67,4 +69,46 @@ export interface HeaderRecord {
   manifest: Manifest
   /** SHA-256 of the GGUF without tensors that was made of it, hex; null until it is whole. */
   gguf: string | null
+}
+
+/** What this device signed for relayers to submit: of one slot, one order can happen at most. */
+export interface OrderRecord {
+  /** See `slotOf`. */
+  slot: string
+  kind: SignedOrder['kind']
+  /** Each that left. What is not done may still be until its deadline, whatever was said. */
+  handed: {
+    /** Names the order; see `orderId`. */
+    id: Hex
+    order: SignedOrder
+    /** Account to be paid, and the device that was asked, by its key in hex. */
+    relayer: Address
+    device: string
+    askedAtMs: number
+    /** It was silent, or said what the chain does not show. */
+    isBroken: boolean
+  }[]
+  /** Whether the chain shows one of them. */
+  isDone: boolean
+  /** Token units that it cost; of several, and nobody knows which, the dearest. */
+  fee: bigint | null
+  /** Where the chain shows it, if that is known. */
+  transaction: Hex | null
+}
+
+/** An order of somebody else that this device submitted, or was about to when it died. */
+export interface RelayedRecord {
+  id: Hex
+  kind: SignedOrder['kind']
+  /** Device that asked, by its key in hex, and the account whose order it is. */
+  device: string
+  account: Address
+  /** Token units that it brought. */
+  fee: bigint
+  startedAtMs: number
+  /** null: it is not known whether it came to the chain. */
+  transaction: Hex | null
+  gasUsed: bigint
+  /** What it cost in wei of the native coin. */
+  feeWei: bigint
 }

@@ -1,6 +1,7 @@
 import { type Address, isAddressEqual } from 'viem'
 import { from0x, toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
+import { readConfig } from '../clearing/config-message.ts'
 import { checkDebt } from '../clearing/debt.ts'
 import { MAY_SET_OFF } from '../clearing/rings.ts'
 import { channelIdOf } from '../clearing/typed-data.ts'
@@ -15,7 +16,6 @@ import {
   type SetOffReply,
   type SetOffRequest,
 } from '../wire/set-off-messages.ts'
-import { readConfig } from './channels.ts'
 import { debtMessage, readDebt } from './debt-message.ts'
 import type { Parts } from './parts.ts'
 import { createRateLimit } from './rate-limit.ts'

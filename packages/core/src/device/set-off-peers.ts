@@ -2,6 +2,7 @@ import type { Hex } from 'viem'
 import { withinTime } from '../abort.ts'
 import { fromHex, to0x } from '../bytes.ts'
 import type { Debt } from '../clearing/chain.ts'
+import { configMessage } from '../clearing/config-message.ts'
 import type { ChannelConfig } from '../clearing/typed-data.ts'
 import { ClearingError, LendingError } from '../errors.ts'
 import type { Mesh } from '../mesh/mesh.ts'
@@ -13,7 +14,6 @@ import {
   type SetOffReply,
   type SetOffRequest,
 } from '../wire/set-off-messages.ts'
-import { configMessage } from './channels.ts'
 import { debtMessage, readDebt } from './debt-message.ts'
 import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'

@@ -48,7 +48,7 @@ const paymentField = record({
   /** Longest prompt served to a borrower without history, in tokens. */
   promptCapTokens: uint(MAX_PROMPT_TOKENS),
   holdBackMs: uint(WEEK_MS),
-  /** Whether the lender submits a borrower's EIP-3009 opening, and what that costs in token units. */
+  /** Whether the lender submits EIP-3009 openings to itself and orders of others, and its fee for each. */
   relaysOpening: bool(),
   relayFee: uint(MAX_PRICE),
 })

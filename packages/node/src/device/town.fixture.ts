@@ -3,8 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { from0x } from '@freehold/core/bytes'
+import type { Chain } from '@freehold/core/clearing/chain'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
+import { createViemChain } from '@freehold/core/clearing/viem-chain'
 import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { LendInit, Lending, LendTerms } from '@freehold/core/device/lending'
@@ -12,8 +14,9 @@ import type { KnownOffer } from '@freehold/core/device/peers'
 import type { Engine } from '@freehold/core/engine/engine'
 import { createToyModel, type ToyModelInit } from '@freehold/core/engine/toy-model.fixture'
 import { createPhrase } from '@freehold/core/identity/phrase'
-import { systemRandom } from '@freehold/core/platform'
-import type { Address } from 'viem'
+import { systemClock, systemRandom } from '@freehold/core/platform'
+import { type Address, http } from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { type DevChain, startDevChain } from '../chain/dev-chain.ts'
 import { pathsOf } from '../config.ts'
 import { type OpenDeviceInit, openDevice } from './open-device.ts'
@@ -35,6 +38,8 @@ export interface Inhabitant extends AsyncDisposable {
 
 export interface Town extends AsyncDisposable {
   chain: DevChain
+  /** Reads the chain as anybody can. */
+  look: Pick<Chain, 'channel' | 'balances' | 'orders'>
   /** A device of a new owner, or of `phrase`, with tokens and without native coin. */
   inhabitant(init?: Partial<OpenDeviceInit> & { home?: string }): Promise<Inhabitant>
   /** A device that lends the bundled model; it has native coin. */
@@ -92,8 +97,14 @@ export async function createTown(): Promise<Town> {
     return self
   }
 
+  const { chainId, house: address, token, rpc } = chain.settings
+  const account = privateKeyToAccount(generatePrivateKey())
   return {
     chain,
+    look: createViemChain(
+      { house: { chainId, address }, token, account },
+      { transport: http(rpc), clock: systemClock },
+    ),
     inhabitant,
     lender: async ({ device: init = {}, ...lendInit } = {}) => {
       const self = await inhabitant({ listen: [TCP], ...init })

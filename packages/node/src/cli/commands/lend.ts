@@ -42,11 +42,11 @@ export function lendCommand(command: Command): void {
     .option('--hold-back <seconds>', 'how long the last window may stay unpaid', whole(86_400), 60)
     .option('--exit-delay <seconds>', 'least exit delay of channels', whole(2_592_000), 172_800)
     .option('--parallel <answers>', 'answers at once', whole(64), 4)
-    .option('--no-relay', 'do not submit openings of borrowers without native coin')
-    .option('--relay-fee <units>', 'token units for submitting an opening', whole(), 0)
+    .option('--no-relay', 'do not submit what devices without native coin signed')
+    .option('--relay-fee <units>', 'token units for submitting an opening or an order', whole(), 0)
     .option(
       '--coin-price <units>',
-      'what one native coin costs: settle when 20 times the gas is owed',
+      'what a native coin is worth: settle when 20 times the gas is owed, relay what pays its own',
       whole(),
     )
     .action((models: string[], options: LendOptions) => lend(models, options))
@@ -82,6 +82,13 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     models,
     payment: options.free || chain === undefined ? null : lendTerms(options, chain),
     parallel: options.parallel,
+    relaying: {
+      unitsPerCoin: options.coinPrice === undefined ? null : BigInt(options.coinPrice),
+      onRelay: (relayed) => {
+        if (options.json) printJson({ event: 'relayed', ...relayed })
+        else say(`Submitted ${relayed.kind} for ${relayed.fee} (${relayed.feeWei} wei of gas)`)
+      },
+    },
     onAnswer: (answer) => {
       if (options.json) printJson({ event: 'answer', ...answer })
       else say(`Lent ${answer.tokens} tokens (${answer.end})${answer.isUnpaid ? ', unpaid' : ''}`)

@@ -18,6 +18,7 @@ import {
 import { describeRing } from '../describe-ring.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { addOrderCommands } from './wallet-orders.ts'
 
 export function walletCommand(command: Command): void {
   const add = (sub: Command) => command.addCommand(withGlobals(sub))
@@ -28,13 +29,7 @@ export function walletCommand(command: Command): void {
       .action(init),
   )
   add(new Command('show').description('show accounts and balances').action(show))
-  add(
-    new Command('open')
-      .description('open a channel to a lender, which submits it: no native coin is needed')
-      .argument('<address>', 'the lender')
-      .argument('<amount>', 'deposit in token units', units)
-      .action(open),
-  )
+  addOrderCommands(add)
   add(new Command('settle').description('settle what others owe this device now').action(settle))
   add(
     new Command('vouchers')
@@ -46,19 +41,6 @@ export function walletCommand(command: Command): void {
       .description('cancel what this device owes against what it is owed, without moving tokens')
       .option('--dry-run', 'only show what could be set off, and for how much gas')
       .action(setOff),
-  )
-  add(
-    new Command('close')
-      .description('ask for a channel’s deposit back; a second time, after the delay, to get it')
-      .argument('<channel>', 'its id, or the first digits of it')
-      .action(close),
-  )
-  add(
-    new Command('withdraw')
-      .description('move earned token units out of the ClearingHouse')
-      .argument('<amount>', 'token units', units)
-      .argument('[to]', 'address; without one this device’s own account')
-      .action(withdraw),
   )
   add(
     new Command('recover')
@@ -107,14 +89,6 @@ async function limits(
   print(`24 hours:   ${found.perDay ?? 'no limit'}, ${found.spentInADay} spent`)
 }
 
-function units(text: string): bigint {
-  if (/^\d+$/.test(text) && BigInt(text) > 0n) return BigInt(text)
-  throw new UsageError({
-    what: `"${text}" is no amount`,
-    next: 'It is a whole number of token units',
-  })
-}
-
 async function init(options: GlobalOptions & { restore?: boolean }): Promise<void> {
   const environment = readEnvironment()
   const { vault } = pathsOf(environment)
@@ -149,16 +123,11 @@ async function show(options: GlobalOptions): Promise<void> {
     account: identity.wallet.address,
     ...balances,
   }
-  if (options.json) return printJson(found)
+  const fees = await device.wallet.relayFees()
+  if (options.json) return printJson({ ...found, relayFees: fees })
   for (const [name, value] of Object.entries(found)) print(`${name.padEnd(8)} ${value}`)
-}
-
-async function open(address: string, amount: bigint, options: GlobalOptions): Promise<void> {
-  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  const known = await device.peers.ask(address)
-  const { record, transaction } = await device.channels.open(known, amount)
-  if (options.json) printJson({ channel: record.id, deposit: record.deposit, transaction })
-  else say(`Channel ${record.id} is open with ${record.deposit} token units`)
+  print(`relayers ${fees.paid} paid, ${fees.earned} earned`)
+  if (balances.native === 0n) say('Without native coin, others submit for this account for a fee')
 }
 
 async function settle(options: GlobalOptions): Promise<void> {
@@ -241,32 +210,4 @@ async function recover(
     )
     say('the same channel pays for them too: ask these borrowers to come again, before they leave')
   }
-}
-
-async function close(prefix: string, options: GlobalOptions): Promise<void> {
-  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  const all = (await device.tables.channels.list()).map(([, record]) => record)
-  const found = all.filter(({ id, role }) => role === 'payer' && id.startsWith(prefix))
-  const [record] = found
-  if (record === undefined || found.length > 1) {
-    throw new UsageError({ what: 'no one channel starts so', next: 'See freehold ledger' })
-  }
-  const status = await device.channels.leave(record.id)
-  if (options.json) printJson({ channel: record.id, status })
-  else say(`Channel ${record.id} is ${status}`)
-}
-
-async function withdraw(
-  amount: bigint,
-  to: string | undefined,
-  options: GlobalOptions,
-): Promise<void> {
-  await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  const target = to ?? device.identity?.wallet.address
-  if (target === undefined || !/^0x[0-9a-fA-F]{40}$/.test(target)) {
-    throw new ClearingError({ what: `"${target}" is no address` })
-  }
-  const done = await device.withdraw(target as `0x${string}`, amount)
-  if (options.json) printJson(done)
-  else say(`Withdrew ${amount} token units in ${done.hash}`)
 }
