@@ -73,8 +73,6 @@ export interface Chain {
     account: Address,
     init?: { fromBlock?: bigint | undefined; signal?: AbortSignal | undefined },
   ): Promise<{ found: OpeningOnChain[]; untilBlock: bigint }>
-  /** What a unit of gas costs now, wei. */
-  gasPrice(): Promise<bigint>
   /** Token units in the account's wallet, in the house's ledger, and wei of native coin. */
   balances(account: Address): Promise<{ wallet: bigint; ledger: bigint; native: bigint }>
   /** Signs an EIP-3009 leave to open; costs nothing and touches no chain state. */

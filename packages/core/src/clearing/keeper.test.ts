@@ -29,7 +29,13 @@ function createFakeChain() {
   const never = () => Promise.reject(new Error('a keeper has no use for this'))
   const chain: Chain = {
     house: HOUSE,
-    orders: NO_ORDERS,
+    orders: {
+      ...NO_ORDERS,
+      weiPerGas: async () => {
+        up()
+        return gasPrice
+      },
+    },
     token: `0x${'c2'.repeat(20)}`,
     channel: async (id) => {
       up()
@@ -47,10 +53,6 @@ function createFakeChain() {
       }
       const hash: Hex = `0x${String(sent.length).padStart(64, '0')}`
       return { hash, blockNumber: 1n, gasUsed: 9n, feeWei: 9n, skipped: [...skips] }
-    },
-    gasPrice: async () => {
-      up()
-      return gasPrice
     },
     balances: never,
     authorizeOpen: never,

@@ -94,7 +94,7 @@ export function createKeeper(
   /** From how many token units on it pays to settle so many channels now. */
   async function worthOf(rows: number): Promise<bigint> {
     if (init.unitsPerCoin === null) return init.worthUnits
-    const wei = (SETTLE_GAS + ROW_GAS * BigInt(rows)) * (await chain.gasPrice())
+    const wei = (SETTLE_GAS + ROW_GAS * BigInt(rows)) * (await chain.orders.weiPerGas())
     return (GAS_FACTOR * wei * init.unitsPerCoin) / WEI_PER_COIN
   }
 

@@ -178,7 +178,6 @@ export function createViemChain(
       await guard(() => inRanges(read, { from: fromBlock, to: untilBlock, signal }))
       return { found: [...byId.values()], untilBlock }
     },
-    gasPrice: () => guard(() => reader.getGasPrice()),
     balances: (address) =>
       guard(async () => {
         const [wallet, ledger, native] = await Promise.all([

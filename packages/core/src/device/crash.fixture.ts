@@ -25,6 +25,7 @@ import type { CompletionInit } from './completions.ts'
 import { createDevice, type Device } from './device.ts'
 // A device loads these when it first needs them: here no time may pass meanwhile.
 import './network.ts'
+import '../routing/policy.ts'
 
 export type Who = 'lender' | 'borrower'
 
@@ -318,7 +319,6 @@ function createLedger() {
         token: HOUSE.address,
         orders: NO_ORDERS,
         channel: (id) => act(async () => seen(id)),
-        gasPrice: async () => 0n,
         balances: async () => ({ wallet: 0n, ledger: 0n, native: 1n }),
         authorizeOpen: async (config, amount) => {
           const signature = `0x${'00'.repeat(65)}` as const

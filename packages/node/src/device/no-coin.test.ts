@@ -179,7 +179,7 @@ describe('a device with five tokens and no coin', () => {
     const identity = device.identity!
     const config = {
       ...{ payer: accountOf(device), signer: identity.voucherSigner.address },
-      ...{ payee: accountOf(bank.device), delay: 172_800, flags: 0 },
+      ...{ payee: accountOf(bank.device), delay: 172_800, flags: 1 },
       salt: identity.channelSalt(0),
     }
     // As far as a process came that died before anybody heard of the channel.
