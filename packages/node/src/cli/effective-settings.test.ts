@@ -96,7 +96,7 @@ describe('effectiveSettings', () => {
   it('behaviour: what is no setting, or not what it must be, is refused by name', async () => {
     const wrong: [object, RegExp][] = [
       [{ keepPrefix: false }, /"keepPrefix" in .+ is no setting\. There are .+keepPrefixes/],
-      [{ tokens: 'apple' }, /"tokens" in .+ cannot be "apple"\. It is a list of texts/],
+      [{ tokens: 'apple' }, /"tokens" in .+ cannot be "apple"\. It is a list of tokens/],
       [{ keepPrefixes: 'no' }, /"keepPrefixes".+true or false/],
       [{ model: '' }, /"model".+name of a model/],
       [{ resident: 5 }, /"resident".+a duration or false/],

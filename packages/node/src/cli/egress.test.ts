@@ -107,7 +107,7 @@ describe('settings of what may travel', () => {
       /privacy rule 1 cannot be used: it has a field "modell"/,
     ],
     [{ rules: [{ key: 'editor', scope: 'own' }] }, /names the key "editor", and no token/],
-    [{ rule: [] }, /has a setting "rule" that there is not/],
+    [{ rule: [] }, /"rule" in .+ is no setting/],
     [{ tokens: [{ name: 'editor' }] }, /the setting tokens makes no sense/],
     [{ tokens: ['a', { name: 'editor', token: 'a' }] }, /two tokens are the same/],
   ])('behaviour: %j is an error before anything is asked', async (settings, why) => {

@@ -256,7 +256,7 @@ describe('a liar in a set-off', () => {
 
   it('behaviour: this device’s own exit keeps its earnings out of the channel it leaves', async () => {
     const { honest, debt } = await createPair()
-    expect(await honest.device.channels.leave(debt.id)).toBe('exiting')
+    expect(await honest.device.channels.leave(debt.id)).toMatchObject({ status: 'exiting' })
     expect(await round(honest)).toEqual({ rings: [], unanswered: [] })
   })
 
