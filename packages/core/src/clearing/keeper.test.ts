@@ -152,6 +152,26 @@ describe('keeper.settle', () => {
     expect(await keeper.settle(true)).toMatchObject({ vouchers: 1, amount: 700n, skipped: [] })
   })
 
+  it('behaviour: a row that was skipped while its opening was reorganised away settles at the exit', async () => {
+    const one = earned(800n)
+    const { keeper, chain, skips, forget, know, get } = await createBench(one, earned(700n, {}, 2))
+    const { settleMany } = chain
+    skips.add(one.id)
+    // Between the last look and the block that it settles in, the chain forgets the channel.
+    chain.settleMany = async (rows) => {
+      const done = await settleMany(rows)
+      forget(one.id)
+      return done
+    }
+    expect(await keeper.settle()).toMatchObject({ vouchers: 1, skipped: [one.id] })
+    expect(await get()).toMatchObject({ status: 'opening' })
+    chain.settleMany = settleMany
+    skips.clear()
+    know(one, { exitRequestedAt: 500 })
+    await keeper.refresh()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 800n })
+  })
+
   it('behaviour: a chain that is down changes nothing, and settling later works', async () => {
     const { keeper, setDown, get } = await createBench(earned(2_000n))
     const before = await get()

@@ -67,8 +67,15 @@ export function createKeeper(
 ): Keeper {
   const { channels, chain, clock, log } = components
   const firstSeenMs = new Map<string, number>()
-  /** Vouchers that the contract would not take, by channel: the same one is not paid for again. */
-  const refused = new Map<string, bigint>()
+  /**
+   * Vouchers that the contract would not take, by channel: the same one is not paid for again until
+   * the chain says something else of the channel, such as that its opening is there again.
+   */
+  const refused = new Map<string, Pick<ChannelRecord, 'cumulative' | 'status'>>()
+  const isRefused = ({ id, cumulative, status }: ChannelRecord) => {
+    const before = refused.get(id)
+    return before?.cumulative === cumulative && before.status === status
+  }
 
   async function refresh(): Promise<void> {
     for (const [id, record] of await channels.list()) {
@@ -96,7 +103,7 @@ export function createKeeper(
       .map(([, record]) => record)
       .filter((record) => record.role === 'payee' && record.signature !== null)
       .filter((record) => record.status !== 'closed' && unsettled(record) > 0n)
-      .filter(({ id, cumulative }) => asked || refused.get(id) !== cumulative)
+      .filter((record) => asked || !isRefused(record))
     for (const { id } of owed) if (!firstSeenMs.has(id)) firstSeenMs.set(id, clock.now())
     const cause = owed.length === 0 ? null : asked ? 'asked' : causeOf(owed)
     if (cause === null) return null
@@ -112,8 +119,10 @@ export function createKeeper(
         const seen = await chain.channel(before.id)
         await channels.update(before.id, (old) => old && seeChannel(old, seen, clock.now()))
         done.amount += seen.settled - before.settled
-        if (skipped.includes(before.id)) refused.set(before.id, before.cumulative)
-        else done.vouchers++
+        if (skipped.includes(before.id)) {
+          const { status } = seeChannel(before, seen, clock.now())
+          refused.set(before.id, { cumulative: before.cumulative, status })
+        } else done.vouchers++
       }
     }
     return done
