@@ -82,7 +82,7 @@ async function createBench(...records: ChannelRecord[]) {
   const wait = (ms: number) => {
     nowMs += ms
   }
-  return { ...fake, channels, keeper, events, get, wait }
+  return { ...fake, channels, keeper, events, get, wait, clock }
 }
 
 const SIG: Hex = `0x${'5a'.repeat(65)}`
@@ -122,6 +122,18 @@ describe('keeper.settle', () => {
     expect(await keeper.settle()).toBeNull()
   })
 
+  it('behaviour: a restart does not make young what is old', async () => {
+    const { keeper, wait, get, ...parts } = await createBench(earned(10n))
+    // A keeper as a new process has it: it knows nothing but the table.
+    const restart = () => createKeeper(INIT, { ...parts, log: () => {} })
+    expect(await keeper.settle()).toBeNull()
+    wait(HOUR - 1)
+    expect(await restart().settle()).toBeNull()
+    wait(1)
+    expect(await restart().settle()).toMatchObject({ cause: 'age', vouchers: 1 })
+    expect((await get()).owedSinceMs).toBeUndefined()
+  })
+
   it('behaviour: settles at once when the other side wants to leave', async () => {
     const { keeper, know } = await createBench(earned(1n))
     know(earned(1n), { exitRequestedAt: 500 })
@@ -155,17 +167,17 @@ describe('keeper.settle', () => {
   it('behaviour: a row that was skipped while its opening was reorganised away settles at the exit', async () => {
     const one = earned(800n)
     const { keeper, chain, skips, forget, know, get } = await createBench(one, earned(700n, {}, 2))
-    const { settleMany } = chain
+    const wellBehaved = { ...chain }
     skips.add(one.id)
     // Between the last look and the block that it settles in, the chain forgets the channel.
     chain.settleMany = async (rows) => {
-      const done = await settleMany(rows)
+      const done = await wellBehaved.settleMany(rows)
       forget(one.id)
       return done
     }
     expect(await keeper.settle()).toMatchObject({ vouchers: 1, skipped: [one.id] })
     expect(await get()).toMatchObject({ status: 'opening' })
-    chain.settleMany = settleMany
+    Object.assign(chain, wellBehaved)
     skips.clear()
     know(one, { exitRequestedAt: 500 })
     await keeper.refresh()
@@ -177,7 +189,7 @@ describe('keeper.settle', () => {
     const before = await get()
     setDown(true)
     await expect(keeper.settle()).rejects.toThrow(ChainError)
-    expect(await get()).toEqual(before)
+    expect(await get()).toEqual({ ...before, owedSinceMs: 1_000_000 })
     setDown(false)
     expect(await keeper.settle()).toMatchObject({ amount: 2_000n })
   })

@@ -66,7 +66,6 @@ export function createKeeper(
   components: { channels: Table<ChannelRecord>; chain: Chain; clock: Clock; log: Log },
 ): Keeper {
   const { channels, chain, clock, log } = components
-  const firstSeenMs = new Map<string, number>()
   /**
    * Vouchers that the contract would not take, by channel: the same one is not paid for again until
    * the chain says something else of the channel, such as that its opening is there again.
@@ -94,7 +93,7 @@ export function createKeeper(
     const total = owed.reduce((sum, record) => sum + unsettled(record), 0n)
     if (owed.some((record) => record.status === 'exiting')) return 'exit-requested'
     if (total >= init.worthUnits) return 'worth-it'
-    const isOld = owed.some(({ id }) => now - (firstSeenMs.get(id) ?? now) >= init.maxAgeMs)
+    const isOld = owed.some(({ owedSinceMs = now }) => now - owedSinceMs >= init.maxAgeMs)
     return isOld ? 'age' : null
   }
 
@@ -104,7 +103,12 @@ export function createKeeper(
       .filter((record) => record.role === 'payee' && record.signature !== null)
       .filter((record) => record.status !== 'closed' && unsettled(record) > 0n)
       .filter((record) => asked || !isRefused(record))
-    for (const { id } of owed) if (!firstSeenMs.has(id)) firstSeenMs.set(id, clock.now())
+    for (const { id, owedSinceMs } of owed) {
+      // On disk: a device that never runs for so long at a stretch still settles what is old.
+      if (owedSinceMs === undefined) {
+        await channels.update(id, (old) => old && { ...old, owedSinceMs: clock.now() })
+      }
+    }
     const cause = owed.length === 0 ? null : asked ? 'asked' : causeOf(owed)
     if (cause === null) return null
     const done: Settlement = { cause, vouchers: 0, amount: 0n, transactions: [], skipped: [] }
@@ -115,9 +119,12 @@ export function createKeeper(
       done.transactions.push(transaction)
       done.skipped.push(...skipped)
       for (const before of part) {
-        firstSeenMs.delete(before.id)
         const seen = await chain.channel(before.id)
-        await channels.update(before.id, (old) => old && seeChannel(old, seen, clock.now()))
+        await channels.update(before.id, (old) => {
+          if (old === undefined) return undefined
+          const { owedSinceMs: _, ...rest } = seeChannel(old, seen, clock.now())
+          return rest
+        })
         done.amount += seen.settled - before.settled
         if (skipped.includes(before.id)) {
           const { status } = seeChannel(before, seen, clock.now())
