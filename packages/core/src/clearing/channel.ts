@@ -49,6 +49,8 @@ export interface ChannelRecord {
   status: 'opening' | 'open' | 'exiting' | 'closed'
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
+  /** When the keeper first saw something unsettled on it, ms since 1970; absent once it settled. */
+  owedSinceMs?: number
   /** Highest voucher signed (payer) or received (payee); rises only. */
   cumulative: bigint
   /** Of that voucher, on the payee's side; a payer can sign it again. */

@@ -104,7 +104,7 @@ async function createPricedBench(unitsPerCoin: bigint | null, ...records: Channe
   const wait = (ms: number) => {
     nowMs += ms
   }
-  return { ...fake, channels, keeper, events, get, wait }
+  return { ...fake, channels, keeper, events, get, wait, clock }
 }
 
 const SIG: Hex = `0x${'5a'.repeat(65)}`
@@ -144,6 +144,18 @@ describe('keeper.settle', () => {
     expect(await keeper.settle()).toBeNull()
   })
 
+  it('behaviour: a restart does not make young what is old', async () => {
+    const { keeper, wait, get, ...parts } = await createBench(earned(10n))
+    // A keeper as a new process has it: it knows nothing but the table.
+    const restart = () => createKeeper(INIT, { ...parts, log: () => {} })
+    expect(await keeper.settle()).toBeNull()
+    wait(HOUR - 1)
+    expect(await restart().settle()).toBeNull()
+    wait(1)
+    expect(await restart().settle()).toMatchObject({ cause: 'age', vouchers: 1 })
+    expect((await get()).owedSinceMs).toBeUndefined()
+  })
+
   it('behaviour: settles at once when the other side wants to leave', async () => {
     const { keeper, know } = await createBench(earned(1n))
     know(earned(1n), { exitRequestedAt: 500 })
@@ -174,12 +186,32 @@ describe('keeper.settle', () => {
     expect(await keeper.settle(true)).toMatchObject({ vouchers: 1, amount: 700n, skipped: [] })
   })
 
+  it('behaviour: a row that was skipped while its opening was reorganised away settles at the exit', async () => {
+    const one = earned(800n)
+    const { keeper, chain, skips, forget, know, get } = await createBench(one, earned(700n, {}, 2))
+    const wellBehaved = { ...chain }
+    skips.add(one.id)
+    // Between the last look and the block that it settles in, the chain forgets the channel.
+    chain.settleMany = async (rows) => {
+      const done = await wellBehaved.settleMany(rows)
+      forget(one.id)
+      return done
+    }
+    expect(await keeper.settle()).toMatchObject({ vouchers: 1, skipped: [one.id] })
+    expect(await get()).toMatchObject({ status: 'opening' })
+    Object.assign(chain, wellBehaved)
+    skips.clear()
+    know(one, { exitRequestedAt: 500 })
+    await keeper.refresh()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 800n })
+  })
+
   it('behaviour: a chain that is down changes nothing, and settling later works', async () => {
     const { keeper, setDown, get } = await createBench(earned(2_000n))
     const before = await get()
     setDown(true)
     await expect(keeper.settle()).rejects.toThrow(ChainError)
-    expect(await get()).toEqual(before)
+    expect(await get()).toEqual({ ...before, owedSinceMs: 1_000_000 })
     setDown(false)
     expect(await keeper.settle()).toMatchObject({ amount: 2_000n })
   })

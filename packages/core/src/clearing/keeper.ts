@@ -75,9 +75,15 @@ export function createKeeper(
   components: { channels: Table<ChannelRecord>; chain: Chain; clock: Clock; log: Log },
 ): Keeper {
   const { channels, chain, clock, log } = components
-  const firstSeenMs = new Map<string, number>()
-  /** Vouchers that the contract would not take, by channel: the same one is not paid for again. */
-  const refused = new Map<string, bigint>()
+  /**
+   * Vouchers that the contract would not take, by channel: the same one is not paid for again until
+   * the chain says something else of the channel, such as that its opening is there again.
+   */
+  const refused = new Map<string, Pick<ChannelRecord, 'cumulative' | 'status'>>()
+  const isRefused = ({ id, cumulative, status }: ChannelRecord) => {
+    const before = refused.get(id)
+    return before?.cumulative === cumulative && before.status === status
+  }
 
   async function refresh(): Promise<void> {
     for (const [id, record] of await channels.list()) {
@@ -102,7 +108,7 @@ export function createKeeper(
     const now = clock.now()
     const total = owed.reduce((sum, record) => sum + unsettled(record), 0n)
     if (owed.some((record) => record.status === 'exiting')) return 'exit-requested'
-    const isOld = owed.some(({ id }) => now - (firstSeenMs.get(id) ?? now) >= init.maxAgeMs)
+    const isOld = owed.some(({ owedSinceMs = now }) => now - owedSinceMs >= init.maxAgeMs)
     if (isOld) return 'age'
     return total >= (await worthOf(owed.length)) ? 'worth-it' : null
   }
@@ -112,8 +118,13 @@ export function createKeeper(
       .map(([, record]) => record)
       .filter((record) => record.role === 'payee' && record.signature !== null)
       .filter((record) => record.status !== 'closed' && unsettled(record) > 0n)
-      .filter(({ id, cumulative }) => asked || refused.get(id) !== cumulative)
-    for (const { id } of owed) if (!firstSeenMs.has(id)) firstSeenMs.set(id, clock.now())
+      .filter((record) => asked || !isRefused(record))
+    for (const { id, owedSinceMs } of owed) {
+      // On disk: a device that never runs for so long at a stretch still settles what is old.
+      if (owedSinceMs === undefined) {
+        await channels.update(id, (old) => old && { ...old, owedSinceMs: clock.now() })
+      }
+    }
     const cause = owed.length === 0 ? null : asked ? 'asked' : await causeOf(owed)
     if (cause === null) return null
     const done: Settlement = { cause, vouchers: 0, amount: 0n, transactions: [], skipped: [] }
@@ -124,12 +135,17 @@ export function createKeeper(
       done.transactions.push(transaction)
       done.skipped.push(...skipped)
       for (const before of part) {
-        firstSeenMs.delete(before.id)
         const seen = await chain.channel(before.id)
-        await channels.update(before.id, (old) => old && seeChannel(old, seen, clock.now()))
+        await channels.update(before.id, (old) => {
+          if (old === undefined) return undefined
+          const { owedSinceMs: _, ...rest } = seeChannel(old, seen, clock.now())
+          return rest
+        })
         done.amount += seen.settled - before.settled
-        if (skipped.includes(before.id)) refused.set(before.id, before.cumulative)
-        else done.vouchers++
+        if (skipped.includes(before.id)) {
+          const { status } = seeChannel(before, seen, clock.now())
+          refused.set(before.id, { cumulative: before.cumulative, status })
+        } else done.vouchers++
       }
     }
     return done
