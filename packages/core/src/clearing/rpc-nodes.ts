@@ -22,6 +22,9 @@ export interface RpcNodesInit {
 
 /** How often a node's head is looked at, where there are others to turn to. */
 const HEAD_MS = 5_000
+/** For how long the head that a node named speaks against others, and against what it names next. */
+const HEAD_KEPT_MS = 120_000
+const NEVER = Number.NEGATIVE_INFINITY
 /** A node that is further behind the highest head that was seen knows too little. */
 const MAX_LAG_BLOCKS = 5
 /** How long a node rests that failed, unless it says itself for how long. */
@@ -30,7 +33,6 @@ const LONGEST_REST_MS = 120_000
 
 /** What all nodes together have shown. */
 interface View {
-  head: bigint
   nodes: Node[]
 }
 
@@ -40,6 +42,8 @@ interface Node {
   /** Settled when it has named its chain. */
   onChain: Promise<void> | null
   lookedAtMs: number
+  /** As it said last; a wrong one is forgotten with the next look at the same node. */
+  head: bigint
 }
 
 /**
@@ -50,7 +54,7 @@ export function createRpcNodes(
   { urls, chainId, timeoutMs }: RpcNodesInit,
   { clock }: { clock: Clock },
 ): Transport {
-  const view: View = { head: 0n, nodes: [] }
+  const view: View = { nodes: [] }
   // Rejections that another node would only repeat end the search; that much viem knows.
   return fallback(
     urls.map((url) => checked(url, { chainId, timeoutMs, view, clock })),
@@ -64,7 +68,7 @@ function checked(
 ): Transport {
   const { chainId, timeoutMs, view, clock } = init
   const name = nodeName(url)
-  const self: Node = { restsUntilMs: 0, onChain: null, lookedAtMs: Number.NEGATIVE_INFINITY }
+  const self: Node = { restsUntilMs: 0, onChain: null, lookedAtMs: NEVER, head: 0n }
   view.nodes.push(self)
   const isResting = (node: Node) => node.restsUntilMs > clock.now()
 
@@ -95,9 +99,11 @@ function checked(
     async function requireHead(): Promise<void> {
       if (view.nodes.length === 1 || clock.now() - self.lookedAtMs < HEAD_MS) return
       const head = BigInt((await ask('eth_blockNumber')) as Hex)
-      if (head > view.head) view.head = head
-      if (view.head - head > MAX_LAG_BLOCKS) {
-        throw new ChainError({ what: `${name} is ${view.head - head} blocks behind` })
+      const fresh = view.nodes.filter((node) => clock.now() - node.lookedAtMs < HEAD_KEPT_MS)
+      const highest = fresh.reduce((most, node) => (node.head > most ? node.head : most), head)
+      self.head = head
+      if (highest - head > MAX_LAG_BLOCKS) {
+        throw new ChainError({ what: `${name} is ${highest - head} blocks behind` })
       }
       self.lookedAtMs = clock.now()
     }

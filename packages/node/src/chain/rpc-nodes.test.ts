@@ -101,6 +101,16 @@ describe('several nodes', () => {
     expect(nodes.first.asked).toContain('eth_blockNumber')
   })
 
+  it('behaviour: a node that named a head too high shuts out the others for two minutes only', async () => {
+    await using nodes = await twoNodes({ kind: 'behind', blocks: -1_000_000 })
+    await nodes.client.getBlockNumber()
+    nodes.first.mood = { kind: 'broken' }
+    nodes.advance(6_000)
+    await expect(nodes.client.getBlockNumber()).rejects.toThrow('blocks behind')
+    nodes.advance(120_000)
+    expect(await nodes.client.getBlockNumber()).toBeLessThan(1_000_000n)
+  })
+
   it('behaviour: all at rest are asked all the same', async () => {
     await using nodes = await twoNodes({ kind: 'broken' })
     nodes.second.mood = { kind: 'broken' }

@@ -11,6 +11,7 @@ export type Mood =
   /** Takes the question and never answers; what it was sent may have arrived all the same. */
   | { kind: 'silent'; passesOn: boolean }
   | { kind: 'elsewhere'; chainId: number }
+  /** Negative: it names a head that the chain has not reached. */
   | { kind: 'behind'; blocks: number }
 
 /** A real HTTP server before a real node, with a mood. */
