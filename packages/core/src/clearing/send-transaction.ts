@@ -2,6 +2,7 @@ import {
   type Account,
   BaseError,
   type Chain,
+  type Hex,
   NonceTooLowError,
   type PublicClient,
   type TransactionReceipt,
@@ -64,15 +65,24 @@ export async function sendTransaction(
     }
   })
   let { fees, hash } = first
+  const own = new Set<Hex>([hash])
   for (let left = MOST_TRIES; left > 0; left--) {
     try {
-      return await reader.waitForTransactionReceipt({ hash, timeout: stuckMs })
+      const receipt = await reader.waitForTransactionReceipt({ hash, timeout: stuckMs })
+      if (own.has(receipt.transactionHash)) return receipt
+      // viem takes whatever stands under the nonce for a replacement of ours.
+      throw new ChainError({
+        what: 'another program used the nonce of a transaction',
+        why: `${receipt.transactionHash} is in a block in its place`,
+        next: 'Ask again; an account for each program keeps them apart',
+      })
     } catch (error) {
       if (!isOf(error, WaitForTransactionReceiptTimeoutError)) throw error
     }
     fees = raised(fees, await reader.estimateFeesPerGas())
     try {
       hash = await writer.writeContract({ ...call, nonce: first.nonce, ...fees } as Call)
+      own.add(hash)
     } catch (error) {
       // One of those before is in a block by now, or this one is no better: they are waited for.
       if (!isTaken(error)) throw error

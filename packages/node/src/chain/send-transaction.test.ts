@@ -1,7 +1,7 @@
 import type { Chain } from '@freehold/core/clearing/chain'
 import { createViemChain } from '@freehold/core/clearing/viem-chain'
 import { systemClock } from '@freehold/core/platform'
-import { createTestClient, http, parseGwei, publicActions } from 'viem'
+import { createTestClient, createWalletClient, http, parseGwei, publicActions } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -23,7 +23,8 @@ async function saver(stuckMs: number) {
   await chain.mint(account.address, 100n)
   await chain.fund(account.address, '1')
   const node = createTestClient({ mode: 'anvil', chain: foundry, transport }).extend(publicActions)
-  return { account, node, views: [0, 1].map(() => createViemChain(init, components)) }
+  const other = createWalletClient({ account, chain: foundry, transport })
+  return { account, node, other, views: [0, 1].map(() => createViemChain(init, components)) }
 }
 
 /** Mines until the work is done, as a chain does. */
@@ -52,6 +53,24 @@ describe('transactions', () => {
       expect(gasUsed).toBeGreaterThan(21_000n)
       expect(await node.getTransactionCount(account)).toBe(1)
       expect((await view.balances(account.address)).wallet).toBe(0n)
+    } finally {
+      await node.setAutomine(true)
+    }
+  })
+
+  it('behaviour: what another program sent under its nonce is not taken for it', async () => {
+    const { account, node, other, views } = await saver(5_000)
+    await node.setAutomine(false)
+    try {
+      const { view, config } = await channelOf(views[0] as Chain, account.address)
+      const sent = view.openWithAuthorization(await view.authorizeOpen(config, 100n))
+      await expect.poll(() => node.getTransactionCount({ ...account, blockTag: 'pending' })).toBe(1)
+      const fee = parseGwei('900')
+      await other.sendTransaction({
+        ...{ to: account.address, nonce: 0, maxFeePerGas: fee, maxPriorityFeePerGas: fee },
+      })
+      await expect(whileMining(sent)).rejects.toThrow('another program used the nonce')
+      expect((await view.balances(account.address)).wallet).toBe(100n)
     } finally {
       await node.setAutomine(true)
     }
