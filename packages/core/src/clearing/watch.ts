@@ -29,12 +29,12 @@ export async function vouchersToWatch(
 
 /**
  * Settles the vouchers of channels whose payer has asked for its exit.
- * @returns null when none has, or all are settled
+ * @returns null when none has, or all are settled; `skipped`: what the contract does not take
  */
 export async function settleExits(
   vouchers: readonly WatchedVoucher[],
   chain: Chain,
-): Promise<(Mined & { vouchers: number }) | null> {
+): Promise<(Mined & { vouchers: number; skipped: Hex[] }) | null> {
   const due: WatchedVoucher[] = []
   for (const voucher of vouchers) {
     const seen = await chain.channel(voucher.id)
@@ -44,5 +44,5 @@ export async function settleExits(
   }
   if (due.length === 0) return null
   const { skipped, ...mined } = await chain.settleMany(due)
-  return { ...mined, vouchers: due.length - skipped.length }
+  return { ...mined, vouchers: due.length - skipped.length, skipped }
 }

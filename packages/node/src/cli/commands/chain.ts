@@ -53,7 +53,7 @@ export function chainCommand(command: Command): void {
 
 async function watch(file: string, options: GlobalOptions & { once?: boolean }): Promise<void> {
   const { settleExits } = await import('@freehold/core/clearing/watch')
-  const watched = await readVouchers(file)
+  let watched = await readVouchers(file)
   const signal = interruptSignal()
   await using device = await openCliDevice({ listen: null, needsKeys: true, chain: options.chain })
   const chain = device.chain
@@ -61,6 +61,8 @@ async function watch(file: string, options: GlobalOptions & { once?: boolean }):
     throw new UsageError({ what: 'watching needs a chain', next: 'Name it with --chain' })
   const look = async () => {
     const done = await settleExits(watched, chain)
+    // The same voucher will not be taken the next time either, and each try costs gas.
+    watched = watched.filter(({ id }) => !done?.skipped.includes(id))
     if (options.json) printJson(done)
     else if (done !== null) say(`Settled ${done.vouchers} vouchers in ${done.hash}`)
     else if (options.once) say('Nobody leaves a channel with something to settle')
