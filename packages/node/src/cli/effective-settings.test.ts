@@ -23,7 +23,12 @@ async function shown(settings: Settings, env: Record<string, string> = {}) {
 
 const ALL: Required<Settings> = {
   model: 'birch',
-  chain: { rpc: 'http://127.0.0.1:1', chainId: 1, house: '0x', token: '0x' },
+  chain: {
+    rpc: 'http://me:node-secret@127.0.0.1:1/v2/node-secret',
+    chainId: 1,
+    house: '0x',
+    token: '0x',
+  },
   peers: ['/ip4/127.0.0.1/tcp/1'],
   tokens: ['apple', 'pear'],
   keepPrefixes: false,
@@ -39,8 +44,9 @@ describe('effectiveSettings', () => {
     const origin = join(home, 'config.json')
     const set = await shown(ALL)
     const unset = await shown({})
-    for (const [name, value] of Object.entries(ALL)) {
-      expect(set[name]).toEqual({ value: name === 'tokens' ? '2 set' : value, origin })
+    const told = { ...ALL, tokens: '2 set', chain: { ...ALL.chain, rpc: ['127.0.0.1:1'] } }
+    for (const [name, value] of Object.entries(told)) {
+      expect(set[name]).toEqual({ value, origin })
       expect(unset[name]?.origin).toBe('default')
     }
     expect(unset).toMatchObject({

@@ -1,3 +1,4 @@
+import { nodeName } from '@freehold/core/clearing/rpc-nodes'
 import {
   type Environment,
   type Paths,
@@ -52,9 +53,12 @@ const FOLDERS: Readonly<Record<keyof Paths, string>> = {
 const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   model: fromFile('model', DEFAULT_MODEL),
   chain: (given) => {
-    const { chain } = given.options
-    if (chain !== undefined) return { name: 'chain', value: chain, origin: '--chain' }
-    return fromFile('chain', null)(given)
+    const { options, file, paths } = given
+    const chain = options.chain ?? file.chain
+    if (chain === undefined) return { name: 'chain', value: null, origin: 'default' }
+    // Of a node its host alone: keys stand in paths, queries and before the host.
+    const value = { ...chain, rpc: [chain.rpc].flat().map(nodeName) }
+    return { name: 'chain', value, origin: options.chain ? '--chain' : paths.config }
   },
   peers: fromFile('peers', []),
   // Never what they are: what is printed ends in logs and pictures.
