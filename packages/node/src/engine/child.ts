@@ -10,6 +10,12 @@ import { createRounds } from './rounds.ts'
 /** Lines of llama.cpp's errors that explain a failed load. */
 const KEPT_ERRORS = 3
 
+const forced = process.env[FORCED_BINS_ENV]
+hookLlama(forced === undefined ? undefined : (JSON.parse(forced) as ForcedBins))
+// Before it is asked for: it takes as long as its parent takes to look at the model.
+const native = import('./native-model.ts')
+native.catch(() => {})
+
 const rounds = createRounds()
 const feeding = new Map<number, number>()
 const lastErrors: string[] = []
@@ -29,9 +35,7 @@ function fail(id: number, kind: FailureKind, what: string, error?: unknown): voi
 
 async function load(request: Request & { op: 'load' }): Promise<void> {
   try {
-    const forced = process.env[FORCED_BINS_ENV]
-    hookLlama(forced === undefined ? undefined : (JSON.parse(forced) as ForcedBins))
-    const { loadNativeModel, startLlama } = await import('./native-model.ts')
+    const { loadNativeModel, startLlama } = await native
     const llama = await startLlama({
       useGpu: request.useGpu,
       isVerbose: request.isVerbose,

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { platform } from 'node:process'
 import { requireSoundVocabulary } from '@freehold/core/engine/describe-gguf'
 import type { Engine, LoadInit, ModelInfo, Profile } from '@freehold/core/engine/engine'
 import type { GgufHeader } from '@freehold/core/engine/gguf'
@@ -101,10 +102,10 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
     const { contextTokens, sequences } = loadCounts(loadInit)
     const path = resolve(source)
     const { header, stats } = await readGguf(path, { signal })
-    if (!init.skipChecks) requireSoundVocabulary(header)
+    const isOnCpu = init.gpu === false || init.cpuVariant !== undefined
     const isChecked = init.checkMemory !== false && !init.skipChecks && !loadInit.vocabOnly
     // With a GPU, how much goes where is known only once the model is loaded.
-    if (isChecked && (init.gpu === false || init.cpuVariant !== undefined || !mayHaveGpu())) {
+    if (isChecked && (isOnCpu || !mayHaveGpu())) {
       const ask = { contextTokens, sequences, flashAttn: init.flashAttn }
       requireFit(header, ask, await freeMemory(), path)
     }
@@ -112,6 +113,8 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
     const onAbort = () => void process[Symbol.asyncDispose]()
     signal?.addEventListener('abort', onAbort, { once: true })
     try {
+      // Half a second for a large vocabulary, in which the child gets ready.
+      if (!init.skipChecks) requireSoundVocabulary(header)
       const params = {
         path,
         sequences,
@@ -119,7 +122,8 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         flashAttn,
         kvType,
         threads: init.threads ?? Math.max(1, availableParallelism() - 1),
-        useGpu: init.gpu !== false && init.cpuVariant === undefined,
+        // Looking for what is not there takes a third of a second.
+        useGpu: !isOnCpu && (platform === 'darwin' || mayHaveGpu()),
         vocabOnly: loadInit.vocabOnly ?? false,
         isVerbose: init.log !== undefined,
       }
