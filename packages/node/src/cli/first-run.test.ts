@@ -1,19 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { stripVTControlCharacters } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BUNDLED } from '../models/acorn.ts'
 import { startFakeHub } from '../models/hub.fixture.ts'
 import { chooseOffer } from './choose-offer.ts'
+import { hasScript, typed as typedInTerminal } from './terminal.fixture.ts'
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
-const hasScript = spawnSync('script', ['--version']).status === 0
+/** What asks a terminal for foreground or background colours, after its escape character. */
+const COLOURS = /^\[(?:[0-9;]*;)?(?:3|4|9|10)[0-7](?:;[0-9;]*)?m/
+
 const { best } = await chooseOffer('/nowhere')
 
 let home: string
@@ -41,33 +40,18 @@ afterEach(async () => {
   await rm(home, { recursive: true, force: true })
 })
 
-/** Runs it in a terminal and types `keys` once `words` are shown. @returns status and all that was shown */
-async function typed(args: string, ...steps: [words: RegExp, keys: string][]) {
-  const command = `stty cols 100 rows 40; ${process.execPath} --no-warnings ${MAIN} ${args}`
-  const child = spawn('script', ['-qefc', command, '/dev/null'], {
-    env: {
-      ...process.env,
-      FREEHOLD_HOME: home,
-      HF_ENDPOINT: endpoint,
-      TERM: 'xterm',
+/** Runs it in a terminal; a test that waits in vain leaves nothing behind. */
+const typed = (args: string, ...steps: [words: RegExp, keys: string][]) =>
+  typedInTerminal(
+    args,
+    {
+      env: { FREEHOLD_HOME: home, HF_ENDPOINT: endpoint, NO_COLOR: '1' },
+      onStart: (end) => {
+        running = end
+      },
     },
-  })
-  let shown = ''
-  const more = new EventEmitter()
-  child.stdout.on('data', (data: Buffer) => {
-    shown += stripVTControlCharacters(data.toString())
-    more.emit('more')
-  })
-  const closed = once(child, 'close')
-  // A test that waits in vain leaves nothing behind.
-  running = () => child.kill()
-  for (const [words, keys] of steps) {
-    while (!words.test(shown)) await once(more, 'more')
-    child.stdin.write(keys)
-  }
-  const [code] = await closed
-  return { code, shown }
-}
+    ...steps,
+  )
 
 const wasOffered = () =>
   stat(join(home, 'offered')).then(
@@ -82,6 +66,7 @@ describe.skipIf(!hasScript || best === null)(
       const first = await typed('run Hello', [/Fetch it from the hub now/, 'n'])
       expect(first.code).toBe(0)
       expect(first.shown).toMatch(/Later: freehold pull hf\.co\//)
+      expect(first.raw.split('\x1b').filter((code) => COLOURS.test(code))).toEqual([])
       expect(asked).toEqual([])
       const second = await typed('run Hello')
       expect(second.code).toBe(0)
