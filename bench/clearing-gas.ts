@@ -5,13 +5,13 @@ import {
   type Address,
   createPublicClient,
   createWalletClient,
-  defineChain,
   type Hex,
   hexToBytes,
   http,
   maxUint256,
 } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
 import { to0x } from '../packages/core/src/bytes.ts'
 import {
   type ChannelConfig,
@@ -49,13 +49,7 @@ export async function measureClearingGas(
   const { settings } = chain
   const house = { chainId: settings.chainId, address: settings.house }
   const transport = http(settings.rpc)
-  const network = defineChain({
-    id: settings.chainId,
-    name: 'bench',
-    nativeCurrency: { name: 'coin', symbol: 'COIN', decimals: 18 },
-    rpcUrls: { default: { http: [settings.rpc] } },
-  })
-  const reader = createPublicClient({ chain: network, transport, pollingInterval: 20 })
+  const reader = createPublicClient({ chain: foundry, transport, pollingInterval: 20 })
   const gas: Record<string, Gas> = {}
 
   async function send(
@@ -65,7 +59,7 @@ export async function measureClearingGas(
     args: readonly unknown[],
     name?: string,
   ): Promise<void> {
-    const writer = createWalletClient({ chain: network, transport, account: from })
+    const writer = createWalletClient({ chain: foundry, transport, account: from })
     const hash = await writer.writeContract({ ...to, functionName, args })
     const { status, gasUsed } = await reader.waitForTransactionReceipt({ hash })
     if (status !== 'success') throw new Error(`${functionName} reverted`)

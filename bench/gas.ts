@@ -1,7 +1,8 @@
 import { clearingHouseAbi } from '@freehold/contracts/clearing-house'
 import { devTokenAbi } from '@freehold/contracts/dev-token'
-import { createPublicClient, createWalletClient, defineChain, type Hash, http } from 'viem'
+import { createPublicClient, createWalletClient, type Hash, http } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { foundry } from 'viem/chains'
 import { to0x } from '../packages/core/src/bytes.ts'
 import type { SettlementRow } from '../packages/core/src/clearing/chain.ts'
 import { type ChannelConfig, channelIdOf } from '../packages/core/src/clearing/typed-data.ts'
@@ -35,14 +36,8 @@ export async function measureGas(settledRows: readonly number[]) {
   const at = (account: Account) =>
     createViemChain({ house, token: settings.token, account }, { transport, clock: systemClock })
   const [paying, earning] = [at(payer), at(payee)]
-  const network = defineChain({
-    id: settings.chainId,
-    name: 'bench',
-    nativeCurrency: { name: 'coin', symbol: 'COIN', decimals: 18 },
-    rpcUrls: { default: { http: [settings.rpc] } },
-  })
-  const reader = createPublicClient({ chain: network, transport, pollingInterval: 20 })
-  const write = (account: Account) => createWalletClient({ chain: network, transport, account })
+  const reader = createPublicClient({ chain: foundry, transport, pollingInterval: 20 })
+  const write = (account: Account) => createWalletClient({ chain: foundry, transport, account })
   const gasOf = async (sending: Promise<Hash>) => {
     const receipt = await reader.waitForTransactionReceipt({ hash: await sending })
     if (receipt.status !== 'success') throw new Error('a transaction reverted')
