@@ -56,7 +56,12 @@ export function createLibraryModels(
     const found = await stat(source).catch((cause: unknown) => {
       throw new ModelError({ what: `the file of ${name} cannot be read`, cause })
     })
-    return { name, source, sizeBytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
+    const place = `${found.dev}:${found.ino}`
+    return {
+      ...{ name, source, place },
+      sizeBytes: found.size,
+      modifiedMs: Math.floor(found.mtimeMs),
+    }
   }
 
   async function managedFound({ name, paths: files, saidId }: FoundModel): Promise<ManagedModel> {

@@ -6,6 +6,8 @@ export interface ManagedModel {
   name: string
   /** What the engine loads it by. */
   source: string
+  /** The same for all paths of one file. @default its path */
+  place?: string | undefined
   sizeBytes: number
   /** Milliseconds since 1970. */
   modifiedMs: number

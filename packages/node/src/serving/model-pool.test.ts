@@ -81,6 +81,17 @@ describe('createModelPool', () => {
     expect(town.loaded.get('/a')?.isDisposed).toBe(true)
   })
 
+  it('behaviour: two names of one file share what is loaded', async () => {
+    const { pool, loads } = open()
+    const [a, b] = await Promise.all(['a', 'b'].map(model))
+    for (const one of [a, b]) {
+      await using _ = await pool.take({ ...one!, place: '1:2' }, asker)
+    }
+    expect(loads).toEqual(['/a'])
+    expect(pool.unload({ ...b!, place: '1:2' })).toBe(true)
+    await pool[Symbol.asyncDispose]()
+  })
+
   it('behaviour: a request says how long the model stays', async () => {
     const town = open()
     await town.use('a', { keepAliveMs: Infinity })

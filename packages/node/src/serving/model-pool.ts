@@ -112,7 +112,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
 
   function drop(entry: Entry): void {
     entry.cancelTimer()
-    if (entries.get(entry.model.source) === entry) entries.delete(entry.model.source)
+    if (entries.get(keyOf(entry.model)) === entry) entries.delete(keyOf(entry.model))
     entry.cancelLoading.abort(new EngineError({ what: `${entry.model.name} was unloaded` }))
     const gone = entry.loading
       .then((served) => served[Symbol.asyncDispose]())
@@ -165,7 +165,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
       isStopping: false,
       cancelLoading,
     }
-    entries.set(model.source, entry)
+    entries.set(keyOf(model), entry)
     loading.then(
       (served) => {
         entry.served = served
@@ -179,14 +179,14 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
 
   /** A model whose process died is loaded anew. */
   async function forgetDead(model: ManagedModel): Promise<void> {
-    const entry = entries.get(model.source)
+    const entry = entries.get(keyOf(model))
     if (!entry?.served || (await isAlive(entry.loading))) return
-    if (entries.get(model.source) === entry) drop(entry)
+    if (entries.get(keyOf(model)) === entry) drop(entry)
   }
 
   /** The entry of a model, with enough context. */
   function entryOf(model: ManagedModel, asked: number | undefined, needBytes: number): Entry {
-    const entry = entries.get(model.source)
+    const entry = entries.get(keyOf(model))
     if (entry === undefined) return start(model, asked ?? init.contextTokens, needBytes)
     if (isEnough(entry, asked)) return entry
     if (entry.users > 0) {
@@ -204,7 +204,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
   function rest(entry: Entry): void {
     entry.users--
     entry.usedAtMs = clock.now()
-    if (entry.users > 0 || entries.get(entry.model.source) !== entry) return
+    if (entry.users > 0 || entries.get(keyOf(entry.model)) !== entry) return
     if (entry.isStopping || entry.keepAliveMs <= 0) {
       drop(entry)
       return
@@ -222,7 +222,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
       const startedMs = clock.now()
       await forgetDead(model)
       const contextTokens = lease.contextTokens ?? init.contextTokens
-      const known = entries.get(model.source)
+      const known = entries.get(keyOf(model))
       let needBytes = known?.needBytes ?? 0
       if (known === undefined || !isEnough(known, lease.contextTokens)) {
         needBytes = await needs(model, { contextTokens, parallel })
@@ -258,7 +258,7 @@ export function createModelPool(init: ModelPoolInit, components: PoolComponents)
       }
     },
     unload(model) {
-      const entry = entries.get(model.source)
+      const entry = entries.get(keyOf(model))
       if (entry === undefined) return false
       entry.isStopping = true
       if (entry.users === 0) drop(entry)
@@ -308,4 +308,9 @@ function rowOf(entry: Entry): PoolRow {
     waiting: entry.queue.waiting,
     expiresAtMs: entry.expiresAtMs,
   }
+}
+
+/** Names and paths that mean one file share what is loaded. */
+function keyOf({ place, source }: ManagedModel): string {
+  return place ?? source
 }
