@@ -35,12 +35,6 @@ export class ByteCursor {
     return UTF8.decode(this.#bytes.subarray(from, this.at))
   }
 
-  /** One letter for each of `count` bytes: different bytes are always different text. */
-  bytesAsText(count: number): string {
-    const from = this.skip(count)
-    return BYTES.decode(this.#bytes.subarray(from, this.at))
-  }
-
   /** A number or boolean of a GGUF value type; undefined when the type is none of these. */
   number(type: number): number | bigint | boolean | undefined {
     switch (type) {
@@ -71,8 +65,5 @@ export class ByteCursor {
     }
   }
 }
-
-/** Its 256 letters all differ; that some of them are not latin1's does not matter. */
-const BYTES = new TextDecoder('latin1')
 
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })

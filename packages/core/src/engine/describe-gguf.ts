@@ -1,12 +1,21 @@
+import { equal, utf8 } from '../bytes.ts'
 import { ModelError } from '../errors.ts'
 import type { ModelInfo } from './engine.ts'
-import { type GgufHeader, ggufStrings } from './gguf.ts'
+import { type GgufHeader, ggufPackedTexts } from './gguf.ts'
 import { FILE_TYPES } from './gguf-types.ts'
 
 const TOKENS = 'tokenizer.ggml.tokens'
 
-/** The letter that byte-level BPE writes a newline as, `Ċ`, as its two bytes. */
-const NEWLINE_LETTER = '\u00c4\u0160'
+/** How tokenizers write a newline; byte-level ones as the letter `Ċ`. */
+const NEWLINES = new Map([
+  ['gpt2', ['Ċ']],
+  ['llama', ['<0x0A>', '\n']],
+])
+
+/** Vocabularies are looked through in so many parts. */
+const PARTS = 16
+/** Its 256 letters all differ; that some of them are not latin1's does not matter. */
+const BYTES = new TextDecoder('latin1')
 
 /** What a model's own file says of it. */
 export type DescribedGguf = Pick<
@@ -50,13 +59,31 @@ function ownContext(header: GgufHeader): number {
  */
 export function requireSoundVocabulary(header: GgufHeader): void {
   // llama.cpp reads a token up to its first zero, and names those of which nothing is left.
-  const tokens = (ggufStrings(header, TOKENS, 'bytes') ?? []).map(
-    (token, id) => token.split('\0', 1)[0] || `[EMPTY_${id}]`,
-  )
-  if (new Set(tokens).size < tokens.length) refuse('its vocabulary has the same token twice')
-  const kind = header.metadata.get('tokenizer.ggml.model')
-  const names = kind === 'gpt2' ? [NEWLINE_LETTER] : kind === 'llama' ? ['<0x0A>', '\n'] : undefined
-  if (names === undefined || names.some((name) => tokens.includes(name))) return
+  const texts = ggufPackedTexts(header, TOKENS)
+  const nameOf = (id: number) => {
+    const bytes = texts.bytes(id)
+    const zero = bytes.indexOf(0)
+    const length = zero < 0 ? bytes.length : zero
+    return length > 0 ? bytes.subarray(0, length) : utf8(`[EMPTY_${id}]`)
+  }
+  const newlines = NEWLINES.get(text(header, 'tokenizer.ggml.model'))?.map(utf8)
+  let isNewlineThere = newlines === undefined
+  // Equal names are in the same part, and one part at a time takes a sixteenth of the memory.
+  const parts = new Uint8Array(texts.count)
+  for (let id = 0; id < texts.count; id++) {
+    const name = nameOf(id)
+    parts[id] = ((name[0] ?? 0) + (name.at(-1) ?? 0) + name.length) % PARTS
+    isNewlineThere ||= newlines?.some((one) => equal(one, name)) ?? true
+  }
+  for (let part = 0; part < PARTS; part++) {
+    const seen = new Set<string>()
+    for (let id = parts.indexOf(part); id >= 0; id = parts.indexOf(part, id + 1)) {
+      const name = BYTES.decode(nameOf(id))
+      if (seen.has(name)) refuse('its vocabulary has the same token twice')
+      seen.add(name)
+    }
+  }
+  if (isNewlineThere) return
   refuse('its vocabulary has no token for the newline byte')
 }
 

@@ -44,6 +44,8 @@ const MAX_ELEMENTS = 16 * 1024 * 1024
 const MAX_TENSOR_NAME_BYTES = 63
 const MAX_DIMENSIONS = 4
 const DEFAULT_ALIGNMENT = 32
+/** Before each string. */
+const SIZE_BYTES = 8
 const MAX_ALIGNMENT = 1024 * 1024
 
 /** Thrown inside when `bytes` end before the header does; more of the file may cure it. */
@@ -114,17 +116,36 @@ export function parseGguf(bytes: Uint8Array, fileBytes: number): GgufHeader {
  * Reads the strings of the array under `key`; undefined when there is none.
  * @param as `bytes` gives one letter for each byte: in broken UTF-8, different strings stay different
  */
-export function ggufStrings(
-  header: GgufHeader,
-  key: string,
-  as: 'text' | 'bytes' = 'text',
-): string[] | undefined {
+export function ggufStrings(header: GgufHeader, key: string): string[] | undefined {
   const value = header.metadata.get(key)
   if (typeof value !== 'object' || value.type !== TYPE_STRING) return undefined
   const cursor = cursorAt(header, value.at)
-  return Array.from({ length: value.count }, () =>
-    as === 'text' ? cursor.text(cursor.size()) : cursor.bytesAsText(cursor.size()),
-  )
+  return Array.from({ length: value.count }, () => cursor.text(cursor.size()))
+}
+
+/** Texts of a header where they lie: a hundred thousand strings would take megabytes. */
+export interface PackedTexts {
+  readonly count: number
+  /** UTF-8. @param index below `count` */
+  bytes(index: number): Uint8Array
+}
+
+/** The strings under `key`; what the header holds besides is not kept. */
+export function ggufPackedTexts(header: GgufHeader, key: string): PackedTexts {
+  const value = header.metadata.get(key)
+  if (typeof value !== 'object' || value.type !== TYPE_STRING) {
+    return { count: 0, bytes: () => new Uint8Array(0) }
+  }
+  const { count, at } = value
+  const cursor = cursorAt(header, at)
+  const ends = new Uint32Array(count + 1)
+  for (let index = 1; index <= count; index++) {
+    cursor.skip(cursor.size())
+    ends[index] = cursor.at - at
+  }
+  const all = header.bytes.slice(at, cursor.at)
+  const end = (index: number) => ends[index] as number
+  return { count, bytes: (index) => all.subarray(end(index) + SIZE_BYTES, end(index + 1)) }
 }
 
 /** Reads the number or the numbers under `key`; undefined when there are none. */

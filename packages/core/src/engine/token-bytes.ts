@@ -1,5 +1,5 @@
 import { utf8 } from '../bytes.ts'
-import { type GgufHeader, ggufStrings } from './gguf.ts'
+import { type GgufHeader, ggufNumbers, ggufPackedTexts } from './gguf.ts'
 
 /** `llama_token_type`, as far as it says how a token's text is written down. */
 const NORMAL = 1
@@ -9,6 +9,9 @@ const USER_DEFINED = 4
 const UNUSED = 5
 const BYTE = 6
 
+const NONE = new Uint8Array(0)
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
 /** The bytes of each token alone: parts of a character are in there, and control tokens have none. */
 export interface TokenBytes {
   /** Empty for what is no token. */
@@ -17,11 +20,9 @@ export interface TokenBytes {
 
 /** Reads the vocabulary from a GGUF's header, for the bytes of its tokens. Their text as a whole is these, joined. */
 export function readTokenBytes(header: GgufHeader): TokenBytes {
-  const texts = ggufStrings(header, 'tokenizer.ggml.tokens') ?? []
-  const types = header.metadata.get('tokenizer.ggml.token_type')
-  const view = new DataView(header.bytes.buffer, header.bytes.byteOffset, header.bytes.byteLength)
-  const typeOf = (id: number) =>
-    typeof types === 'object' && id < types.count ? view.getInt32(types.at + 4 * id, true) : NORMAL
+  const texts = ggufPackedTexts(header, 'tokenizer.ggml.tokens')
+  const kinds = Int32Array.from(ggufNumbers(header, 'tokenizer.ggml.token_type') ?? [])
+  const typeOf = (id: number) => kinds[id] ?? NORMAL
   const isByteLevel = header.metadata.get('tokenizer.ggml.model') === 'gpt2'
   const normal = isByteLevel ? byteLevelText : (text: string) => utf8(text.replaceAll('▁', ' '))
 
@@ -30,7 +31,7 @@ export function readTokenBytes(header: GgufHeader): TokenBytes {
       case UNKNOWN:
       case CONTROL:
       case UNUSED:
-        return new Uint8Array(0)
+        return NONE
       case USER_DEFINED:
         return utf8(text)
       case BYTE:
@@ -41,7 +42,7 @@ export function readTokenBytes(header: GgufHeader): TokenBytes {
   }
 
   // Each when it is asked for: to spell a hundred thousand would hold up who waits for the first.
-  return { of: (id) => bytesOf(id, texts[id] ?? '') }
+  return { of: (id) => (id < texts.count ? bytesOf(id, UTF8.decode(texts.bytes(id))) : NONE) }
 }
 
 /** Byte-level vocabularies write each byte as a visible character; see GPT-2's `bytes_to_unicode`. */

@@ -1,8 +1,10 @@
 /** The child process: runs llama.cpp for one model, so that a native crash takes down no device. */
 import { FORCED_BINS_ENV, type ForcedBins, hookLlama } from './llama-hooks.ts'
+import { createDraws, type Draws } from './native-draws.ts'
 import type { NativeModel } from './native-model.ts'
 import { createOutbox } from './outbox.ts'
-import type { Failure, FailureKind, Operations, Reply, Request, Slice } from './protocol.ts'
+import type { Failure, FailureKind, Operations, Reply, Request } from './protocol.ts'
+import { queueFeed } from './queue-feed.ts'
 import { createRounds } from './rounds.ts'
 
 /** Lines of llama.cpp's errors that explain a failed load. */
@@ -11,7 +13,7 @@ const KEPT_ERRORS = 3
 const rounds = createRounds()
 const feeding = new Map<number, number>()
 const lastErrors: string[] = []
-let loaded: NativeModel | undefined
+let loaded: { model: NativeModel; draws: Draws } | undefined
 
 const reply = createOutbox<Reply>((batch) => {
   if (process.connected) process.send?.(batch)
@@ -39,45 +41,29 @@ async function load(request: Request & { op: 'load' }): Promise<void> {
         if (request.isVerbose) reply({ type: 'log', level, line })
       },
     })
-    loaded = await loadNativeModel(llama, request)
-    reply({ type: 'done', id: request.id, result: loaded.parts })
+    const model = await loadNativeModel(llama, request)
+    loaded = { model, draws: createDraws({ model, rounds }) }
+    reply({ type: 'done', id: request.id, result: model.parts })
   } catch (error) {
     fail(request.id, 'model', 'the model cannot be loaded', error)
   }
 }
 
 function feed(model: NativeModel, request: Request & { op: 'feed' }): void {
-  const { id, ids, sequence, logitsFrom, at, copy } = request
-  let last = 0
-  let slice: Slice | undefined
+  const { id, sequence } = request
   feeding.set(id, sequence)
-  rounds.add(sequence, {
-    ids,
-    done: 0,
-    isCancelled: false,
-    async prepare() {
-      if (copy !== undefined) await model.copy(sequence, copy)
-      if (model.length(sequence) !== at) await model.cutTo(sequence, at)
-    },
-    async run(count) {
-      if (slice !== undefined) reply({ type: 'slice', id, slice })
-      const part = ids.subarray(last, last + count)
-      const from = Math.max(0, logitsFrom - last)
-      const logits = await model.evaluate(sequence, part, from, ids.length > 1)
-      last += count
-      slice = { done: last, length: model.length(sequence), logits }
-    },
-    end(error) {
+  queueFeed({ model, rounds }, request, {
+    onSlice: (slice) => reply({ type: 'slice', id, slice }),
+    onEnd(error, isWhole) {
       feeding.delete(id)
-      if (slice !== undefined) reply({ type: 'slice', id, slice })
       if (error !== undefined) fail(id, 'engine', 'the engine could not compute', error)
-      else if (last < ids.length) fail(id, 'aborted', 'the call was cancelled')
+      else if (!isWhole) fail(id, 'aborted', 'the call was cancelled')
     },
   })
 }
 
 async function perform(
-  model: NativeModel,
+  { model, draws }: { model: NativeModel; draws: Draws },
   request: Request,
 ): Promise<Operations[keyof Operations]['result']> {
   switch (request.op) {
@@ -95,6 +81,10 @@ async function perform(
       rounds.forget(request.sequence)
       model.closeText(request.sequence)
       return null
+    case 'draw': {
+      const { op: _, id, ...params } = request
+      return draws.draw(id, params, (drawn) => reply({ type: 'drawn', id, drawn }))
+    }
     case 'idsToEmbed':
       return model.idsToEmbed(request.text)
     case 'save':
@@ -116,10 +106,11 @@ async function handle(request: Request): Promise<void> {
   if (request.op === 'cancel') {
     const sequence = feeding.get(request.id)
     if (sequence !== undefined) rounds.cancel(sequence)
+    loaded?.draws.cancel(request.id)
     return
   }
   if (loaded === undefined) return fail(request.id, 'engine', 'no model is loaded')
-  if (request.op === 'feed') return feed(loaded, request)
+  if (request.op === 'feed') return feed(loaded.model, request)
   try {
     reply({ type: 'done', id: request.id, result: await perform(loaded, request) })
   } catch (error) {
@@ -127,7 +118,9 @@ async function handle(request: Request): Promise<void> {
       return fail(request.id, 'usage', 'the grammar cannot be used', error)
     }
     if (request.op === 'embed') return fail(request.id, 'model', 'the model gives no vector', error)
-    fail(request.id, 'engine', `the engine failed to ${request.op}`, error)
+    const what =
+      request.op === 'draw' ? 'the engine could not compute' : `the engine failed to ${request.op}`
+    fail(request.id, 'engine', what, error)
   }
 }
 

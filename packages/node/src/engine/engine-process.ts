@@ -3,7 +3,16 @@ import { EngineError, ModelError, UsageError } from '@freehold/core/errors'
 import { collectLines } from './collect-lines.ts'
 import { forkChild } from './fork-child.ts'
 import { createOutbox } from './outbox.ts'
-import type { Failure, LogLevel, Operation, Operations, Reply, Request, Slice } from './protocol.ts'
+import type {
+  Drawn,
+  Failure,
+  LogLevel,
+  Operation,
+  Operations,
+  Reply,
+  Request,
+  Slice,
+} from './protocol.ts'
 
 /** How long a child may take to end by itself before it is killed. */
 const GRACE_MS = 2000
@@ -22,6 +31,7 @@ const DOING: Record<Operation, string> = {
   closeText: 'it closed a sequence',
   save: 'it saved a sequence',
   feed: 'it computed',
+  draw: 'it computed',
   idsToEmbed: 'it tokenised a text',
   embed: 'it embedded a text',
 }
@@ -45,7 +55,7 @@ export interface EngineProcess extends AsyncDisposable {
   call<Op extends Operation>(
     op: Op,
     params: Operations[Op]['params'],
-    onSlice?: (slice: Slice) => void,
+    onPart?: (part: Part<Op>) => void,
   ): Call<Operations[Op]['result']>
   /** Called once when the process has ended, however it ended. */
   onEnd(listener: (reason: EngineError) => void): void
@@ -53,12 +63,15 @@ export interface EngineProcess extends AsyncDisposable {
   readonly pid: number | undefined
 }
 
+/** What an operation tells before it is done. */
+type Part<Op extends Operation> = Op extends 'feed' ? Slice : Op extends 'draw' ? Drawn : never
+
 interface Pending {
   op: Operation
   total: number
   resolve(value: unknown): void
   reject(reason: unknown): void
-  onSlice: ((slice: Slice) => void) | undefined
+  onPart: ((part: never) => void) | undefined
 }
 
 /** Starts a child process. It ends with its parent, and an idle one does not keep its parent alive. */
@@ -107,12 +120,13 @@ export function startEngineProcess(init: EngineProcessInit): EngineProcess {
     if (reply.type === 'log') init.log?.(reply.level, reply.line)
     else if (reply.type === 'done') settle(reply.id)?.resolve(reply.result)
     else if (reply.type === 'failed') settle(reply.id)?.reject(toError(reply.failure))
+    else if (reply.type === 'drawn') pending.get(reply.id)?.onPart?.(reply.drawn as never)
     else receiveSlice(reply.id, reply.slice)
   }
 
   function receiveSlice(id: number, slice: Slice): void {
     const call = pending.get(id)
-    call?.onSlice?.(slice)
+    call?.onPart?.(slice as never)
     if (call !== undefined && slice.done >= call.total) settle(id)?.resolve(null)
   }
 
@@ -131,13 +145,13 @@ export function startEngineProcess(init: EngineProcessInit): EngineProcess {
   })
 
   return {
-    call(op, params, onSlice) {
+    call(op, params, onPart) {
       const id = nextId++
       const result = Promise.withResolvers<never>()
       if (death !== undefined) result.reject(death)
       else {
         const total = op === 'feed' && 'ids' in params ? params.ids.length : 0
-        pending.set(id, { op, total, onSlice, ...result })
+        pending.set(id, { op, total, onPart, ...result })
         setRef(child, true)
         send({ op, id, ...params } as Request)
       }

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 
 const CHUNK_BYTES = 1024 * 1024
 
 /**
- * SHA-256 of a file's bytes as 64 lower-case hex digits, read as a stream.
+ * SHA-256 of a file's bytes as 64 lower-case hex digits.
  * @throws the file system's error, or the signal's reason
  */
 export async function hashFile(
@@ -12,10 +12,13 @@ export async function hashFile(
   init: { signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
   const hash = createHash('sha256')
-  const stream = createReadStream(path, { highWaterMark: CHUNK_BYTES })
-  for await (const chunk of stream) {
+  // One for all: a stream takes a new one for each chunk, tens of megabytes until they are collected.
+  const chunk = new Uint8Array(CHUNK_BYTES)
+  await using file = await open(path)
+  for (;;) {
     init.signal?.throwIfAborted()
-    hash.update(chunk)
+    const { bytesRead } = await file.read(chunk, 0, CHUNK_BYTES, null)
+    if (bytesRead === 0) return hash.digest('hex')
+    hash.update(chunk.subarray(0, bytesRead))
   }
-  return hash.digest('hex')
 }

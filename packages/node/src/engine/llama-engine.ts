@@ -46,7 +46,6 @@ export interface LlamaModel extends RemoteModel {
   readonly pid: number | undefined
   /** What it takes of a GPU's own memory; 0 without, and where a GPU shares the main memory. */
   readonly gpuBytes: number
-  /** Read on first use. */
   readonly tokenBytes: TokenBytes
 }
 
@@ -136,11 +135,10 @@ export function createLlamaEngine(init: LlamaEngineInit = {}): LlamaEngine {
         canRewind: parts.canRewind,
         files: await openFiles(loadInit.prefixes, path, { header, info }),
       })
-      let tokenBytes: TokenBytes | undefined
       return Object.defineProperties(model, {
         pid: { get: () => process.pid },
         gpuBytes: { value: parts.gpuBytes },
-        tokenBytes: { get: () => (tokenBytes ??= readTokenBytes(header)) },
+        tokenBytes: { value: readTokenBytes(header) },
       }) as LlamaModel
     } catch (error) {
       await process[Symbol.asyncDispose]()

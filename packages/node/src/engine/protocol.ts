@@ -1,5 +1,7 @@
 /** What the engine's parent and its child process say to each other over Node's IPC. */
 import type { Profile } from '@freehold/core/engine/engine'
+import type { DrawRules } from './draw-tokens.ts'
+import type { TextLogits } from './text-sequences.ts'
 
 /** Tells the child what to load and how. */
 export interface LoadParams {
@@ -78,6 +80,24 @@ export interface Operations {
     }
     result: null
   }
+  /**
+   * Draws the tokens of an answer after the first `at` ids of the sequence and tells each as it is
+   * drawn. Ends by itself or by `cancel`.
+   * @returns the ids that the sequence holds then after its first `at`
+   */
+  draw: {
+    params: DrawRules & {
+      sequence: number
+      at: number
+      /** Of the position after them. */
+      top: PackedLogits
+      /** Takes in more than one token at once, where the text may go on as it did before. */
+      isGuessing: boolean
+      /** Tells with each token what it was drawn from. */
+      isShown: boolean
+    }
+    result: Uint32Array
+  }
   /** Ids of a text as llama.cpp embeds it: with the tokens that the model wants around it. */
   idsToEmbed: { params: { text: string }; result: Uint32Array }
   /** One vector for all `ids`, of any length. */
@@ -110,6 +130,16 @@ export interface Slice {
   logits: PackedLogits | null
 }
 
+/** A token of `draw`. */
+export interface Drawn {
+  id: number
+  /** It was guessed right, and cost no step of its own. */
+  isGuessed: boolean
+  finish: 'stop' | 'length' | undefined
+  /** What it was drawn from, where that is shown. */
+  top: TextLogits | null
+}
+
 /** Which error of Freehold a failure becomes in the parent. */
 export type FailureKind = 'model' | 'engine' | 'aborted' | 'usage'
 
@@ -126,4 +156,5 @@ export type Reply =
   | { type: 'done'; id: number; result: Operations[Operation]['result'] }
   | { type: 'failed'; id: number; failure: Failure }
   | { type: 'slice'; id: number; slice: Slice }
+  | { type: 'drawn'; id: number; drawn: Drawn }
   | { type: 'log'; level: LogLevel; line: string }

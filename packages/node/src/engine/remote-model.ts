@@ -1,17 +1,11 @@
-import {
-  type Model,
-  type ModelInfo,
-  type Sequence,
-  TOP_LOGITS,
-  type TopLogits,
-} from '@freehold/core/engine/engine'
+import type { Model, ModelInfo, Sequence } from '@freehold/core/engine/engine'
 import { createFedSequence, requireIds } from '@freehold/core/engine/fed-sequence'
 import { requireTensors } from '@freehold/core/engine/require-tensors'
 import { createSlots } from '@freehold/core/engine/slots'
 import { EngineError } from '@freehold/core/errors'
 import type { EngineProcess } from './engine-process.ts'
+import { unpackLogits } from './pack-logits.ts'
 import type { PrefixFiles } from './prefix-files.ts'
-import type { PackedLogits } from './protocol.ts'
 import { createTextSequences, type OpenTextInit, type TextSequence } from './text-sequences.ts'
 
 export interface RemoteModel extends Model {
@@ -38,7 +32,7 @@ export interface RemoteModelInit {
 export function createRemoteModel(process: EngineProcess, init: RemoteModelInit): RemoteModel {
   const { info, sequences, canRewind, files } = init
   const slots = createSlots(sequences ?? 0)
-  const texts = createTextSequences({ process, info, slots, canRewind, files, unpack })
+  const texts = createTextSequences({ process, info, slots, canRewind, files })
   process.onEnd((reason) => slots.close(reason))
 
   /** @param sequence its number in the child */
@@ -53,7 +47,7 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
             done,
             length,
             get positions() {
-              return logits === null ? [] : unpack(logits)
+              return logits === null ? [] : unpackLogits(logits)
             },
           }),
         )
@@ -106,14 +100,4 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
       await process[Symbol.asyncDispose]()
     },
   }
-}
-
-function unpack({ widths, ids, logits }: PackedLogits): TopLogits[] {
-  let end = 0
-  return Array.from(widths, (width) => {
-    if (width > TOP_LOGITS) throw new EngineError({ what: 'the engine gave too many logits' })
-    const start = end
-    end += width
-    return { ids: ids.subarray(start, end), logits: logits.subarray(start, end) }
-  })
 }

@@ -1,9 +1,12 @@
 import type { ModelInfo, TopLogits } from '@freehold/core/engine/engine'
 import { createFedSequence, type FedSequence } from '@freehold/core/engine/fed-sequence'
 import type { Slots } from '@freehold/core/engine/slots'
+import type { DrawRules } from './draw-tokens.ts'
 import type { EngineProcess } from './engine-process.ts'
+import { packText, unpackTexts } from './pack-logits.ts'
 import type { PrefixFiles } from './prefix-files.ts'
-import type { PackedLogits, TextShape } from './protocol.ts'
+import type { Drawn, TextShape } from './protocol.ts'
+import { createTold } from './told.ts'
 
 /** Candidates of one position of a text: the highest logits, biased, that the grammar allows. */
 export interface TextLogits extends TopLogits {
@@ -18,6 +21,21 @@ export interface TextLogits extends TopLogits {
 export interface TextSequence extends FedSequence<TextLogits> {
   /** How many of the prompt's first ids it holds already; never all. */
   readonly cachedTokens: number
+  /**
+   * Draws an answer after the ids that were taken in, whether or not its reader keeps up: at most
+   * `maxTokens` wait. Nothing else can be taken in afterwards; ending it early stops the work within
+   * one token.
+   * @param top logits after those ids
+   */
+  draw(top: TextLogits, init: DrawTextInit): AsyncGenerator<Drawn, void, void>
+}
+
+export interface DrawTextInit extends DrawRules {
+  /** Takes in more than one token at once, where the text may go on as it did before. */
+  isGuessing: boolean
+  /** Tells with each token what it was drawn from. */
+  isShown: boolean
+  signal: AbortSignal
 }
 
 export interface OpenTextInit {
@@ -50,7 +68,6 @@ export interface TextSequencesInit {
   canRewind: boolean
   /** Where texts are kept when the model is unloaded. */
   files?: PrefixFiles | undefined
-  unpack: (packed: PackedLogits) => TopLogits[]
 }
 
 /** Shorter beginnings are had by chance, and not worth what another text left. */
@@ -73,7 +90,7 @@ interface Start {
  * what a running one holds, or an idle one that need not lose its end for it.
  */
 export function createTextSequences(init: TextSequencesInit): TextSequences {
-  const { process, info, slots, canRewind, files, unpack } = init
+  const { process, info, slots, canRewind, files } = init
   /** Ids that the free sequences hold. */
   const left = new Map<number, readonly number[]>()
   /** Ids that texts in the other sequences took in. */
@@ -161,6 +178,8 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
     left.delete(slot)
     let copy = from === null ? undefined : { from, ids: Uint32Array.from(held) }
     let isBroken = false
+    /** Ids that an answer added to those that were fed. */
+    let drawn: Promise<readonly number[]> = Promise.resolve([])
     const sequence = createFedSequence<TextLogits>({
       contextTokens: info.contextTokens,
       vocabSize: info.vocabSize,
@@ -171,7 +190,7 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         const params = { sequence: slot, ids: Uint32Array.from(ids), logitsFrom, at, copy }
         copy = undefined
         const call = process.call('feed', params, ({ done, length, logits }) => {
-          const positions = logits === null ? [] : withSums(unpack(logits), logits.logSums)
+          const positions = logits === null ? [] : unpackTexts(logits)
           onSlice({ done, length, positions })
         })
         // Also when it was only cancelled; then as many as are told of are in.
@@ -181,19 +200,48 @@ export function createTextSequences(init: TextSequencesInit): TextSequences {
         return call
       },
       async close() {
+        const added = await drawn
         running.delete(slot)
         // Nothing was copied, so what an earlier text left is there still.
         if (copy !== undefined) isBroken = true
         await process
           .call(isBroken ? 'close' : 'closeText', { sequence: slot })
           .result.catch(() => {})
-        if (!isBroken) left.set(slot, held.slice(0, sequence.length))
+        if (!isBroken) left.set(slot, [...held.slice(0, sequence.length), ...added])
         slots.give(slot)
       },
     })
     running.set(slot, () => (copy === undefined ? held.slice(0, sequence.length) : []))
+    async function* draw(
+      top: TextLogits,
+      drawInit: DrawTextInit,
+    ): AsyncGenerator<Drawn, void, void> {
+      const { signal, ...rules } = drawInit
+      signal.throwIfAborted()
+      const told = createTold<Drawn>()
+      const params = { ...rules, sequence: slot, at: sequence.length, top: packText(top) }
+      const call = process.call('draw', params, told.push)
+      drawn = call.result.then(
+        (ids) => Array.from(ids),
+        () => {
+          isBroken = true
+          return []
+        },
+      )
+      call.result.then(() => told.end(), told.end)
+      const onAbort = () => told.end(signal.reason)
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        yield* told.read()
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+        call.cancel()
+      }
+    }
+
     return Object.defineProperties(sequence as TextSequence, {
       cachedTokens: { value: cachedTokens, enumerable: true },
+      draw: { value: draw },
     })
   }
 
@@ -206,8 +254,4 @@ function sameIds(held: readonly number[], promptIds: readonly number[]): number 
   let same = 0
   while (same < limit && held[same] === promptIds[same]) same++
   return same
-}
-
-function withSums(positions: TopLogits[], sums: Float64Array | undefined): TextLogits[] {
-  return positions.map((position, index) => ({ ...position, logSum: sums?.[index] ?? Number.NaN }))
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { LocalSampling } from '../serving/generation.ts'
+import type { LocalSampling } from '../engine/sample-locally.ts'
 
 /** Parameters of sampling that several APIs share, by their usual names. */
 export const samplingFields = {

@@ -1,34 +1,10 @@
+import type { LocalSampling } from '../engine/sample-locally.ts'
+
 /**
  * What a local runner offers for one text: between the engine, which computes it, and the HTTP
  * interface, which asks for it. Answers that may be audited never go this way: they are drawn by the
  * seeded sampler of core.
  */
-
-/**
- * How the next token is drawn from the model's logits, in this order. The 64 highest logits are what
- * it is drawn from, after `logitBias` and `format`: `topK` 0 and all above 64 mean 64.
- */
-export interface LocalSampling {
-  /**
-   * Added to the logits of these ids before the highest are taken: -100 bans and 100 forces, as far as
-   * the format allows.
-   */
-  logitBias: ReadonlyMap<number, number>
-  /** Lower logits of tokens of the last `penaltyTokens`: as in llama.cpp. 1 and 0 leave them alone. */
-  repeatPenalty: number
-  presencePenalty: number
-  frequencyPenalty: number
-  /** How far back tokens are counted, the prompt included; -1 is all. */
-  penaltyTokens: number
-  /** 0 turns it off. */
-  topK: number
-  topP: number
-  minP: number
-  /** 0 is greedy. */
-  temperature: number
-  /** The same seed, prompt and build give the same text: any safe integer. @default random */
-  seed?: number | undefined
-}
 
 /** What the text must look like. It is so when it ends with `stop` at an end token. */
 export type TextFormat =
@@ -89,7 +65,7 @@ export interface GenerationEnd {
 /** Generates texts and embeddings with one loaded model; many at once share batches. */
 export interface TextGenerator extends AsyncDisposable {
   /**
-   * Generates one step ahead of its reader. Ending it early stops the work within one token.
+   * Generates as fast as it can, whether or not its reader keeps up. Ending it early stops the work within one token.
    * @throws UsageError, before anything is computed, when prompt and answer do not fit into the
    * context (nothing is ever cut off silently), for a number out of its range, a grammar that is none
    * and a schema that says what we cannot keep

@@ -6,7 +6,11 @@ import { createStopText } from './stop-text.ts'
 /** Turns drawn tokens into pieces of certain text. */
 export interface PieceWriter {
   /** @returns what is certain now, and which stop text ended it; null: nothing new to show */
-  push(id: number, top: TextLogits): { piece: GeneratedPiece | null; stopText: string | null }
+  /** @param top what it was drawn from; wanted for `topLogprobs` only */
+  push(
+    id: number,
+    top: TextLogits | null,
+  ): { piece: GeneratedPiece | null; stopText: string | null }
   /** @returns what was held back. Bytes of a character that is not complete are left out. */
   end(): GeneratedPiece | null
 }
@@ -45,7 +49,7 @@ export function createPieceWriter(init: PieceWriterInit): PieceWriter {
   return {
     push(id, top) {
       ids.push(id)
-      if (topLogprobs !== undefined) logprobs.push(describe(id, top, topLogprobs))
+      if (topLogprobs !== undefined && top !== null) logprobs.push(describe(id, top, topLogprobs))
       const shown = stopText.push(decoder.decode(bytes.of(id), { stream: true }))
       const isNew = shown.text !== '' || shown.stop !== null
       return { piece: isNew ? take(shown.text) : null, stopText: shown.stop }

@@ -3,24 +3,14 @@ import { EngineError, ModelError } from '@freehold/core/errors'
 import type { LlamaModel } from '../engine/llama-engine.ts'
 import type { TextLogits } from '../engine/text-sequences.ts'
 import { checkEmbedding, checkGeneration } from './check-generation.ts'
-import { drawTokens } from './draw-tokens.ts'
 import { grammarOf } from './format-grammar.ts'
 import type { GeneratedPiece, GenerationEnd, GenerationInit, TextGenerator } from './generation.ts'
-import { createGuesser } from './guesser.ts'
 import { createPieceWriter } from './piece-writer.ts'
 
 export interface TextGeneratorInit {
   /** Guesses tokens that the text had before, where that pays. @default true */
   guesses?: boolean | undefined
 }
-
-/** All texts at once may guess so many in one step: their guesses slow down each other. */
-const MOST_GUESSES_AT_ONCE = 16
-/**
- * Texts that compute together as many as this fill a batch by themselves: on a CPU a guess then takes as
- * long as a sure token (0.5 B shape, eight texts: 470 ms a step, 100 ms more with each guess).
- */
-const FULL_BATCH = 4
 
 /** The largest range that Node draws from. */
 const SEEDS = 2 ** 48 - 1
@@ -32,7 +22,6 @@ export function createTextGenerator(
 ): TextGenerator {
   const { info } = model
   const closing = new AbortController()
-  let running = 0
 
   async function* generate(
     generation: GenerationInit,
@@ -54,20 +43,17 @@ export function createTextGenerator(
     const [top] = await sequence.prefill(promptIds.slice(cachedTokens), { signal })
     const promptedAt = performance.now()
     const writer = createPieceWriter({ bytes: model.tokenBytes, stop, topLogprobs, sampling })
-    // Not every model can forget a wrong guess.
-    const isGuessing = (init.guesses ?? true) && model.canRewind
-    const drawn = drawTokens(sequence, top as TextLogits, {
+    const drawn = sequence.draw(top as TextLogits, {
       promptIds,
       maxTokens,
       endIds: info.endIds,
       sampling,
       seed: sampling.seed ?? randomInt(SEEDS),
-      guesser: isGuessing ? createGuesser() : undefined,
-      mostGuesses: () => (running < FULL_BATCH ? Math.floor(MOST_GUESSES_AT_ONCE / running) : 0),
+      // Not every model can forget a wrong guess.
+      isGuessing: (init.guesses ?? true) && model.canRewind,
+      isShown: topLogprobs !== undefined,
       signal,
     })
-    running++
-    using _ = { [Symbol.dispose]: () => void running-- }
     let tokens = 0
     let guessedTokens = 0
     const end = (finish: 'stop' | 'length', stopText: string | null): GenerationEnd => ({

@@ -1,14 +1,31 @@
-import type { TextLogits, TextSequence } from '../engine/text-sequences.ts'
-import type { LocalSampling } from './generation.ts'
 import type { Guesser } from './guesser.ts'
-import { countRecent, hasPenalties, randomAt, sampleLocally } from './sample-locally.ts'
+import {
+  countRecent,
+  hasPenalties,
+  type LocalSampling,
+  randomAt,
+  sampleLocally,
+} from './sample-locally.ts'
+import type { TextLogits } from './text-sequences.ts'
 
-export interface DrawInit {
+/** How the tokens of an answer are drawn. */
+export interface DrawRules {
   promptIds: readonly number[]
   maxTokens: number
   endIds: readonly number[]
   sampling: LocalSampling
   seed: number
+}
+
+/** Takes ids in. */
+export interface Drawable {
+  /** Forgets all ids but the first `length`. */
+  cutTo(length: number): void
+  /** @returns candidates after each of `ids` */
+  takeIn(ids: readonly number[], init: { signal: AbortSignal }): Promise<TextLogits[]>
+}
+
+export interface DrawInit extends DrawRules {
   /** Guesses tokens to be taken in with the drawn one; without it each has a step of its own. */
   guesser?: Guesser | undefined
   /** How many guesses a step may have now. */
@@ -30,7 +47,7 @@ export interface DrawnToken {
  * @param top logits after the prompt, which the sequence has taken in
  */
 export async function* drawTokens(
-  sequence: TextSequence,
+  sequence: Drawable,
   top: TextLogits,
   init: DrawInit,
 ): AsyncGenerator<DrawnToken, void, void> {
@@ -49,7 +66,7 @@ export async function* drawTokens(
     guessed = guesser?.guess(ids, most) ?? []
     right = 0
     const startedAt = performance.now()
-    const next = await sequence.prefill([id, ...guessed], { logitsFrom: 0, signal })
+    const next = await sequence.takeIn([id, ...guessed], { signal })
     stepMs = performance.now() - startedAt
     return next
   }

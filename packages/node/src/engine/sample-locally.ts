@@ -1,5 +1,30 @@
 import type { TopLogits } from '@freehold/core/engine/engine'
-import type { LocalSampling } from './generation.ts'
+
+/**
+ * How the next token is drawn from the model's logits, in this order. The 64 highest logits are what
+ * it is drawn from, after `logitBias` and `format`: `topK` 0 and all above 64 mean 64.
+ */
+export interface LocalSampling {
+  /**
+   * Added to the logits of these ids before the highest are taken: -100 bans and 100 forces, as far as
+   * the format allows.
+   */
+  logitBias: ReadonlyMap<number, number>
+  /** Lower logits of tokens of the last `penaltyTokens`: as in llama.cpp. 1 and 0 leave them alone. */
+  repeatPenalty: number
+  presencePenalty: number
+  frequencyPenalty: number
+  /** How far back tokens are counted, the prompt included; -1 is all. */
+  penaltyTokens: number
+  /** 0 turns it off. */
+  topK: number
+  topP: number
+  minP: number
+  /** 0 is greedy. */
+  temperature: number
+  /** The same seed, prompt and build give the same text: any safe integer. @default random */
+  seed?: number | undefined
+}
 
 /**
  * Draws one of the candidates: penalties, top-k, top-p, min-p, temperature, in the order and with the

@@ -1,9 +1,14 @@
 import type { TopLogits } from '@freehold/core/engine/engine'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { LocalSampling } from './generation.ts'
-import { countRecent, hasPenalties, randomAt, sampleLocally } from './sample-locally.ts'
-import { PLAIN_SAMPLING } from './text-generator.fixture.ts'
+import { PLAIN_SAMPLING } from '../serving/text-generator.fixture.ts'
+import {
+  countRecent,
+  hasPenalties,
+  type LocalSampling,
+  randomAt,
+  sampleLocally,
+} from './sample-locally.ts'
 
 const NONE: ReadonlyMap<number, number> = new Map()
 const OPEN: LocalSampling = { ...PLAIN_SAMPLING, topK: 0 }
