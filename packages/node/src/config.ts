@@ -6,6 +6,7 @@ import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { SetOffReach } from '@freehold/core/device/parts'
 import { UsageError } from '@freehold/core/errors'
 import { type Rule, readRules } from '@freehold/core/routing/rules'
+import { PREFERENCES, type Preference } from '@freehold/core/routing/score-offer'
 import type { Address } from 'viem'
 
 /** Every environment variable and path of the program, in one place. */
@@ -137,13 +138,18 @@ export interface Settings {
   rules?: unknown
   /** Whether a model's last texts are kept, as computed, while it is not loaded. @default true */
   keepPrefixes?: boolean
-  /** Most that one borrowed answer, and those of 24 hours, may cost in token units. None: no ceiling. */
-  ceilings?: { perRequest?: number; perDay?: number }
+  /**
+   * Most that one borrowed answer, those of 24 hours, and a million tokens of whatever kind may cost in
+   * token units. None: no ceiling.
+   */
+  ceilings?: { perRequest?: number; perDay?: number; perMillion?: number }
   /**
    * With whom debts are set off: `off`, `pairs` (who owes this device while it owes them) or `friends`
    * (also rings of three through friends). @default pairs
    */
   setOff?: SetOffReach
+  /** What lenders are chosen for: docs/choosing.md. @default balanced */
+  prefer?: Preference
   /** Devices of friends, by their peer ids (`12D3Koo…`). */
   friends?: string[]
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
@@ -158,6 +164,7 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   tokens: ['a list of tokens', Array.isArray],
   rules: ['a list of rules', Array.isArray],
   setOff: ['off, pairs or friends', (value) => typeof value === 'string'],
+  prefer: [PREFERENCES.join(', '), (value) => PREFERENCES.includes(value as Preference)],
   friends: ['a list of peer ids', areTexts],
   keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
   ceilings: ['an object', isObject],
@@ -242,7 +249,7 @@ export function rulesOf(settings: Settings): Rule[] {
 
 /** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */
 export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
-  const units = (name: 'perRequest' | 'perDay'): bigint | null => {
+  const units = (name: 'perRequest' | 'perDay' | 'perMillion'): bigint | null => {
     const value = ceilings[name]
     if (value === undefined) return null
     if (Number.isSafeInteger(value) && value >= 0) return BigInt(value)
@@ -251,7 +258,11 @@ export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
       next: 'It is a whole number of token units; freehold wallet limits sets it',
     })
   }
-  return { perRequest: units('perRequest'), perDay: units('perDay') }
+  return {
+    perRequest: units('perRequest'),
+    perDay: units('perDay'),
+    perMillion: units('perMillion'),
+  }
 }
 
 const REACHES: readonly unknown[] = ['off', 'pairs', 'friends'] satisfies SetOffReach[]

@@ -7,6 +7,8 @@ export interface Ceilings {
   perRequest: bigint | null
   /** In any 24 hours. */
   perDay: bigint | null
+  /** Highest price of an offer, for a million tokens of whatever kind. */
+  perMillion?: bigint | null | undefined
 }
 
 /** Spent, or set aside for an answer that is running, by the hour since 1970 that it began in. */

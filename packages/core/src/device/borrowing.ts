@@ -3,7 +3,7 @@ import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
 import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
-import { ClearingError, LendingError } from '../errors.ts'
+import { CeilingError, ClearingError, LendingError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
 import { borrowAnswer } from '../lending/borrower.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
@@ -11,10 +11,12 @@ import { ANSWER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Scope } from '../wire/frames.ts'
 import { type OfferedModel, offerHash } from '../wire/offer.ts'
 import { createAnswerEnding } from './answer-ending.ts'
+import { overCeiling } from './assess-offer.ts'
 import type { AuditReport, AuditService } from './audits.ts'
 import type { ChannelService } from './channels.ts'
 import { RUNNING } from './left-overs.ts'
 import type { Candidate, LenderService } from './lenders.ts'
+import type { Attempt, Measurements } from './measurements.ts'
 import type { Parts } from './parts.ts'
 import type { AnswerRecord } from './records.ts'
 import { createTurns, type Turn } from './turns.ts'
@@ -58,10 +60,15 @@ export interface BorrowService {
 
 export function createBorrowService(
   parts: Parts,
-  services: { lenders: LenderService; audits: AuditService; channels: ChannelService },
+  services: {
+    lenders: LenderService
+    audits: AuditService
+    channels: ChannelService
+    measurements: Measurements
+  },
 ): BorrowService {
   const { tables, identity, clock, random, log, mesh, deadlines, egress, budget } = parts
-  const { lenders, audits, channels } = services
+  const { lenders, audits, channels, measurements } = services
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
   const ending = createAnswerEnding(parts, { audits })
@@ -98,6 +105,8 @@ export function createBorrowService(
   async function borrowFrom(question: BorrowQuestion, turn: Turn): Promise<BorrowResult> {
     const { promptIds, maxTokens, ceilings, from } = question
     const { payment } = from.known.offer
+    const dear = overCeiling(payment, ceilings, maxTokens)
+    if (dear !== null) throw new CeilingError(dear)
     if (payment === null) return converse(question, turn, 0n)
     const atMost = units(rawCost(payment.prices, promptIds.length, 0, maxTokens))
     const reservation = await budget.reserve(atMost, ceilings)
@@ -143,7 +152,20 @@ export function createBorrowService(
       redacted: question.redacted,
     }
     const { signal } = question
-    const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
+    const lender = toHex(known.lender)
+    const measure = (attempt: Attempt) =>
+      measurements
+        .note(lender, toHex(model.modelId), attempt)
+        .catch((error) => log('borrow.measure', { error: String(error) }))
+    const dialledMs = clock.now()
+    const { stream, peer } = await mesh
+      .open(known.address, ANSWER_PROTOCOL, { signal })
+      .catch(async (error) => {
+        if (!signal?.aborted) await measure({ end: 'broken' })
+        throw error
+      })
+    const openedMs = clock.now()
+    const attempt: Attempt = { end: 'refused', connectMs: openedMs - dialledMs }
     if (!equal(peer, known.lender)) {
       const error = new LendingError('protocol', { what: 'another device answers at this address' })
       stream.abort(error)
@@ -193,6 +215,7 @@ export function createBorrowService(
           stopIds,
         },
         beforeRequest: async () => {
+          attempt.readyMs = clock.now() - openedMs
           await egress.append(departure)
         },
         vocabSize: question.vocabSize,
@@ -224,8 +247,12 @@ export function createBorrowService(
         onTokens: question.onTokens,
       },
       { clock, random, log },
-    )
+    ).catch(async (error) => {
+      await measure({ ...attempt, end: signal?.aborted ? 'cancelled' : endBefore(error) })
+      throw error
+    })
     const { evidence } = borrowed
+    await measure({ ...attempt, ...speedOfAnswer(borrowed) })
     const tokens = evidence?.signed?.count ?? 0
     const record: AnswerRecord = {
       ...begun,
@@ -257,6 +284,21 @@ export function createBorrowService(
       await Promise.all(running)
     },
   }
+}
+
+/** What an end before the request says of the lender: an offer that ran out, say, is nobody's fault. */
+function endBefore(error: unknown): Attempt['end'] {
+  const reason = error instanceof LendingError ? error.reason : 'cancelled'
+  if (reason === 'busy') return 'refused'
+  return ['deadline', 'lost', 'protocol', 'engine'].includes(reason) ? 'broken' : 'cancelled'
+}
+
+/** What an answer shows of its lender's speed. */
+function speedOfAnswer({ end, evidence, firstTokenMs, totalMs }: Borrowed): Attempt {
+  const after = (evidence?.ids.length ?? 0) - 1
+  const tokenMs = firstTokenMs === null || after < 1 ? undefined : (totalMs - firstTokenMs) / after
+  const word = end === 'receipt' ? 'whole' : end === 'cancelled' ? 'cancelled' : 'broken'
+  return { end: word, firstTokenMs, tokenMs }
 }
 
 /** @throws LendingError `model` when the lender means something else by the model's id */

@@ -176,7 +176,15 @@ export function createCompletions(
     }
     const route = decide(passage)
     const question = {
-      ...{ model: modelId, name, lender, signal },
+      ...{
+        model: modelId,
+        name,
+        lender,
+        signal,
+        ceilings: withinCeilings(ceilings, init.maxPrice),
+      },
+      promptTokens: roughTokens(texts),
+      maxTokens: init.maxTokens ?? DEFAULT_MAX_TOKENS,
       scope: passage.scope as LenderQuestion['scope'],
     }
     if (here === null) return { route, here, ...(await words(question, choose, init.onHeader)) }
@@ -205,7 +213,10 @@ export function createCompletions(
     const maxTokens = init.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, left)
     const text = createTextOutput(model, createRestorer(placeholders), init.onText)
     const startedMs = clock.now()
-    const route = { ...by, why: [by.why, ...(passage?.because ?? [])].join('; ') }
+    const route = {
+      ...by,
+      why: [by.why, ...(choice ? [choice.why] : []), ...(passage?.because ?? [])].join('; '),
+    }
     const base = { route, model: info, promptTokens: promptIds.length, redacted: counts }
 
     if (choice === null || passage === null) {
@@ -251,6 +262,11 @@ export function createCompletions(
     const whole = await text.end()
     return { ...base, text: whole, ids, finish, firstTokenMs, totalMs, error, record, settled }
   }
+}
+
+/** About how many tokens texts are, before there is a tokeniser: to compare offers by, not to pay by. */
+function roughTokens(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + 8 + Math.ceil(text.length / 4), 0)
 }
 
 /** The messages as they leave: with placeholders where something may not. */

@@ -9,10 +9,12 @@ import { DEFAULT_DEADLINES, type Deadlines } from '../lending/deadlines.ts'
 import { createEgressLog, type EgressLog } from '../routing/egress-log.ts'
 import type { Reach, Travelling } from '../routing/policy.ts'
 import type { Rule } from '../routing/rules.ts'
+import type { Preference } from '../routing/score-offer.ts'
 import { type AuditService, createAuditService } from './audits.ts'
 import type { BorrowService } from './borrowing.ts'
 import type { ChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
+import type { LenderService } from './lenders.ts'
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
@@ -29,6 +31,8 @@ export interface DeviceInit {
   ceilings?: Ceilings | undefined
   /** With whom debts are set off, and whether channels that are opened allow it. @default 'pairs' */
   setOff?: SetOffReach | undefined
+  /** Whether lenders are chosen for their price, their speed, or both. @default 'balanced' */
+  prefer?: Preference | undefined
   /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
   friends?: readonly string[] | undefined
   /** What the owner lets travel how far, besides what never does. @default no rule */
@@ -46,6 +50,7 @@ export interface Device extends AsyncDisposable {
   /** null without a chain. */
   readonly keeper: Keeper | null
   readonly peers: PeerService
+  readonly lenders: LenderService
   readonly channels: ChannelService
   readonly lending: LendingService
   readonly audits: AuditService
@@ -86,11 +91,13 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     spending: storage.table('spending'),
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
+    measurements: storage.table('measurements'),
   }
   const parts: Parts = {
     ...components,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     setOff: init.setOff ?? 'pairs',
+    prefer: init.prefer ?? 'balanced',
     friends: new Set(init.friends),
     tables,
     shelf: createModelShelf(components),
@@ -121,6 +128,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     elsewhere: lazily(async () => (await network()).ownAuditors),
   })
   const borrowing = lazily(async () => (await network()).borrowing)
+  const lenders = lazily(async () => (await network()).lenders)
   const wallet = () => {
     const { identity } = components
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
@@ -142,6 +150,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     budget: parts.budget,
     keeper,
     peers: lazily(async () => (await network()).peers),
+    lenders,
     channels: lazily(async () => (await network()).channels),
     lending: lazily(async () => (await network()).lending),
     audits,
@@ -153,7 +162,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     complete: createCompletions(parts, {
       rules,
       borrowing,
-      lenders: lazily(async () => (await network()).lenders),
+      lenders,
       headers: lazily(async () => (await network()).headers),
       ceilings: init.ceilings ?? UNLIMITED,
     }),

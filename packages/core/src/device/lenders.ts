@@ -1,10 +1,16 @@
 import { equal, toHex } from '../bytes.ts'
-import { LendingError, UsageError } from '../errors.ts'
-import { byRung, isWithin } from '../routing/route.ts'
+import type { Ceilings } from '../clearing/budget.ts'
+import { CeilingError, LendingError, UsageError } from '../errors.ts'
+import { peerName } from '../identity/peer-name.ts'
+import { explainChoice } from '../routing/explain-offer.ts'
+import { isWithin } from '../routing/route.ts'
+import { pickOffer, rankOffers, type Scored } from '../routing/score-offer.ts'
 import type { Scope } from '../wire/frames.ts'
 import type { OfferedModel } from '../wire/offer.ts'
+import { type AssessedOffer, assessOffer, overCeiling } from './assess-offer.ts'
 import type { ChannelService } from './channels.ts'
 import { endBorrowedLeftOvers } from './left-overs.ts'
+import type { Measurements } from './measurements.ts'
 import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
@@ -19,8 +25,15 @@ export interface LenderQuestion {
   lender?: string | undefined
   /** None of these, by their device keys in hex. */
   except?: ReadonlySet<string> | undefined
+  /** Tokens of the prompt, as far as they are known yet, and most of the answer. */
+  promptTokens: number
+  maxTokens: number
+  ceilings: Ceilings
   signal?: AbortSignal | undefined
 }
+
+/** What a request is like, as far as an offer's worth depends on it. */
+export type Terms = Pick<LenderQuestion, 'scope' | 'promptTokens' | 'maxTokens' | 'ceilings'>
 
 /** A lender, and what it offers of the model that is meant. */
 export interface Candidate {
@@ -31,27 +44,47 @@ export interface Candidate {
 /** The lender to borrow from, and all devices that offer the model with the same manifest. */
 export interface Choice extends Candidate {
   sources: KnownOffer[]
+  /** Why this one, in a line. */
+  why: string
+}
+
+/** Every offer of a model: those that may be asked, the best first, and the others with what bars them. */
+export interface Ranking {
+  ranked: Scored<AssessedOffer>[]
+  barred: AssessedOffer[]
 }
 
 /** Finds whom to borrow from. */
 export interface LenderService {
   /**
-   * The nearest lender of a model that scope, standing and money allow, and of these the cheapest.
+   * The nearest lender of a model that scope, standing and money allow, and of these the best by
+   * price, speed and standing: docs/choosing.md. Now and then one that is hardly known.
    * @throws LendingError saying why there is none, UsageError when a name means several models
    */
   choose(question: LenderQuestion): Promise<Choice>
+  /**
+   * How offers compare for a request, whatever bars them; without a model those of all models. Asks
+   * nobody for an answer.
+   */
+  rank(question: Omit<LenderQuestion, 'model' | 'name'> & { model?: string }): Promise<Ranking>
   /** The same model in the lender's present offer. @throws LendingError when it is not there */
   renew(candidate: Candidate, init?: { signal?: AbortSignal | undefined }): Promise<Candidate>
 }
 
 export function createLenderService(
   parts: Parts,
-  { peers, channels }: { peers: PeerService; channels: ChannelService },
+  services: { peers: PeerService; channels: ChannelService; measurements: Measurements },
 ): LenderService {
-  const { tables } = parts
+  const { peers } = services
+  const { tables, prefer, random } = parts
+  const assess = (candidate: Candidate, question: Terms) =>
+    assessOffer(candidate, question, parts, services)
 
   /** Offers of everybody, or of the one lender that is meant. */
-  async function meantOffers({ lender, signal }: LenderQuestion): Promise<KnownOffer[]> {
+  async function meantOffers({
+    lender,
+    signal,
+  }: Pick<LenderQuestion, 'lender' | 'signal'>): Promise<KnownOffer[]> {
     const all = await peers.offers({ signal })
     return lender === undefined ? all : all.filter((known) => toHex(known.lender) === lender)
   }
@@ -72,23 +105,28 @@ export function createLenderService(
   async function choose(question: LenderQuestion): Promise<Choice> {
     await endBorrowedLeftOvers(parts)
     const all = await candidates(question)
-    const payable: Candidate[] = []
-    for (const candidate of all) {
-      const { known } = candidate
-      const isFree = known.offer.payment === null
-      if (isFree || (await channels.payable(known)) !== null) payable.push(candidate)
-    }
-    const price = ({ known }: Candidate) => known.offer.payment?.prices.output ?? 0
-    // Nobody farther away reads what somebody nearer can answer, however cheap.
-    const [chosen] = payable.sort(
-      (one, other) => byRung(one.known.rung, other.known.rung) || price(one) - price(other),
-    )
-    if (chosen === undefined) throw await explainNobody(question)
+    const assessed = await Promise.all(all.map((candidate) => assess(candidate, question)))
+    const ranked = rankOffers(assessed, prefer)
+    const picked = pickOffer(ranked, random)
+    if (picked === undefined)
+      throw overCeilings(assessed, question) ?? (await explainNobody(question))
+    const chosen = picked.chosen.offer
+    const why = explainChoice(peerName(chosen.known.lender), picked.chosen, { ...picked, ranked })
     const same = all.filter(({ offered }) =>
       equal(offered.manifestHash, chosen.offered.manifestHash),
     )
-    const sources = [chosen, ...same.filter((one) => one.known !== chosen.known)]
-    return { ...chosen, sources: sources.map(({ known }) => known) }
+    const sources = [chosen, ...same.filter(({ known }) => known !== chosen.known)]
+    const { known, offered } = chosen
+    return { known, offered, why, sources: sources.map((source) => source.known) }
+  }
+
+  async function rank(question: Parameters<LenderService['rank']>[0]): Promise<Ranking> {
+    await endBorrowedLeftOvers(parts)
+    const candidates = (await meantOffers(question)).flatMap((known) =>
+      meantModels(known, question.model).map((offered) => ({ known, offered })),
+    )
+    const all = await Promise.all(candidates.map((candidate) => assess(candidate, question)))
+    return { ranked: rankOffers(all, prefer), barred: all.filter(({ barred }) => barred !== null) }
   }
 
   /** Says why nobody may be asked, by what is in the way. */
@@ -130,11 +168,22 @@ export function createLenderService(
     throw new LendingError('model', { what: 'the lender does not offer this model any more' })
   }
 
-  return { choose, renew }
+  return { choose, rank, renew }
 }
 
-function meantModels({ offer }: KnownOffer, meant: string): OfferedModel[] {
-  return offer.models.filter((model) => isMeant(model, meant))
+/** When it is the owner's ceilings that are in the way. */
+function overCeilings(
+  assessed: readonly AssessedOffer[],
+  { ceilings, maxTokens }: LenderQuestion,
+): CeilingError | undefined {
+  const [dear] = assessed
+    .map(({ known }) => overCeiling(known.offer.payment, ceilings, maxTokens))
+    .filter((one) => one !== null)
+  return dear && new CeilingError(dear)
+}
+
+function meantModels({ offer }: KnownOffer, meant: string | undefined): OfferedModel[] {
+  return offer.models.filter((model) => meant === undefined || isMeant(model, meant))
 }
 
 /** A name is only an alias: who means something else by it may not be borrowed from by mistake. */

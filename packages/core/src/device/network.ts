@@ -4,6 +4,7 @@ import { type ChannelService, createChannelService } from './channels.ts'
 import { createHeaderService, type HeaderService } from './headers.ts'
 import { createLenderService, type LenderService } from './lenders.ts'
 import { createLendingService, type LendingService } from './lending.ts'
+import { createMeasurements } from './measurements.ts'
 import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
@@ -31,14 +32,15 @@ export function createNetwork(
   const peers = createPeerService(parts)
   const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
   const channels = createChannelService(parts, { wallet })
-  const lenders = createLenderService(parts, { peers, channels })
+  const measurements = createMeasurements(parts)
+  const lenders = createLenderService(parts, { peers, channels, measurements })
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
     channels,
     lenders,
     headers: createHeaderService(parts),
-    borrowing: createBorrowService(parts, { lenders, audits, channels }),
+    borrowing: createBorrowService(parts, { lenders, audits, channels, measurements }),
     lending: createLendingService(parts, { channels, setOff }),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),

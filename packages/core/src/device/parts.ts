@@ -10,8 +10,10 @@ import type { Deadlines } from '../lending/deadlines.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Clock, Log, Random } from '../platform.ts'
 import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
+import type { Preference } from '../routing/score-offer.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
+import type { Measurement } from './measurements.ts'
 import type { ModelShelf } from './model-shelf.ts'
 import type {
   AnswerRecord,
@@ -96,12 +98,16 @@ export interface Tables {
   /** Handed to relayers, and submitted for others, by `orderId`. */
   orders: Table<OrderRecord>
   relayed: Table<RelayedRecord>
+  /** How lenders did, by lender and model. */
+  measurements: Table<Measurement>
 }
 
 /** What the parts of a device share. */
 export interface Parts extends DeviceComponents {
   deadlines: Deadlines
   setOff: SetOffReach
+  /** What the owner would rather have of lenders. */
+  prefer: Preference
   /** Peer ids of devices that the owner calls friends. */
   friends: ReadonlySet<string>
   tables: Tables

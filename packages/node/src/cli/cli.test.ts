@@ -321,7 +321,7 @@ describe('freehold wallet', () => {
   it('behaviour: what borrowing may cost is kept, shown and taken back', async () => {
     const limits = async (...args: string[]) =>
       (await freehold(['wallet', 'limits', '--json', ...args], { home: 'frugal' })).json
-    const none = { perRequest: null, perDay: null, spentInADay: '0' }
+    const none = { perRequest: null, perDay: null, perMillion: null, spentInADay: '0' }
     expect(await limits()).toEqual(none)
     const both = await limits('--per-request', '50', '--per-day', '900')
     expect(both).toEqual({ ...none, perRequest: '50', perDay: '900' })

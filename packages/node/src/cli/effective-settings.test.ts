@@ -35,6 +35,7 @@ const ALL: Required<Settings> = {
   ceilings: { perDay: 5 },
   rules: [],
   setOff: 'friends',
+  prefer: 'fast',
   friends: ['12D3KooWA'],
   resident: '1m',
 }

@@ -81,6 +81,7 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   }),
   ceilings: fromFile('ceilings', null),
   setOff: fromFile('setOff', 'pairs'),
+  prefer: fromFile('prefer', 'balanced'),
   friends: fromFile('friends', []),
   resident: (given) => {
     if (given.environment.mayStartResident) return fromFile('resident', DEFAULT_IDLE)(given)

@@ -81,7 +81,8 @@ describe('borrowing without the model', () => {
     const next = await device.complete(question({ ...ask, maxTokens: 8 }))
     expect(next.error).toBeNull()
     await next.settled
-    expect(await egressOf(one)).toEqual([asks, prompt, prompt])
+    const later = { ...prompt, why: next.route.why }
+    expect(await egressOf(one)).toEqual([asks, prompt, later])
     expect(progress).toHaveLength(2)
     expect(await device.egress.verify()).toBeNull()
   })

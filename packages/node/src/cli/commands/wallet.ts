@@ -58,6 +58,7 @@ export function walletCommand(command: Command): void {
       .description('show or set what borrowed answers may cost: one, and those of 24 hours')
       .option('--per-request <units>', 'most for one answer, or none', ceiling)
       .option('--per-day <units>', 'most for those of any 24 hours, or none', ceiling)
+      .option('--per-million <units>', 'highest price of a million tokens, or none', ceiling)
       .action(limits),
   )
 }
@@ -68,11 +69,13 @@ function ceiling(text: string): number | 'none' {
   throw new UsageError({ what: `"${text}" is no limit`, next: 'Token units, or none' })
 }
 
+const CEILINGS = ['perRequest', 'perDay', 'perMillion'] as const
+
 async function limits(
-  options: GlobalOptions & { perRequest?: number | 'none'; perDay?: number | 'none' },
+  options: GlobalOptions & Partial<Record<(typeof CEILINGS)[number], number | 'none'>>,
 ): Promise<void> {
   const { config } = cliPaths({})
-  const changed = (['perRequest', 'perDay'] as const).filter((name) => options[name] !== undefined)
+  const changed = CEILINGS.filter((name) => options[name] !== undefined)
   const settings = await changeSettings(config, (old) => {
     const ceilings = { ...old.ceilings }
     for (const name of changed) {
@@ -87,6 +90,7 @@ async function limits(
   if (options.json) return printJson(found)
   print(`One answer: ${found.perRequest ?? 'no limit'}`)
   print(`24 hours:   ${found.perDay ?? 'no limit'}, ${found.spentInADay} spent`)
+  print(`A million:  ${found.perMillion ?? 'no limit'}`)
 }
 
 async function init(options: GlobalOptions & { restore?: boolean }): Promise<void> {
