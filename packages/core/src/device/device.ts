@@ -19,6 +19,7 @@ import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
+import type { SeedService } from './seeding.ts'
 import type { SetOffService } from './set-off.ts'
 import type { WalletService } from './wallet.ts'
 
@@ -48,6 +49,8 @@ export interface Device extends AsyncDisposable {
   readonly peers: PeerService
   readonly channels: ChannelService
   readonly lending: LendingService
+  /** Hands models to whoever asks by their digest; off until it is started. */
+  readonly seeding: SeedService
   readonly audits: AuditService
   readonly borrowing: BorrowService
   readonly setOff: SetOffService
@@ -86,6 +89,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     spending: storage.table('spending'),
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
+    seeders: storage.table('seeders'),
+    seeded: storage.table('seeded'),
   }
   const parts: Parts = {
     ...components,
@@ -144,6 +149,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     peers: lazily(async () => (await network()).peers),
     channels: lazily(async () => (await network()).channels),
     lending: lazily(async () => (await network()).lending),
+    seeding: lazily(async () => (await network()).seeding),
     audits,
     borrowing,
     setOff: lazily(async () => (await network()).setOff),

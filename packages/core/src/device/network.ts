@@ -8,6 +8,7 @@ import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
 import { createRelayService } from './relaying.ts'
+import { createSeedService, type SeedService } from './seeding.ts'
 import { createSetOffService, type SetOffService } from './set-off.ts'
 import { createWalletService, type WalletService } from './wallet.ts'
 
@@ -19,6 +20,7 @@ export interface Network {
   lenders: LenderService
   borrowing: BorrowService
   lending: LendingService
+  seeding: SeedService
   setOff: SetOffService
   ownAuditors: OwnAuditors
   wallet: WalletService
@@ -40,6 +42,7 @@ export function createNetwork(
     headers: createHeaderService(parts),
     borrowing: createBorrowService(parts, { lenders, audits, channels }),
     lending: createLendingService(parts, { channels, setOff }),
+    seeding: createSeedService(parts),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
     wallet,

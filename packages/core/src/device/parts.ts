@@ -21,6 +21,8 @@ import type {
   PeerRecord,
   RelayedRecord,
 } from './records.ts'
+import type { SeededDay } from './seed-allowance.ts'
+import type { SeederBan } from './seeders.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -96,6 +98,10 @@ export interface Tables {
   /** Handed to relayers, and submitted for others, by `orderId`. */
   orders: Table<OrderRecord>
   relayed: Table<RelayedRecord>
+  /** Devices that sent false weights, by their key in hex. */
+  seeders: Table<SeederBan>
+  /** What was seeded today. */
+  seeded: Table<SeededDay>
 }
 
 /** What the parts of a device share. */

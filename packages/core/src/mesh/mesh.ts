@@ -11,7 +11,8 @@ import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../platform.ts'
 
 export interface MeshInit {
-  identity: Identity
+  /** Its device key is the name under which others meet this device. */
+  identity: Pick<Identity, 'deviceSecretKey'>
   /** Multiaddrs to listen on; none: this device only dials. */
   listen: readonly string[]
   /** Connections in all, and streams of one protocol on one connection. */

@@ -36,6 +36,10 @@ const ALL: Required<Settings> = {
   rules: [],
   setOff: 'friends',
   friends: ['12D3KooWA'],
+  seed: true,
+  shared: ['00'],
+  seedRate: 1,
+  seedPerDay: 2,
   resident: '1m',
 }
 
