@@ -23,7 +23,7 @@ export interface SeederBans {
 
 /** A disk may have rotted and been replaced: nobody is banned for good. */
 const BAN_MS = 7 * 86_400_000
-const MAX_SEEDERS = 32
+export const MAX_SEEDERS = 32
 
 /** Seeders are asked for among the given addresses, then among all devices that were met. */
 export function createKnownSeeders(
