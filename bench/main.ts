@@ -6,12 +6,14 @@ import { chainBench } from './chain.ts'
 import { clearingBench } from './clearing.ts'
 import { detectorsBench } from './detectors.ts'
 import { rounded } from './median.ts'
+import { pullBench } from './pull.ts'
 import { serveBench } from './serve.ts'
 
 const BENCHES: Record<string, Bench> = {
   audit: auditBench,
   calibrate: calibrateBench,
   chain: chainBench,
+  pull: pullBench,
   serve: serveBench,
   clearing: clearingBench,
   detectors: detectorsBench,

@@ -11,6 +11,7 @@ const CHECKS: Record<string, readonly string[]> = {
   'unused code and packages': ['knip'],
   'command reference': ['node', 'scripts/cli-docs.ts', '--check'],
   'reference of the HTTP interface': ['node', 'scripts/api-reference.ts', '--check'],
+  'page of limits': ['node', 'scripts/limits-doc.ts', '--check'],
   'golden vectors': ['node', 'scripts/vectors.ts', '--check'],
   'contracts’ generated files': ['node', 'packages/contracts/generate.ts', '--check'],
 }

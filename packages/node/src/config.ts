@@ -154,6 +154,13 @@ export interface Settings {
   friends?: string[]
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
   resident?: string | false
+  /** Whether `lend` hands shared models to whoever asks for them by digest. @default false */
+  seed?: boolean
+  /** Models that may be handed out, by their ids; `freehold share` writes it. */
+  shared?: string[]
+  /** Bytes a second, and bytes a day, that seeding may send. @default 4 MiB, 20 GiB */
+  seedRate?: number
+  seedPerDay?: number
 }
 
 /** What each setting looks like. A misspelt one may be the one that keeps something here: none is passed over. */
@@ -168,11 +175,19 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   friends: ['a list of peer ids', areTexts],
   keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
   ceilings: ['an object', isObject],
+  seed: ['true or false', (value) => typeof value === 'boolean'],
+  shared: ['a list of model ids', areTexts],
+  seedRate: ['a whole number of bytes', isCount],
+  seedPerDay: ['a whole number of bytes', isCount],
   resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0
 }
 
 function areTexts(value: unknown): boolean {

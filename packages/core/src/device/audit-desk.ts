@@ -19,7 +19,7 @@ import type { Parts } from './parts.ts'
 import { createPlaces } from './places.ts'
 
 /** Replays at once, since they share the engine with the answers that are lent; others wait. */
-const AUDITS = { running: 2, waiting: 16, waitMs: 10_000 }
+export const AUDITS = { running: 2, waiting: 16, waitMs: 10_000 }
 
 /** Replays answers for other devices of this device's owner, and for nobody else. */
 export interface AuditDesk {

@@ -21,6 +21,7 @@ import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
+import type { SeedService } from './seeding.ts'
 import type { SetOffService } from './set-off.ts'
 import type { WalletService } from './wallet.ts'
 
@@ -53,6 +54,8 @@ export interface Device extends AsyncDisposable {
   readonly lenders: LenderService
   readonly channels: ChannelService
   readonly lending: LendingService
+  /** Hands models to whoever asks by their digest; off until it is started. */
+  readonly seeding: SeedService
   readonly audits: AuditService
   readonly borrowing: BorrowService
   readonly setOff: SetOffService
@@ -92,6 +95,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
     measurements: storage.table('measurements'),
+    seeders: storage.table('seeders'),
+    seeded: storage.table('seeded'),
   }
   const parts: Parts = {
     ...components,
@@ -153,6 +158,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lenders,
     channels: lazily(async () => (await network()).channels),
     lending: lazily(async () => (await network()).lending),
+    seeding: lazily(async () => (await network()).seeding),
     audits,
     borrowing,
     setOff: lazily(async () => (await network()).setOff),

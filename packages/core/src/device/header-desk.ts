@@ -17,11 +17,15 @@ import { createPlaces } from './places.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 /** Streams at once, and bytes within a minute: one whole header a minute, and some retries. */
-const STREAMS = { running: 8, perDevice: 2, waiting: 0, waitMs: 0 }
-const RATE = { windowMs: 60_000, perDevice: 64 * CHUNK_BYTES, inAll: 512 * CHUNK_BYTES }
+export const HEADER_STREAMS = { running: 8, perDevice: 2, waiting: 0, waitMs: 0 }
+export const HEADER_RATE = {
+  windowMs: 60_000,
+  perDevice: 64 * CHUNK_BYTES,
+  inAll: 512 * CHUNK_BYTES,
+}
 
 /** A borrower asks once for the manifest, and at worst for each chunk by itself. */
-const MAX_REQUESTS = MAX_HEADER_CHUNKS + 2
+export const MAX_HEADER_REQUESTS = MAX_HEADER_CHUNKS + 2
 
 /** Serves the headers of the models that are lent, and no other byte of any file. */
 export interface HeaderDesk {
@@ -37,8 +41,8 @@ export function createHeaderDesk(
   lent: Pick<LentModels, 'byId'>,
   { models, clock, deadlines }: HeaderDeskComponents,
 ): HeaderDesk {
-  const places = createPlaces(STREAMS, { clock })
-  const rate = createRateLimit(RATE, clock)
+  const places = createPlaces(HEADER_STREAMS, { clock })
+  const rate = createRateLimit(HEADER_RATE, clock)
 
   async function answer(request: HeaderRequest, device: string): Promise<HeaderReply> {
     const { file, offered } = lent.byId(request.modelId)
@@ -69,7 +73,7 @@ export function createHeaderDesk(
     let release = () => {}
     try {
       release = await places.take(device)
-      for (let asked = 0; asked < MAX_REQUESTS; asked++) {
+      for (let asked = 0; asked < MAX_HEADER_REQUESTS; asked++) {
         const signal = AbortSignal.timeout(deadlines.handshakeMs)
         const data = await messages.read({ signal })
         if (data === null) return

@@ -28,6 +28,7 @@ import { createLentModels } from './lent-models.ts'
 import { createOfferDesk } from './offer-desk.ts'
 import { describeModel } from './offers.ts'
 import type { ModelFile, Parts } from './parts.ts'
+import { createRateLimit } from './rate-limit.ts'
 import type { LentRecord } from './records.ts'
 import { createRelayDesk, type RelayDeskInit } from './relay-desk.ts'
 import type { SetOffService } from './set-off.ts'
@@ -68,7 +69,12 @@ export interface LendingService {
   start(init: LendInit): Promise<Lending>
 }
 
-const DEFAULTS = {
+/** An offer is signed once for many, and costs a write. */
+export const OFFERS_ASKED = { windowMs: 60_000, perDevice: 120, inAll: 6_000 }
+/** Each may ask the chain. */
+export const CHANNEL_REQUESTS = { windowMs: 60_000, perDevice: 60, inAll: 1_200 }
+
+export const LENDING_DEFAULTS = {
   parallel: 4,
   maxQueue: 8,
   offerLifeMs: 5 * 60_000,
@@ -77,7 +83,7 @@ const DEFAULTS = {
   maxYoung: 1_000_000n,
   forgivenExposures: FORGIVEN_EXPOSURES,
 }
-const MAX_REQUEST_BYTES = 4_096
+export const MAX_REQUEST_BYTES = 4_096
 
 export function createLendingService(
   parts: Parts,
@@ -121,7 +127,10 @@ export function createLendingService(
       book.endLeftOvers().catch((error) => log('lend.left-overs', { error: String(error) }))
     })
 
-    await mesh.handle(OFFER_PROTOCOL, async (stream) => {
+    const offerRate = createRateLimit(OFFERS_ASKED, clock)
+    const channelRate = createRateLimit(CHANNEL_REQUESTS, clock)
+    await mesh.handle(OFFER_PROTOCOL, async (stream, peer) => {
+      offerRate.take(toHex(peer), 1)
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
       await messages.write(encodeOffer(await desk.current()))
       await messages.close()
@@ -133,6 +142,7 @@ export function createLendingService(
       auditing.serve(messagesOver(stream, MAX_AUDIT_REQUEST_BYTES), peer, stop.signal),
     )
     await mesh.handle(CHANNEL_PROTOCOL, async (stream, peer) => {
+      channelRate.take(toHex(peer), 1)
       const { payment } = await desk.current()
       await answerChannelStream(messagesOver(stream, MAX_REQUEST_BYTES), (request) =>
         channels.serve(request, peer, payment),
@@ -179,13 +189,13 @@ export function createLendingService(
 
 function withDefaults(init: LendInit) {
   return {
-    parallel: init.parallel ?? DEFAULTS.parallel,
-    maxQueue: init.maxQueue ?? DEFAULTS.maxQueue,
-    offerLifeMs: init.offerLifeMs ?? DEFAULTS.offerLifeMs,
-    contextTokens: init.contextTokens ?? DEFAULTS.contextTokens,
-    maxUnsettled: init.maxUnsettled ?? DEFAULTS.maxUnsettled,
-    maxYoung: init.maxYoung ?? DEFAULTS.maxYoung,
-    forgivenExposures: init.forgivenExposures ?? DEFAULTS.forgivenExposures,
+    parallel: init.parallel ?? LENDING_DEFAULTS.parallel,
+    maxQueue: init.maxQueue ?? LENDING_DEFAULTS.maxQueue,
+    offerLifeMs: init.offerLifeMs ?? LENDING_DEFAULTS.offerLifeMs,
+    contextTokens: init.contextTokens ?? LENDING_DEFAULTS.contextTokens,
+    maxUnsettled: init.maxUnsettled ?? LENDING_DEFAULTS.maxUnsettled,
+    maxYoung: init.maxYoung ?? LENDING_DEFAULTS.maxYoung,
+    forgivenExposures: init.forgivenExposures ?? LENDING_DEFAULTS.forgivenExposures,
   }
 }
 

@@ -9,6 +9,7 @@ import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
 import { createRelayService } from './relaying.ts'
+import { createSeedService, type SeedService } from './seeding.ts'
 import { createSetOffService, type SetOffService } from './set-off.ts'
 import { createWalletService, type WalletService } from './wallet.ts'
 
@@ -20,6 +21,7 @@ export interface Network {
   lenders: LenderService
   borrowing: BorrowService
   lending: LendingService
+  seeding: SeedService
   setOff: SetOffService
   ownAuditors: OwnAuditors
   wallet: WalletService
@@ -42,6 +44,7 @@ export function createNetwork(
     headers: createHeaderService(parts),
     borrowing: createBorrowService(parts, { lenders, audits, channels, measurements }),
     lending: createLendingService(parts, { channels, setOff }),
+    seeding: createSeedService(parts),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
     wallet,

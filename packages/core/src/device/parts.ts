@@ -23,6 +23,8 @@ import type {
   PeerRecord,
   RelayedRecord,
 } from './records.ts'
+import type { SeededDay } from './seed-allowance.ts'
+import type { SeederBan } from './seeders.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -100,6 +102,10 @@ export interface Tables {
   relayed: Table<RelayedRecord>
   /** How lenders did, by lender and model. */
   measurements: Table<Measurement>
+  /** Devices that sent false weights, by their key in hex. */
+  seeders: Table<SeederBan>
+  /** What was seeded today. */
+  seeded: Table<SeededDay>
 }
 
 /** What the parts of a device share. */

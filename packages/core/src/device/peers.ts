@@ -36,7 +36,7 @@ export interface PeerService {
 /** Offers that end within this time are asked for anew. */
 const LEAST_LIFE_MS = 30_000
 const ASK_MS = 5_000
-const MAX_PEERS = 1_000
+export const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
   const { mesh, clock, log, tables, identity, friends } = parts

@@ -23,9 +23,9 @@ import type { SetOffBook } from './set-off-book.ts'
 
 const REQUEST_MS = 10_000
 /** Two rounds of a keeper's a minute would do; each costs some signatures. */
-const ASKED = { windowMs: 60_000, perDevice: 12, inAll: 240 }
+export const SET_OFFS_ASKED = { windowMs: 60_000, perDevice: 12, inAll: 240 }
 /** Each may cost gas, though it also clears what this device owes. */
-const SUBMITTED = { windowMs: 600_000, perDevice: 3, inAll: 12 }
+export const SET_OFFS_SUBMITTED = { windowMs: 600_000, perDevice: 3, inAll: 12 }
 
 type Ask = Extract<SetOffRequest, { kind: 'ask' }>
 type Close = Extract<SetOffRequest, { kind: 'close' }>
@@ -44,8 +44,8 @@ export function createSetOffDesk(
   { clock, log }: Pick<Parts, 'clock' | 'log'>,
 ): SetOffDesk {
   const { chain, holds, identity } = book
-  const asked = createRateLimit(ASKED, clock)
-  const submitted = createRateLimit(SUBMITTED, clock)
+  const asked = createRateLimit(SET_OFFS_ASKED, clock)
+  const submitted = createRateLimit(SET_OFFS_SUBMITTED, clock)
 
   async function answer({ salt, debtors }: Ask, peer: string): Promise<SetOffReply> {
     const [owed, owing] = await Promise.all([book.owed(), book.owing()])

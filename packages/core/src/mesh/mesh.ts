@@ -9,14 +9,19 @@ import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../platform.ts'
+import { createConnectionLimits } from './connection-limits.ts'
+import { MESH_LIMITS, type MeshLimits } from './mesh-limits.ts'
+import { createStreamLimits } from './stream-limits.ts'
 
 export interface MeshInit {
-  identity: Identity
+  /** Its device key is the name under which others meet this device. */
+  identity: Pick<Identity, 'deviceSecretKey'>
   /** Multiaddrs to listen on; none: this device only dials. */
   listen: readonly string[]
-  /** Connections in all, and streams of one protocol on one connection. */
-  maxConnections?: number | undefined
+  /** Streams of one protocol on one connection. */
   maxStreams?: number | undefined
+  /** What others may take; see `MESH_LIMITS`. */
+  limits?: Partial<MeshLimits> | undefined
 }
 
 export interface MeshComponents {
@@ -44,8 +49,6 @@ export interface Mesh extends AsyncDisposable {
   ): Promise<{ stream: Stream; peer: Uint8Array }>
 }
 
-const DEFAULT_CONNECTIONS = 100
-const DEFAULT_STREAMS = 16
 const DIAL_MS = 10_000
 /** How long the other side may keep a stream half open that this device is done with. */
 const LINGER_MS = 5_000
@@ -53,8 +56,9 @@ const LINGER_MS = 5_000
 /** Starts libp2p with Noise, Yamux and identify. Nothing is dialled that the user did not name. */
 export async function createMesh(init: MeshInit, components: MeshComponents): Promise<Mesh> {
   const { identity, listen } = init
-  const maxConnections = init.maxConnections ?? DEFAULT_CONNECTIONS
-  const maxStreams = init.maxStreams ?? DEFAULT_STREAMS
+  const limits = { ...MESH_LIMITS, ...init.limits }
+  const maxStreams = init.maxStreams ?? limits.streams
+  const streams = createStreamLimits(limits)
   const node: Libp2p = await createLibp2p({
     // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
     nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
@@ -62,23 +66,35 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     addresses: { listen: [...listen] },
     transports: components.transports,
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [yamux({ maxInboundStreams: limits.streamsPerConnection })],
     services: { identify: identify() },
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
-    connectionGater: { denyDialMultiaddr: () => false },
-    connectionManager: { maxConnections, maxIncomingPendingConnections: 20 },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      ...createConnectionLimits(limits, () => node.getConnections()),
+    },
+    connectionManager: {
+      maxConnections: limits.connections,
+      maxIncomingPendingConnections: limits.pending,
+      inboundConnectionThreshold: limits.newPerSecond,
+      inboundUpgradeTimeout: limits.handshakeMs,
+    },
     connectionMonitor: { enabled: false },
   })
   return {
     addresses: () => node.getMultiaddrs().map(String),
     handle: async (protocol, handler) => {
       const serve = async (stream: Stream, connection: Connection) => {
+        let leave = () => {}
         try {
+          leave = streams.enter(String(connection.remotePeer))
           await handler(stream, rawKey(connection.remotePeer))
           await letGo(stream)
         } catch (error) {
           components.log('mesh.handler', { protocol, error: String(error) })
           stream.abort(error instanceof Error ? error : new Error(String(error)))
+        } finally {
+          leave()
         }
       }
       await node.handle(protocol, serve, { maxInboundStreams: maxStreams })

@@ -71,6 +71,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/import.ts')).importCommand,
   },
   {
+    name: 'share',
+    description: 'Let others have a model of the store while this device seeds',
+    load: async () => (await import('./commands/share.ts')).shareCommand,
+  },
+  {
     name: 'models',
     description: 'List small models under open licences, and which of them fit here',
     load: async () => (await import('./commands/models.ts')).modelsCommand,

@@ -87,7 +87,7 @@ async function openVault(path: string, passphrase: string | undefined): Promise<
   return readVaultFile(path, await askPassphrase(passphrase))
 }
 
-function logger(level: 'quiet' | 'debug'): Log {
+export function logger(level: 'quiet' | 'debug'): Log {
   if (level === 'quiet') return () => {}
   return (event, details) => say(`[${event}] ${JSON.stringify(details ?? {})}`)
 }

@@ -37,6 +37,10 @@ const ALL: Required<Settings> = {
   setOff: 'friends',
   prefer: 'fast',
   friends: ['12D3KooWA'],
+  seed: true,
+  shared: ['00'],
+  seedRate: 1,
+  seedPerDay: 2,
   resident: '1m',
 }
 

@@ -1,4 +1,5 @@
 import { nodeName } from '@freehold/core/clearing/rpc-nodes'
+import { DEFAULT_SEED_PER_DAY, DEFAULT_SEED_RATE } from '@freehold/core/device/seed-limits'
 import {
   type Environment,
   type Paths,
@@ -83,6 +84,10 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   setOff: fromFile('setOff', 'pairs'),
   prefer: fromFile('prefer', 'balanced'),
   friends: fromFile('friends', []),
+  seed: fromFile('seed', false),
+  shared: fromFile('shared', []),
+  seedRate: fromFile('seedRate', DEFAULT_SEED_RATE),
+  seedPerDay: fromFile('seedPerDay', DEFAULT_SEED_PER_DAY),
   resident: (given) => {
     if (given.environment.mayStartResident) return fromFile('resident', DEFAULT_IDLE)(given)
     return { name: 'resident', value: false, origin: 'FREEHOLD_NORESIDENT' }

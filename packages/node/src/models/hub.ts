@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { request } from './http-errors.ts'
 import type { StoredModel } from './manifest-file.ts'
 import { asNameHost, asNamePart, DEFAULT_TAG, HUB_HOST, USUAL_TAGS } from './name.ts'
+import type { PeerFile } from './pull-from-peers.ts'
 import { readJson } from './read-json.ts'
 import type { HubReference, UrlReference } from './reference.ts'
 import { type RetryComponents, realWait, withRetries } from './retry.ts'
@@ -17,6 +18,8 @@ export interface RemoteFile {
   sha256: string | null
   /** Changes with the file; null: its host says nothing. */
   etag: string | null
+  /** What peers say of it, where no host was asked. */
+  atPeers?: PeerFile | undefined
 }
 
 /** What a pull will fetch, and under which name. */

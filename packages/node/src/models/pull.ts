@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { setGlobalProxyFromEnv } from 'node:http'
 import { join } from 'node:path'
 import { toHex } from '@freehold/core/bytes'
@@ -18,11 +18,13 @@ import {
 } from './hub.ts'
 import type { ModelLibrary } from './library.ts'
 import type { StoredFile, StoredModel } from './manifest-file.ts'
+import { asNamePart, parseModelName } from './name.ts'
 import { findInRegistry } from './ollama-registry.ts'
-import { hashPieces, modelIdOf } from './read-model-file.ts'
+import { fetchFromPeers, findAtPeers, type PeerFile, type Swarm } from './pull-from-peers.ts'
+import { type FileHashes, hashPieces, modelIdOf } from './read-model-file.ts'
 import { parseReference, type Reference } from './reference.ts'
 import type { RetryComponents } from './retry.ts'
-import { nameOf } from './store.ts'
+import { nameOf, requireFreeName, storableName } from './store.ts'
 import { storeError } from './store-error.ts'
 
 /** What a pull is doing. Bytes are of all files of the model, and never fall. */
@@ -44,6 +46,8 @@ export interface PullInit extends Pick<HubInit, keyof HubSettings | 'signal'> {
 
 export interface PullComponents extends Partial<Pick<DownloadComponents, 'wait' | 'open'>> {
   library: Pick<ModelLibrary, 'store' | 'known'>
+  /** Peers, which are asked before the host. @default none */
+  swarm?: Swarm | undefined
 }
 
 export interface Pulled {
@@ -68,7 +72,11 @@ export async function pull(
   const onWait = (why: string, inMs: number) => init.onProgress?.({ status: 'retrying', why, inMs })
   const waits = components.wait ? { wait: components.wait } : undefined
   init.onProgress?.({ status: 'asking' })
-  const remote = await findRemote(reference, { ...init, onWait }, waits)
+  if (reference.kind === 'digest') {
+    const model = await library.store.byId(reference.digest)
+    if (model !== null) return { model, isUpToDate: true }
+  }
+  const remote = await findRemote(reference, { ...init, onWait }, { ...components, ...waits })
   try {
     return await fetchAll(remote, reference.digest, { ...init, onWait }, components)
   } catch (error) {
@@ -77,8 +85,30 @@ export async function pull(
   }
 }
 
-function findRemote(
+async function findRemote(
   reference: Reference,
+  init: HubInit,
+  components: Pick<PullComponents, 'swarm' | 'wait'>,
+): Promise<RemoteModel> {
+  const { digest } = reference
+  const { swarm } = components
+  if (reference.kind === 'digest') return findByDigest(reference.digest, init, swarm)
+  try {
+    return await findAtHost(
+      reference,
+      init,
+      components.wait ? { wait: components.wait } : undefined,
+    )
+  } catch (error) {
+    init.signal?.throwIfAborted()
+    // Without its host a model that is named by its bytes can still be had.
+    if (digest === null || swarm === undefined || !(error instanceof ModelError)) throw error
+    return findByDigest(digest, init, swarm).catch(() => Promise.reject(error))
+  }
+}
+
+function findAtHost(
+  reference: Exclude<Reference, { kind: 'digest' }>,
   init: HubInit,
   components: RetryComponents | undefined,
 ): Promise<RemoteModel> {
@@ -91,6 +121,42 @@ function findRemote(
       return findAtUrl(reference, init, components)
   }
 }
+
+/** What peers have under an id. Its name is what its own bytes say, once they are here. */
+async function findByDigest(
+  digest: string,
+  { signal }: HubInit,
+  swarm: Swarm | undefined,
+): Promise<RemoteModel> {
+  if (swarm === undefined) {
+    throw new ModelError({
+      what: `nobody is known who has sha256:${digest}`,
+      next: 'Name a peer that seeds it with --peer, or pull it from its host: freehold pull hf.co/USER/REPO',
+    })
+  }
+  const files = await findAtPeers(digest, swarm, { signal })
+  const stem = `sha256-${digest.slice(0, 12)}`
+  const number = (value: number) => String(value).padStart(5, '0')
+  const nameOfFile = (index: number) =>
+    files.length === 1
+      ? `${stem}.gguf`
+      : `${stem}-${number(index + 1)}-of-${number(files.length)}.gguf`
+  return {
+    name: storableName(parseModelName(stem)),
+    headers: {},
+    files: files.map((file, index) => ({
+      fileName: nameOfFile(index),
+      url: new URL(`${PEERS}${digest}`),
+      sizeBytes: file.sizeBytes ?? 0,
+      sha256: file.sha256,
+      etag: null,
+      atPeers: file,
+    })),
+  }
+}
+
+/** Of models that came from peers: no host is behind it. */
+const PEERS = 'sha256:'
 
 type FetchInit = PullInit & { onWait: (why: string, ms: number) => void }
 
@@ -108,12 +174,12 @@ async function fetchAll(
   try {
     let beforeBytes = 0
     for (const file of remote.files) {
-      const show = (status: 'pulling' | 'verifying', bytes: number) =>
+      const show = (status: 'pulling' | 'verifying', bytes: number, of = file.sizeBytes) =>
         init.onProgress?.({
           status,
           file: file.fileName,
           completedBytes: beforeBytes + bytes,
-          totalBytes,
+          totalBytes: totalBytes - file.sizeBytes + of,
         })
       const path = partPath(store.downloads, file)
       const own = await findOwn(file, components)
@@ -124,7 +190,8 @@ async function fetchAll(
       }
       // The other process may have fetched it meanwhile.
       const found = own ?? (await findOwn(file, components))
-      const fetched = found ?? (await fetchFile(file, path, remote, { ...init, show }, components))
+      const fetched =
+        found ?? (await fetchFile(file, path, remote, { ...init, show, digest }, components))
       if (found === null) incoming.set(toHex(fetched.sha256), path)
       files.push({ ...fetched, fileName: file.fileName })
       beforeBytes += file.sizeBytes
@@ -134,7 +201,13 @@ async function fetchAll(
       for (const path of incoming.values()) await removePart(path)
       throw wrongBytes(nameOf(remote), digest, modelId)
     }
-    const name = init.as ?? remote.name
+    const [firstPath] = incoming.values()
+    const isFromPeers = remote.files[0]?.url.protocol === PEERS
+    const name =
+      init.as ??
+      (isFromPeers && firstPath !== undefined
+        ? await ownName(firstPath, remote.name, modelId, store)
+        : remote.name)
     const from = remote.files[0]?.url.href ?? ''
     const model = { name, files, from: withoutQuery(from), addedAtMs: Date.now() }
     const before = await store.find({ ...name, digest: null })
@@ -170,19 +243,14 @@ async function fetchFile(
   file: RemoteFile,
   path: string,
   remote: RemoteModel,
-  init: FetchInit & { show: (status: 'pulling' | 'verifying', bytes: number) => void },
+  init: FetchFileInit,
   components: PullComponents,
 ): Promise<Omit<StoredFile, 'fileName'>> {
-  const { signal, show } = init
+  const { signal } = init
   const { library } = components
-  const from = { ...file, headers: remote.headers, path, onWait: init.onWait, signal }
-  const { connections, pieceBytes, stallMs } = init
-  await download(
-    { ...from, connections, pieceBytes, stallMs, onBytes: (bytes) => show('pulling', bytes) },
-    components,
-  )
-  show('verifying', file.sizeBytes)
-  const { chunkHashes, ...hashes } = await hashPieces(path, { signal })
+  const fromPeers = await peersFetch(file, path, init, components)
+  const { chunkHashes, ...hashes } =
+    fromPeers ?? (await hostFetch(file, path, remote, init, components))
   const sha256 = toHex(hashes.sha256)
   if (file.sha256 !== null && file.sha256 !== sha256) {
     await removePart(path)
@@ -199,6 +267,89 @@ async function fetchFile(
     if (error instanceof ModelError) await removePart(path)
     throw error
   }
+}
+
+type FetchFileInit = FetchInit & {
+  digest: string | null
+  show: (status: 'pulling' | 'verifying', bytes: number, ofBytes?: number) => void
+}
+
+/** @returns null when peers do not have all of it; what they had is in the part file */
+async function peersFetch(
+  file: RemoteFile,
+  path: string,
+  { show, signal, digest }: FetchFileInit,
+  { swarm, library }: PullComponents,
+): Promise<FileHashes | null> {
+  const { sha256, sizeBytes } = file
+  if (swarm === undefined || sha256 === null) return null
+  const stored = (await library.store.list()).flatMap((model) => model.files)
+  const known = stored.find((one) => toHex(one.sha256) === sha256)
+  const wanted: PeerFile = file.atPeers ?? {
+    sha256,
+    sizeBytes,
+    chunkRoot: known?.chunkRoot ?? null,
+  }
+  const result = await fetchFromPeers(
+    wanted,
+    {
+      path,
+      modelId: digest ?? sha256,
+      onBytes: (bytes, of) => show('pulling', bytes, of),
+      onVerify: (bytes) => show('verifying', bytes, bytes),
+      signal,
+    },
+    swarm,
+  )
+  if (result !== null || file.url.protocol !== PEERS) return result?.hashes ?? null
+  throw new ModelError({
+    what: `the peers that have ${file.fileName} are gone, or none of them had it whole`,
+    next: 'What was fetched is kept: the same command goes on there. Name more peers with --peer',
+  })
+}
+
+async function hostFetch(
+  file: RemoteFile,
+  path: string,
+  remote: RemoteModel,
+  init: FetchFileInit,
+  components: PullComponents,
+): Promise<FileHashes> {
+  const { connections, pieceBytes, stallMs, signal, show } = init
+  const from = { ...file, headers: remote.headers, path, onWait: init.onWait, signal }
+  const fetchAndHash = async () => {
+    await download(
+      { ...from, connections, pieceBytes, stallMs, onBytes: (bytes) => show('pulling', bytes) },
+      components,
+    )
+    show('verifying', file.sizeBytes)
+    return hashPieces(path, { signal })
+  }
+  const hasPeers = components.swarm !== undefined && file.sha256 !== null
+  const hadPart = hasPeers && (await stat(path).catch(() => undefined)) !== undefined
+  const hashes = await fetchAndHash()
+  if (!hadPart || file.sha256 === toHex(hashes.sha256)) return hashes
+  // A part of it came from peers, whose list of chunks nothing has proven: without that part, once.
+  await removePart(path)
+  return fetchAndHash()
+}
+
+/** What a model calls itself, unless that means another one here. */
+async function ownName(
+  path: string,
+  otherwise: StoredModel['name'],
+  modelId: string,
+  store: ModelLibrary['store'],
+): Promise<StoredModel['name']> {
+  const { header } = await readGguf(path)
+  const says = header.metadata.get('general.name')
+  if (typeof says !== 'string' || says.trim() === '') return otherwise
+  const name = storableName(parseModelName(asNamePart(says.trim().toLowerCase())))
+  const isFree = await requireFreeName(store, name, modelId).then(
+    () => true,
+    () => false,
+  )
+  return isFree ? name : otherwise
 }
 
 function partPath(downloads: string, { sha256, url, etag, sizeBytes }: RemoteFile): string {

@@ -3,7 +3,7 @@ import { isPath } from './library.ts'
 import { HUB_HOST, type ModelName, nameHost, OLLAMA_HOST, parseModelName } from './name.ts'
 
 /** What `pull` was asked for. */
-export type Reference = HubReference | OllamaReference | UrlReference
+export type Reference = HubReference | OllamaReference | UrlReference | DigestReference
 
 /** A model in a repository of the hub. */
 export interface HubReference {
@@ -37,14 +37,23 @@ export interface UrlReference {
   digest: string | null
 }
 
+/** A model by its id alone: whoever has it may hand it over. */
+export interface DigestReference {
+  kind: 'digest'
+  digest: string
+}
+
 const DEFAULT_REVISION = 'main'
 
 /**
  * Reads `hf.co/user/repo[:quant]`, `hf:user/repo/file.gguf[#branch]`, `ollama.com/library/model[:tag]`,
- * an address of either or any other https address of a GGUF, each with `@sha256:…` behind it or not.
+ * an address of either or any other https address of a GGUF, each with `@sha256:…` behind it or not;
+ * or `sha256:…` alone.
  * @throws UsageError when it names nothing that can be fetched
  */
 export function parseReference(text: string): Reference {
+  const bare = /^sha256[:-]([0-9a-f]{64})$/i.exec(text)?.[1]
+  if (bare !== undefined) return { kind: 'digest', digest: bare.toLowerCase() }
   if (/^https?:\/\//i.test(text)) return parseUrl(text)
   const short = /^(?:hf:|(?:hf\.co|huggingface\.co)\/)(.+)$/i.exec(text)?.[1]
   if (short !== undefined) return parseHub(short)

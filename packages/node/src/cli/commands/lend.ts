@@ -1,12 +1,13 @@
 import { setInterval } from 'node:timers/promises'
-import { from0x } from '@freehold/core/bytes'
+import { from0x, toHex } from '@freehold/core/bytes'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
 import type { LendTerms } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { type Command, InvalidArgumentError } from 'commander'
-import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
+import { pathsOf, readEnvironment, readSettings, type Settings } from '../../config.ts'
+import { openCliLibrary } from '../cli-library.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { describeRing } from '../describe-ring.ts'
 import { printJson, say } from '../output.ts'
@@ -24,6 +25,9 @@ interface LendOptions extends GlobalOptions {
   relay: boolean
   relayFee: number
   coinPrice?: number
+  seed?: boolean
+  seedRate?: number
+  seedPerDay?: number
 }
 
 /** Reachable from this machine alone until the owner says otherwise. */
@@ -49,6 +53,9 @@ export function lendCommand(command: Command): void {
       'what a native coin is worth: settle when 20 times the gas is owed, relay what pays its own',
       whole(),
     )
+    .option('--seed', 'hand shared models (freehold share) to whoever asks for them by digest')
+    .option('--seed-rate <bytes>', 'bytes a second that seeding may send', whole())
+    .option('--seed-per-day <bytes>', 'bytes a day that seeding may send', whole())
     .action((models: string[], options: LendOptions) => lend(models, options))
   withGlobals(command)
 }
@@ -101,7 +108,32 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     say(`Lending ${models.join(', ')}. Others reach this device at`)
     for (const address of lending.addresses()) say(`  ${address}`)
   }
+  if (options.seed ?? settings.seed) await seed(device, settings, options, signal)
   await keepUntil(signal, device, options.json ?? false)
+}
+
+/** Hands out what the owner shares. */
+async function seed(
+  device: Device,
+  settings: Settings,
+  options: LendOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const [{ sharedModels }, { nativeSha256 }] = await Promise.all([
+    import('../../models/shared-models.ts'),
+    import('../../models/pull-from-peers.ts'),
+  ])
+  const models = await sharedModels(settings.shared ?? [], openCliLibrary(options), { signal })
+  await device.seeding.start({
+    models,
+    bytesPerSecond: options.seedRate ?? settings.seedRate,
+    bytesPerDay: options.seedPerDay ?? settings.seedPerDay,
+    hash: nativeSha256,
+  })
+  const ids = models.map(({ modelId }) => toHex(modelId))
+  if (options.json) printJson({ event: 'seeding', models: ids })
+  else if (ids.length === 0) say('Nothing is shared yet. Share a model with: freehold share MODEL')
+  else for (const id of ids) say(`Seeding sha256:${id}`)
 }
 
 /** What a lender asks, from its options. */

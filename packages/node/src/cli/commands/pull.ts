@@ -1,27 +1,41 @@
 import { UsageError } from '@freehold/core/errors'
-import type { Command } from 'commander'
-import { readEnvironment } from '../../config.ts'
+import { type Command, InvalidArgumentError } from 'commander'
+import { readEnvironment, readSettings } from '../../config.ts'
 import { BUNDLED } from '../../models/acorn.ts'
 import { parseModelName } from '../../models/name.ts'
 import { type PullProgress, pull, useProxies } from '../../models/pull.ts'
+import type { Swarm } from '../../models/pull-from-peers.ts'
 import { nameOf, storableName } from '../../models/store.ts'
 import { openCliLibrary } from '../cli-library.ts'
-import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
+import {
+  add,
+  cliPaths,
+  interruptSignal,
+  logger,
+  type ModelOptions,
+  withModelOptions,
+} from '../context.ts'
 import { formatDuration } from '../format.ts'
 import { printJson, safe, say } from '../output.ts'
 import { createProgress } from '../progress.ts'
 
 interface PullOptions extends ModelOptions {
   as?: string
+  peer?: string[]
+  peers?: boolean
+  peerRate?: number
 }
 
 export function pullCommand(command: Command): void {
   command
     .argument(
       '<model>',
-      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH], ollama.com/library/MODEL[:TAG] or an https address',
+      'hf.co/USER/REPO[:QUANT], hf:USER/REPO/FILE.gguf[#BRANCH], ollama.com/library/MODEL[:TAG], an https address or sha256:DIGEST',
     )
     .option('--as <name>', 'store it under this name')
+    .option('--peer <address>', 'a peer to ask before the host; again for more', add, [])
+    .option('--no-peers', 'ask no peer: neither the known ones nor those of the settings')
+    .option('--peer-rate <bytes>', 'bytes a second that peers may send, all together', bytesRate)
     .addHelpText(
       'after',
       '\nHF_TOKEN opens what needs an account, HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.',
@@ -45,6 +59,7 @@ export async function pullModel(
   const shown = options.json ? jsonProgress() : lineProgress()
   const endProxies = useProxies()
   try {
+    await using swarm = await openCliSwarm(options)
     const { model, isUpToDate } = await pull(
       text,
       {
@@ -53,7 +68,7 @@ export async function pullModel(
         onProgress: (progress) => shown.onProgress(progress),
         signal,
       },
-      { library },
+      { library, swarm: swarm ?? undefined },
     )
     shown.end()
     const name = nameOf(model)
@@ -72,6 +87,26 @@ export async function pullModel(
   } finally {
     endProxies()
   }
+}
+
+/** Peers to pull from: those that are named, those of the settings, and those that were met. */
+async function openCliSwarm(options: PullOptions): Promise<(Swarm & AsyncDisposable) | null> {
+  if (options.peers === false) return null
+  const paths = cliPaths(options)
+  const { peers = [] } = await readSettings(paths.config)
+  const { openSwarm } = await import('../../device/open-swarm.ts')
+  return openSwarm({
+    paths,
+    addresses: [...(options.peer ?? []), ...peers],
+    bytesPerSecond: options.peerRate ?? null,
+    log: logger(readEnvironment().log),
+  })
+}
+
+function bytesRate(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= 1) return value
+  throw new InvalidArgumentError('It is a whole number of bytes.')
 }
 
 interface ShownProgress {
