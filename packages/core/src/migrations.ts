@@ -16,7 +16,7 @@ type Migration = (rows: readonly StoredRow[]) => StoredRow[]
 
 type OldRow = Record<string, unknown>
 
-const MIGRATIONS: readonly Migration[] = [fillInFirstVersion]
+const MIGRATIONS: readonly Migration[] = [fillInFirstVersion, fillInLeaving]
 
 /** Version of the rows that this code reads and writes. */
 export const STORAGE_VERSION = MIGRATIONS.length + 1
@@ -72,6 +72,16 @@ function fillInFirstVersion(rows: readonly StoredRow[]): StoredRow[] {
   return rows
     .filter(({ table }) => table !== 'undelivered')
     .map(({ table, key, value }) => ({ table, key, value: filled(table, key, value as OldRow) }))
+}
+
+/** Version 2 did not note that a channel is being left before its exit was asked for. */
+function fillInLeaving(rows: readonly StoredRow[]): StoredRow[] {
+  return rows.map(({ table, key, value }) => {
+    if (table !== 'channels') return { table, key, value }
+    const { role, status } = value as OldRow
+    const isLeaving = role === 'payer' && status === 'exiting'
+    return { table, key, value: { isLeaving, ...(value as OldRow) } }
+  })
 }
 
 interface FirstUndelivered extends OldRow {

@@ -67,6 +67,11 @@ export interface ChannelRecord {
    * answer, and waits for its exit or, on the payee's side, for vouchers that are handed over anew.
    */
   isRecovered: boolean
+  /**
+   * Payer only: its owner leaves it. On disk before the exit is asked for, and for good: whatever a
+   * crash or a chain that lags behind hides, no further answer is paid on it.
+   */
+  isLeaving: boolean
 }
 
 /** A channel that has just been opened or introduced. */
@@ -86,6 +91,7 @@ export function createChannelRecord(
     answers: {},
     undelivered: {},
     isRecovered: false,
+    isLeaving: false,
     ...known,
   }
 }

@@ -180,8 +180,14 @@ export function createChannelService(parts: Parts): ChannelService {
     wanted: { peer: string; payment: OfferedPayment; amount: bigint },
   ): Promise<ChannelConfig | undefined> {
     const payee = to0x(wanted.payment.payee)
-    for (const { id, peer, config, answers, cumulative, isRecovered } of own) {
-      if (isRecovered || peer !== wanted.peer || cumulative > 0n || Object.keys(answers).length > 0)
+    for (const { id, peer, config, answers, cumulative, isRecovered, isLeaving } of own) {
+      if (
+        isRecovered ||
+        isLeaving ||
+        peer !== wanted.peer ||
+        cumulative > 0n ||
+        Object.keys(answers).length > 0
+      )
         continue
       if (!isAddressEqual(config.payee, payee)) continue
       if (config.delay < wanted.payment.leastExitDelaySeconds) continue
@@ -350,13 +356,15 @@ export function createChannelService(parts: Parts): ChannelService {
         .filter(
           (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
         )
-        .filter(({ isRecovered }) => !isRecovered)
+        .filter(({ isRecovered, isLeaving }) => !isRecovered && !isLeaving)
       usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
       return usable[0] ?? null
     },
     deliver,
     leave: async (id) => {
       const { chain } = needs()
+      // Before anything is sent: from here on no answer begins on it, whatever happens.
+      await tables.channels.update(id, (old) => ({ ...existing(old, id), isLeaving: true }))
       const { config, status } = await look(id)
       if (status === 'open') await chain.requestClose(config)
       else if (status === 'exiting') await chain.finalizeClose(config)

@@ -222,6 +222,19 @@ export async function createWorld(init: { windowTokens: number }) {
       await open()
     },
     open,
+    /** Asks for the exit of the borrower's channel, as far as it lives. */
+    leave: async (): Promise<void> => {
+      const { device } = lifeOf('borrower')
+      const work = (async () => {
+        for (const [, { id }] of await device.tables.channels.list()) {
+          await device.channels.leave(id)
+        }
+      })()
+      await within(
+        'borrower',
+        work.catch(() => {}),
+      )
+    },
     /** Borrows one answer to its end, paid. */
     borrow: async (maxTokens: number): Promise<string> => {
       const { device } = lifeOf('borrower')
@@ -267,11 +280,11 @@ function mortal(disk: Storage, act: <T>(work: () => Promise<T>) => Promise<T>): 
 
 /** The contract's rules for channels, in a few lines. */
 function createLedger() {
-  const channels = new Map<Hex, { deposit: bigint; settled: bigint }>()
+  const channels = new Map<Hex, { deposit: bigint; settled: bigint; exitRequestedAt: number }>()
   const seen = (id: Hex): Awaited<ReturnType<Chain['channel']>> => {
     const found = channels.get(id)
     const status = found ? 'open' : 'none'
-    return { deposit: 0n, settled: 0n, ...found, status, exitRequestedAt: 0 }
+    return { deposit: 0n, settled: 0n, exitRequestedAt: 0, ...found, status }
   }
   const mined = { hash: `0x${'00'.repeat(32)}`, blockNumber: 1n, gasUsed: 1n, feeWei: 1n } as const
   return {
@@ -293,7 +306,7 @@ function createLedger() {
           act(async () => {
             const id = channelIdOf(HOUSE, config)
             if (channels.has(id)) throw new ClearingError({ what: 'it is open' })
-            channels.set(id, { deposit: amount, settled: 0n })
+            channels.set(id, { deposit: amount, settled: 0n, exitRequestedAt: 0 })
             return mined
           }),
         settleMany: (rows) =>
@@ -309,7 +322,15 @@ function createLedger() {
             }
             return { ...mined, skipped: [] }
           }),
-        requestClose: unused,
+        requestClose: (config) =>
+          act(async () => {
+            const channel = channels.get(channelIdOf(HOUSE, config))
+            if (!channel || channel.exitRequestedAt > 0) {
+              throw new ClearingError({ what: 'it cannot be left' })
+            }
+            channel.exitRequestedAt = 1
+            return mined
+          }),
         finalizeClose: unused,
         openings: unused,
         withdraw: unused,

@@ -84,7 +84,7 @@ describe('a database of the first version', () => {
     const channels = storage.table<ChannelRecord>('channels')
     const payer = await channels.get(PAYER)
     expect(payer).toMatchObject({ cumulative: 7n, relayFee: 2n, paidRaw: 4_500_000n })
-    expect(payer).toMatchObject({ isRecovered: false })
+    expect(payer).toMatchObject({ isRecovered: false, isLeaving: false })
     expect(payer).not.toHaveProperty('isConfirmed')
     const runningHash = new Uint8Array(32).fill(9)
     expect(payer?.undelivered).toEqual({ [DONE]: { tokens: 12, runningHash } })
@@ -109,7 +109,7 @@ describe('a database of the first version', () => {
     await openSqliteStorage(path)[Symbol.asyncDispose]()
     expect((await readdir(join(path, '..'))).sort()).toEqual(['device.db', 'device.db.version-1'])
     expect(look(`${path}.version-1`)).toEqual(before)
-    expect(look(path).version).toBe(2)
+    expect(look(path).version).toBe(3)
   })
 
   it.each(['begin', 'copy', '1', '4'])(
