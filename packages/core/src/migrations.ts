@@ -74,13 +74,13 @@ function fillInFirstVersion(rows: readonly StoredRow[]): StoredRow[] {
     .map(({ table, key, value }) => ({ table, key, value: filled(table, key, value as OldRow) }))
 }
 
-/** Version 2 did not note that a channel is being left before its exit was asked for. */
+/** Version 2 noted neither that a channel is being left nor when its exit may be completed. */
 function fillInLeaving(rows: readonly StoredRow[]): StoredRow[] {
   return rows.map(({ table, key, value }) => {
     if (table !== 'channels') return { table, key, value }
     const { role, status } = value as OldRow
     const isLeaving = role === 'payer' && status === 'exiting'
-    return { table, key, value: { isLeaving, ...(value as OldRow) } }
+    return { table, key, value: { isLeaving, exitDueAtMs: null, ...(value as OldRow) } }
   })
 }
 

@@ -45,6 +45,8 @@ export interface ChannelRecord {
   deposit: bigint
   settled: bigint
   status: 'opening' | 'open' | 'exiting' | 'closed'
+  /** When a requested exit may be completed, ms since 1970; null while none was seen. */
+  exitDueAtMs: number | null
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
   /** Highest voucher signed (payer) or received (payee); rises only. */
@@ -83,6 +85,7 @@ export function createChannelRecord(
     deposit: 0n,
     settled: 0n,
     status: 'opening',
+    exitDueAtMs: null,
     seenAtMs: 0,
     cumulative: 0n,
     signature: null,

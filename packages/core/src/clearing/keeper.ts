@@ -49,6 +49,7 @@ export function seeChannel(
   return {
     ...record,
     status,
+    exitDueAtMs: status === 'exiting' ? (seen.exitRequestedAt + record.config.delay) * 1_000 : null,
     deposit: seen.deposit,
     settled: seen.settled,
     seenAtMs: nowMs,

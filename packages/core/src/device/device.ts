@@ -18,12 +18,18 @@ import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
+import type { WarmChannels, WarmLimits } from './warm-channels.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
   keeper?: Partial<KeeperInit> | undefined
-  /** What borrowed answers may cost, where a request says nothing else. @default no ceiling */
-  ceilings?: Ceilings | undefined
+  /**
+   * What borrowed answers may cost, where a request says nothing else; null: the owner has not said
+   * yet, and nothing is borrowed for money without a word. @default no ceiling
+   */
+  ceilings?: Ceilings | null | undefined
+  /** What this device may put into channels by itself. @default null, it opens none */
+  warm?: WarmLimits | null | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -36,6 +42,7 @@ export interface Device extends AsyncDisposable {
   readonly keeper: Keeper | null
   readonly peers: PeerService
   readonly channels: ChannelService
+  readonly warm: WarmChannels
   readonly lending: LendingService
   readonly audits: AuditService
   readonly borrowing: BorrowService
@@ -65,6 +72,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     headers: storage.table('headers'),
     egress: storage.table('egress'),
     spending: storage.table('spending'),
+    warm: storage.table('warm'),
   }
   const parts: Parts = {
     ...components,
@@ -73,6 +81,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
+    warm: init.warm ?? null,
   }
   const keeper =
     chain === null
@@ -115,6 +124,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     keeper,
     peers: lazily(async () => (await network()).peers),
     channels: lazily(async () => (await network()).channels),
+    warm: lazily(async () => (await network()).warm),
     lending: lazily(async () => (await network()).lending),
     audits,
     borrowing,
@@ -123,7 +133,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       borrowing,
       lenders: lazily(async () => (await network()).lenders),
       headers: lazily(async () => (await network()).headers),
-      ceilings: init.ceilings ?? UNLIMITED,
+      ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings,
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()

@@ -13,7 +13,8 @@ import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
-import type { AnswerRecord, HeaderRecord, LentRecord, PeerRecord } from './records.ts'
+import type { AnswerRecord, HeaderRecord, LentRecord, PeerRecord, WarmState } from './records.ts'
+import type { WarmLimits } from './warm-channels.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -80,6 +81,7 @@ export interface Tables {
   headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
   spending: Table<Spending>
+  warm: Table<WarmState>
 }
 
 /** What the parts of a device share. */
@@ -89,4 +91,6 @@ export interface Parts extends DeviceComponents {
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget
+  /** null: channels are opened by the owner alone. */
+  warm: WarmLimits | null
 }

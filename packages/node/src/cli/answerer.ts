@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
+import { UNLIMITED } from '@freehold/core/clearing/budget'
+import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
@@ -13,6 +15,7 @@ import { cliPaths, openCliDevice } from './context.ts'
 import { safe, say } from './output.ts'
 import { ResidentGoneError } from './resident-client.ts'
 import type { RunOptions } from './run-model.ts'
+import { openingText, tendChannels } from './tend-channels.ts'
 
 export interface Asked {
   model: string
@@ -22,6 +25,8 @@ export interface Asked {
   seed: string | undefined
   onText: ((text: string) => void) | undefined
   signal: AbortSignal
+  /** Whether a person may be asked what it may cost: not while they chat. */
+  mayAsk?: boolean
 }
 
 /** Answers from wherever the options allow: the process that serves, this process, or a peer. */
@@ -31,6 +36,8 @@ export interface Answerer extends AsyncDisposable {
   isOffered(model: string): Promise<boolean>
   /** What is known of a model, in two lines. @throws ModelError when there is none */
   describe(model: string): Promise<string>
+  /** Opens channels that the next answers may need, where something was borrowed: after an answer. */
+  tend(): Promise<void>
   /** Starts what will be needed, while a person still types. */
   warm(): void
 }
@@ -91,6 +98,9 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
       const id = await library.modelIdAt(found.paths[0] ?? '', { signal })
       return `${safe(title)}, ${quantisation}, context ${contextTokens} tokens\n${id}`
     },
+    tend: async () => {
+      if (mayLeave && opening !== null) await tendChannels(await opening, { signal, isJson: false })
+    },
     warm: () => {
       if (isForResident) resident().catch(() => {})
     },
@@ -111,15 +121,26 @@ async function sharedName({ model, seed }: Asked, options: RunOptions): Promise<
 }
 
 async function answerHere(device: Device, asked: Asked, options: RunOptions): Promise<Answered> {
-  const { seed, ...question } = asked
+  const { seed, mayAsk = false, ...question } = asked
   const completion = await device.complete({
     ...question,
     scope: options.scope,
     via: options.via,
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
+    maxPrice: options.maxPrice,
+    agree: agreement(options, mayAsk),
+    onOpening: (opened) => say(openingText(opened)),
   })
   return { ...completion, tokens: completion.ids.length }
+}
+
+/** Who says what may be paid where nobody ever did: the command line, or a person who is not chatting. */
+function agreement(options: RunOptions, mayAsk: boolean): CompletionInit['agree'] {
+  if (options.yes) return async () => UNLIMITED
+  const { stdin, stderr } = process
+  if (!mayAsk || options.json || !stdin.isTTY || !stderr.isTTY) return undefined
+  return async (quote) => (await import('./ask-ceilings.ts')).askCeilings(cliPaths(options), quote)
 }
 
 /** A header is small beside its model, but not beside a slow line. */

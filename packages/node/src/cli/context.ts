@@ -10,6 +10,7 @@ import {
   pathsOf,
   readEnvironment,
   readSettings,
+  warmLimitsOf,
 } from '../config.ts'
 import { say } from './output.ts'
 
@@ -67,6 +68,7 @@ export async function openCliDevice(init: {
     phrase,
     listen: init.listen,
     ceilings: ceilingsOf(settings),
+    warm: warmLimitsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

@@ -23,6 +23,9 @@ export interface RunOptions extends GlobalOptions {
   maxTokens?: number | undefined
   seed?: string | undefined
   system?: string | undefined
+  maxPrice?: bigint | undefined
+  /** Whether to borrow for money without a ceiling. */
+  yes?: boolean
   peer: string[]
   verbose?: boolean
   /** Whether another process of this device may answer. */
@@ -57,6 +60,7 @@ export async function runModel(
   const answered = await answerer.answer({
     ...{ model, messages, temperature, maxTokens, seed, signal },
     onText: options.json ? undefined : showText,
+    mayAsk: true,
   })
   const report = await answered.settled
   if (options.json) printJson(summary(answered, report))
@@ -64,6 +68,7 @@ export async function runModel(
     process.stdout.write('\n')
     conclude(answered, options)
   }
+  await answerer.tend()
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (answered.error) throw answered.error
 }

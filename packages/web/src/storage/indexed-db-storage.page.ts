@@ -62,6 +62,7 @@ describe('IndexedDB storage', () => {
       undelivered: {},
       isRecovered: false,
       isLeaving: false,
+      exitDueAtMs: null,
     }
     expect(await storage.table('channels').get('a')).toEqual(channel)
     expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })

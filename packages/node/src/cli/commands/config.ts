@@ -87,6 +87,11 @@ async function effectiveSettings({ chain }: GlobalOptions): Promise<Setting[]> {
       value: file.ceilings ?? null,
       origin: file.ceilings ? configPath : 'default',
     },
+    {
+      name: 'warm',
+      value: file.warm ?? null,
+      origin: file.warm ? configPath : 'default',
+    },
   ]
 }
 

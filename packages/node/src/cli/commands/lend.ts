@@ -9,6 +9,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { printJson, say } from '../output.ts'
+import { tendChannels } from '../tend-channels.ts'
 
 interface LendOptions extends GlobalOptions {
   listen: string[]
@@ -123,6 +124,7 @@ async function keepUntil(signal: AbortSignal, device: Device, isJson: boolean): 
     for await (const _ of setInterval(KEEPER_MS, null, { signal })) {
       await keeper?.refresh()
       const settled = await keeper?.settle().catch((error) => say(`Settling waits: ${error}`))
+      await tendChannels(device, { signal, isJson })
       if (settled && isJson) printJson({ event: 'settled', ...settled })
       else if (settled) say(`Settled ${settled.amount} token units (${settled.cause})`)
     }

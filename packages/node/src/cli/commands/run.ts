@@ -22,6 +22,8 @@ export function runCommand(command: Command): void {
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
     .option('--max-tokens <number>', 'most tokens of the answer', number(1, 16_384))
+    .option('--max-price <units>', 'most token units that a borrowed answer may cost', units)
+    .option('--yes', 'borrow for money although no limit was ever set (freehold wallet limits)')
     .option('--seed <text>', 'repeats an own answer')
     .option('--system <text>', 'system message')
     .option('--verbose', 'say afterwards how it went')
@@ -31,6 +33,11 @@ export function runCommand(command: Command): void {
       await runModel(model, prompt, options)
     })
   withGlobals(command)
+}
+
+function units(text: string): bigint {
+  if (/^\d+$/.test(text)) return BigInt(text)
+  throw new InvalidArgumentError('It is a whole number of token units.')
 }
 
 function number(least: number, most: number) {
