@@ -46,7 +46,7 @@ const HEAD = `# The HTTP interface
   **\`x-freehold-via\`** (\`auto\`, \`here\`, \`peer\`; default \`auto\`) where the answer should come from. A borrowed answer knows temperature and length alone: what its
   audited sampler cannot do gets 400 by name. \`x-freehold-receipt\` names the receipt of a chat completion that is no stream; \`freehold ledger\` lists all.
 - **\`${MAX_PRICE}\`** says what a borrowed answer may cost, a whole number of token units; the ceilings of \`freehold wallet limits\` hold besides, and no
-  request raises them. What could cost more gets 402 (\`price_ceiling\`) before anything leaves the device.
+  request raises them. Without either, and for what could cost more, a borrowed answer for money gets 402 (\`price_ceiling\`) before anything leaves the device.
 `
 
 const SECTIONS: readonly { title: string; isIn: (path: string) => boolean }[] = [

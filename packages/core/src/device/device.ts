@@ -2,6 +2,7 @@ import type { Address } from 'viem'
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
 import type { Mined } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
+import { noteTransactions } from '../clearing/noted-chain.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -62,7 +63,7 @@ const KEEPER_DEFAULTS: KeeperInit = { worthUnits: 1_000_000n, maxAgeMs: 6 * 3_60
 
 /** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
 export function createDevice(init: DeviceInit, components: DeviceComponents): Device {
-  const { storage, clock, log, chain } = components
+  const { storage, clock, log } = components
   const tables: Tables = {
     channels: storage.table('channels'),
     answers: storage.table('answers'),
@@ -73,9 +74,14 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     egress: storage.table('egress'),
     spending: storage.table('spending'),
     warm: storage.table('warm'),
+    transactions: storage.table('transactions'),
   }
+  const chain =
+    components.chain &&
+    noteTransactions(components.chain, { transactions: tables.transactions, clock })
   const parts: Parts = {
     ...components,
+    chain,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     tables,
     shelf: createModelShelf(components),

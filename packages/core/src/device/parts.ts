@@ -3,6 +3,7 @@ import type { Standing } from '../audit/standing.ts'
 import type { Budget, Spending } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
+import type { TransactionRecord } from '../clearing/noted-chain.ts'
 import type { VoucherCheck } from '../clearing/voucher.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -82,6 +83,8 @@ export interface Tables {
   egress: Table<EgressEntry>
   spending: Table<Spending>
   warm: Table<WarmState>
+  /** By hash. */
+  transactions: Table<TransactionRecord>
 }
 
 /** What the parts of a device share. */
