@@ -128,7 +128,13 @@ export function createWarmChannels(
     for (;;) {
       signal?.throwIfAborted()
       const giveBack = await takeTurn()
-      if (giveBack !== null) return openInTurn(known).finally(giveBack)
+      if (giveBack !== null) {
+        try {
+          return await openInTurn(known)
+        } finally {
+          await giveBack()
+        }
+      }
       if (!isPatient) return null
       await new Promise<void>((resolve) => clock.after(POLL_MS, resolve))
     }
