@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
 import { UNLIMITED } from '@freehold/core/clearing/budget'
-import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
@@ -25,8 +24,6 @@ export interface Asked {
   seed: string | undefined
   onText: ((text: string) => void) | undefined
   signal: AbortSignal
-  /** Whether a person may be asked what it may cost: not while they chat. */
-  mayAsk?: boolean
 }
 
 /** Answers from wherever the options allow: the process that serves, this process, or a peer. */
@@ -121,7 +118,7 @@ async function sharedName({ model, seed }: Asked, options: RunOptions): Promise<
 }
 
 async function answerHere(device: Device, asked: Asked, options: RunOptions): Promise<Answered> {
-  const { seed, mayAsk = false, ...question } = asked
+  const { seed, ...question } = asked
   const completion = await device.complete({
     ...question,
     scope: options.scope,
@@ -129,18 +126,10 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
     maxPrice: options.maxPrice,
-    agree: agreement(options, mayAsk),
+    agree: options.yes ? async () => UNLIMITED : undefined,
     onOpening: (opened) => say(openingText(opened)),
   })
   return { ...completion, tokens: completion.ids.length }
-}
-
-/** Who says what may be paid where nobody ever did: the command line, or a person who is not chatting. */
-function agreement(options: RunOptions, mayAsk: boolean): CompletionInit['agree'] {
-  if (options.yes) return async () => UNLIMITED
-  const { stdin, stderr } = process
-  if (!mayAsk || options.json || !stdin.isTTY || !stderr.isTTY) return undefined
-  return async (quote) => (await import('./ask-ceilings.ts')).askCeilings(cliPaths(options), quote)
 }
 
 /** A header is small beside its model, but not beside a slow line. */

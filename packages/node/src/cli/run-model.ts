@@ -60,7 +60,6 @@ export async function runModel(
   const answered = await answerer.answer({
     ...{ model, messages, temperature, maxTokens, seed, signal },
     onText: options.json ? undefined : showText,
-    mayAsk: true,
   })
   const report = await answered.settled
   if (options.json) printJson(summary(answered, report))
