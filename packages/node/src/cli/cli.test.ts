@@ -352,7 +352,16 @@ describe('freehold ledger and audit', () => {
   it('default', async () => {
     const { code, json } = await freehold(['ledger', '--json'], { home: 'fresh' })
     expect(code).toBe(0)
-    expect(json).toEqual({ borrowed: [], lent: [], channels: [], standing: [] })
+    const none = Object.fromEntries(
+      ['due', 'answers', 'relayFee', 'held', 'lost', 'vouchers', 'settled'].map((name) => [
+        name,
+        '0',
+      ]),
+    )
+    expect(json).toEqual({
+      ...{ borrowed: [], lent: [], channels: [], standing: [] },
+      ...{ pays: none, earns: none, days: [], transactions: [] },
+    })
   })
 
   it('behaviour: a receipt that is not there is said clearly', async () => {
