@@ -1,12 +1,23 @@
 import { CeilingError } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 import type { Table } from '../storage.ts'
+import type { Prices } from '../wire/offer.ts'
 
 /** What the owner lets borrowed answers cost, token units; null: as much as the deposits hold. */
 export interface Ceilings {
   perRequest: bigint | null
   /** In any 24 hours. */
   perDay: bigint | null
+}
+
+/** What a borrowed answer would cost, before anybody is asked for it. */
+export interface PriceQuote {
+  prices: Prices
+  promptTokens: number
+  /** Most output tokens. */
+  maxTokens: number
+  /** Token units that it can come to. */
+  atMost: bigint
 }
 
 /** Spent, or set aside for an answer that is running, by the hour since 1970 that it began in. */

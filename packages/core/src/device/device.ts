@@ -1,6 +1,7 @@
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
+import { noteTransactions } from '../clearing/noted-chain.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -21,18 +22,24 @@ import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
 import type { SetOffService } from './set-off.ts'
 import type { WalletService } from './wallet.ts'
+import type { WarmChannels, WarmLimits } from './warm-channels.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
   keeper?: Partial<KeeperInit> | undefined
-  /** What borrowed answers may cost, where a request says nothing else. @default no ceiling */
-  ceilings?: Ceilings | undefined
+  /**
+   * What borrowed answers may cost, where a request says nothing else; null: the owner has not said
+   * yet, and nothing is borrowed for money without a word. @default no ceiling
+   */
+  ceilings?: Ceilings | null | undefined
   /** With whom debts are set off, and whether channels that are opened allow it. @default 'pairs' */
   setOff?: SetOffReach | undefined
   /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
   friends?: readonly string[] | undefined
   /** What the owner lets travel how far, besides what never does. @default no rule */
   rules?: readonly Rule[] | undefined
+  /** What this device may put into channels by itself. @default null, it opens none */
+  warm?: WarmLimits | null | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -47,6 +54,7 @@ export interface Device extends AsyncDisposable {
   readonly keeper: Keeper | null
   readonly peers: PeerService
   readonly channels: ChannelService
+  readonly warm: WarmChannels
   readonly lending: LendingService
   readonly audits: AuditService
   readonly borrowing: BorrowService
@@ -73,7 +81,7 @@ const KEEPER_DEFAULTS: KeeperInit = {
 
 /** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
 export function createDevice(init: DeviceInit, components: DeviceComponents): Device {
-  const { storage, clock, log, chain } = components
+  const { storage, clock, log } = components
   const { rules = [] } = init
   const tables: Tables = {
     channels: storage.table('channels'),
@@ -86,9 +94,19 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     spending: storage.table('spending'),
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
+    warm: storage.table('warm'),
+    transactions: storage.table('transactions'),
   }
+  const chain =
+    components.chain &&
+    noteTransactions(components.chain, {
+      account: components.identity?.wallet.address ?? null,
+      transactions: tables.transactions,
+      clock,
+    })
   const parts: Parts = {
     ...components,
+    chain,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     setOff: init.setOff ?? 'pairs',
     friends: new Set(init.friends),
@@ -96,6 +114,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
+    warm: init.warm ?? null,
   }
   const keeping: KeeperInit = { ...KEEPER_DEFAULTS, ...init.keeper }
   const keeper =
@@ -143,6 +162,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     keeper,
     peers: lazily(async () => (await network()).peers),
     channels: lazily(async () => (await network()).channels),
+    warm: lazily(async () => (await network()).warm),
     lending: lazily(async () => (await network()).lending),
     audits,
     borrowing,
@@ -155,7 +175,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       borrowing,
       lenders: lazily(async () => (await network()).lenders),
       headers: lazily(async () => (await network()).headers),
-      ceilings: init.ceilings ?? UNLIMITED,
+      ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings,
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()

@@ -8,6 +8,7 @@ import { endBorrowedLeftOvers } from './left-overs.ts'
 import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
+import type { WarmChannels } from './warm-channels.ts'
 
 export interface LenderQuestion {
   /** Id in hex, or a name that lenders know the model by. */
@@ -46,9 +47,9 @@ export interface LenderService {
 
 export function createLenderService(
   parts: Parts,
-  { peers, channels }: { peers: PeerService; channels: ChannelService },
+  { peers, channels, warm }: { peers: PeerService; channels: ChannelService; warm: WarmChannels },
 ): LenderService {
-  const { tables } = parts
+  const { tables, warm: limits } = parts
 
   /** Offers of everybody, or of the one lender that is meant. */
   async function meantOffers({ lender, signal }: LenderQuestion): Promise<KnownOffer[]> {
@@ -77,6 +78,12 @@ export function createLenderService(
       const { known } = candidate
       const isFree = known.offer.payment === null
       if (isFree || (await channels.payable(known)) !== null) payable.push(candidate)
+    }
+    // Who needs no opening first comes first, dearer or not: an opening waits for a block.
+    if (payable.length === 0) {
+      for (const candidate of all) {
+        if (await warm.mayOpen(candidate.known)) payable.push(candidate)
+      }
     }
     const price = ({ known }: Candidate) => known.offer.payment?.prices.output ?? 0
     // Nobody farther away reads what somebody nearer can answer, however cheap.
@@ -116,8 +123,17 @@ export function createLenderService(
     if (refused.every(Boolean)) {
       return new LendingError('standing', { what, why: `failed audits: ${refused[0]}`, next })
     }
-    const how = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
-    return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
+    const byHand = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
+    if (limits !== null) {
+      const why =
+        'none can be paid now, and your limits for channels allow no further one, or it failed'
+      const raise = `Raise them: freehold wallet limits. ${byHand}`
+      return new LendingError('payment', { what, why, next: raise })
+    }
+    const byItself =
+      'Or let them be opened within a budget: freehold wallet limits --warm-total UNITS'
+    const opening = `${byHand}. ${byItself}`
+    return new LendingError('payment', { what, why: 'none of them can be paid now', next: opening })
   }
 
   async function renew(

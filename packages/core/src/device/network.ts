@@ -10,11 +10,13 @@ import { createPeerService, type PeerService } from './peers.ts'
 import { createRelayService } from './relaying.ts'
 import { createSetOffService, type SetOffService } from './set-off.ts'
 import { createWalletService, type WalletService } from './wallet.ts'
+import { createWarmChannels, type WarmChannels } from './warm-channels.ts'
 
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
   peers: PeerService
   channels: ChannelService
+  warm: WarmChannels
   headers: HeaderService
   lenders: LenderService
   borrowing: BorrowService
@@ -31,14 +33,16 @@ export function createNetwork(
   const peers = createPeerService(parts)
   const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
   const channels = createChannelService(parts, { wallet })
-  const lenders = createLenderService(parts, { peers, channels })
+  const warm = createWarmChannels(parts, { peers, channels, wallet })
+  const lenders = createLenderService(parts, { peers, channels, warm })
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
     channels,
+    warm,
     lenders,
     headers: createHeaderService(parts),
-    borrowing: createBorrowService(parts, { lenders, audits, channels }),
+    borrowing: createBorrowService(parts, { lenders, audits, channels, warm }),
     lending: createLendingService(parts, { channels, setOff }),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),

@@ -3,6 +3,7 @@ import type { Standing } from '../audit/standing.ts'
 import type { Budget, Spending } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
+import type { TransactionRecord } from '../clearing/noted-chain.ts'
 import type { VoucherCheck } from '../clearing/voucher.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -20,7 +21,9 @@ import type {
   OrderRecord,
   PeerRecord,
   RelayedRecord,
+  WarmState,
 } from './records.ts'
+import type { WarmLimits } from './warm-channels.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -96,6 +99,9 @@ export interface Tables {
   /** Handed to relayers, and submitted for others, by `orderId`. */
   orders: Table<OrderRecord>
   relayed: Table<RelayedRecord>
+  warm: Table<WarmState>
+  /** By hash. */
+  transactions: Table<TransactionRecord>
 }
 
 /** What the parts of a device share. */
@@ -108,4 +114,6 @@ export interface Parts extends DeviceComponents {
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget
+  /** null: channels are opened by the owner alone. */
+  warm: WarmLimits | null
 }

@@ -12,6 +12,7 @@ import {
   readSettings,
   rulesOf,
   setOffOf,
+  warmLimitsOf,
 } from '../config.ts'
 import { say } from './output.ts'
 
@@ -76,6 +77,7 @@ export async function openCliDevice(init: {
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     ...setOffOf(settings),
     rules: rulesOf(settings),
+    warm: warmLimitsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })
