@@ -49,7 +49,7 @@ const HEAD = `# The HTTP interface
   owner's devices secrets block it (403, \`content_blocked\`; the message says what stands where, never what it is), and personal data is replaced and put back
   in the answer, in streams too. No header loosens that: [privacy.md](privacy.md).
 - **\`${MAX_PRICE}\`** says what a borrowed answer may cost, a whole number of token units; the ceilings of \`freehold wallet limits\` hold besides, and no
-  request raises them. What could cost more gets 402 (\`price_ceiling\`) before anything leaves the device.
+  request raises them. Without either, and for what could cost more, a borrowed answer for money gets 402 (\`price_ceiling\`) before anything leaves the device.
 `
 
 const SECTIONS: readonly { title: string; isIn: (path: string) => boolean }[] = [

@@ -16,7 +16,11 @@ type Migration = (rows: readonly StoredRow[]) => StoredRow[]
 
 type OldRow = Record<string, unknown>
 
-const MIGRATIONS: readonly Migration[] = [fillInFirstVersion, countNothingAsConfirmed]
+const MIGRATIONS: readonly Migration[] = [
+  fillInFirstVersion,
+  countNothingAsConfirmed,
+  fillInLeaving,
+]
 
 /** Version of the rows that this code reads and writes. */
 export const STORAGE_VERSION = MIGRATIONS.length + 1
@@ -79,6 +83,16 @@ function countNothingAsConfirmed(rows: readonly StoredRow[]): StoredRow[] {
   return rows.map(({ table, key, value }) => {
     if (table !== 'channels') return { table, key, value }
     return { table, key, value: { confirmedDeposit: 0n, ...(value as OldRow) } }
+  })
+}
+
+/** Version 3 noted neither that a channel is being left nor when its exit may be completed. */
+function fillInLeaving(rows: readonly StoredRow[]): StoredRow[] {
+  return rows.map(({ table, key, value }) => {
+    if (table !== 'channels') return { table, key, value }
+    const { role, status } = value as OldRow
+    const isLeaving = role === 'payer' && status === 'exiting'
+    return { table, key, value: { isLeaving, exitDueAtMs: null, ...(value as OldRow) } }
   })
 }
 

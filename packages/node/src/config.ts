@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { SetOffReach } from '@freehold/core/device/parts'
+import type { WarmLimits } from '@freehold/core/device/warm-channels'
 import { UsageError } from '@freehold/core/errors'
 import { type Rule, readRules } from '@freehold/core/routing/rules'
 import { PREFERENCES, type Preference } from '@freehold/core/routing/score-offer'
@@ -140,9 +141,14 @@ export interface Settings {
   keepPrefixes?: boolean
   /**
    * Most that one borrowed answer, those of 24 hours, and a million tokens of whatever kind may cost in
-   * token units. None: no ceiling.
+   * token units; what is left out has no ceiling. Without it the owner has not said, and is asked first.
    */
   ceilings?: { perRequest?: number; perDay?: number; perMillion?: number }
+  /**
+   * What may wait in channels that this device opens by itself, token units, for lenders that are used
+   * and for those at `lenders` (addresses). Without it none is opened.
+   */
+  warm?: { total: number; perLender?: number; channels?: number; lenders?: string[] }
   /**
    * With whom debts are set off: `off`, `pairs` (who owes this device while it owes them) or `friends`
    * (also rings of three through friends). @default pairs
@@ -179,6 +185,7 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   shared: ['a list of model ids', areTexts],
   seedRate: ['a whole number of bytes', isCount],
   seedPerDay: ['a whole number of bytes', isCount],
+  warm: ['an object', isObject],
   resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
 }
 
@@ -262,8 +269,12 @@ export function rulesOf(settings: Settings): Rule[] {
   return readRules(settings.rules, { keys: [...named.map(({ name }) => name), ENVIRONMENT_TOKEN] })
 }
 
-/** What the settings let borrowed answers cost. @throws UsageError when it is no whole number */
-export function ceilingsOf({ ceilings = {} }: Settings): Ceilings {
+/**
+ * What the settings let borrowed answers cost; null: they do not say.
+ * @throws UsageError when it is no whole number
+ */
+export function ceilingsOf({ ceilings }: Settings): Ceilings | null {
+  if (ceilings === undefined) return null
   const units = (name: 'perRequest' | 'perDay' | 'perMillion'): bigint | null => {
     const value = ceilings[name]
     if (value === undefined) return null
@@ -304,6 +315,25 @@ export function setOffOf({ setOff = 'pairs', friends = [] }: Settings): {
     })
   }
   return { setOff, friends }
+}
+
+/** Channels of one's own accord are at most so many, and a lender's share at least a quarter. */
+const WARM_CHANNELS = 8
+const WARM_SHARE = 4
+
+/** What the settings let this device put into channels. @throws UsageError when it is no whole number */
+export function warmLimitsOf({ warm }: Settings): WarmLimits | null {
+  if (warm === undefined) return null
+  const { total, lenders = [], channels = WARM_CHANNELS } = warm
+  const { perLender = Math.ceil(total / WARM_SHARE) } = warm
+  for (const [name, value] of Object.entries({ total, perLender, channels })) {
+    if (Number.isSafeInteger(value) && value >= 0) continue
+    throw new UsageError({
+      what: `the setting warm.${name} is ${JSON.stringify(value)}`,
+      next: 'It is a whole number; freehold wallet limits sets it',
+    })
+  }
+  return { total: BigInt(total), perLender: BigInt(perLender), channels, lenders }
 }
 
 /** A chain given as `RPC[ RPC…],CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */

@@ -1,6 +1,7 @@
 import { CeilingError } from '../errors.ts'
 import type { Clock } from '../platform.ts'
 import type { Table } from '../storage.ts'
+import type { Prices } from '../wire/offer.ts'
 
 /** What the owner lets borrowed answers cost, token units; null: as much as the deposits hold. */
 export interface Ceilings {
@@ -9,6 +10,16 @@ export interface Ceilings {
   perDay: bigint | null
   /** Highest price of an offer, for a million tokens of whatever kind. */
   perMillion?: bigint | null | undefined
+}
+
+/** What a borrowed answer would cost, before anybody is asked for it. */
+export interface PriceQuote {
+  prices: Prices
+  promptTokens: number
+  /** Most output tokens. */
+  maxTokens: number
+  /** Token units that it can come to. */
+  atMost: bigint
 }
 
 /** Spent, or set aside for an answer that is running, by the hour since 1970 that it began in. */

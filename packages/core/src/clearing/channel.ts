@@ -47,6 +47,8 @@ export interface ChannelRecord {
   confirmedDeposit: bigint
   settled: bigint
   status: 'opening' | 'open' | 'exiting' | 'closed'
+  /** When a requested exit may be completed, ms since 1970; null while none was seen. */
+  exitDueAtMs: number | null
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
   /** When the keeper first saw something unsettled on it, ms since 1970; absent once it settled. */
@@ -71,6 +73,11 @@ export interface ChannelRecord {
    * answer, and waits for its exit or, on the payee's side, for vouchers that are handed over anew.
    */
   isRecovered: boolean
+  /**
+   * Payer only: its owner leaves it. On disk before the exit is asked for: whatever a crash or a chain
+   * that lags behind hides, no further answer is paid on it. Only a top-up by the owner ends that.
+   */
+  isLeaving: boolean
 }
 
 /** A channel that has just been opened or introduced. */
@@ -83,6 +90,7 @@ export function createChannelRecord(
     confirmedDeposit: 0n,
     settled: 0n,
     status: 'opening',
+    exitDueAtMs: null,
     seenAtMs: 0,
     cumulative: 0n,
     signature: null,
@@ -91,6 +99,7 @@ export function createChannelRecord(
     answers: {},
     undelivered: {},
     isRecovered: false,
+    isLeaving: false,
     ...known,
   }
 }

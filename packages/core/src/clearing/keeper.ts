@@ -57,6 +57,7 @@ export function seeChannel(
   return {
     ...record,
     status,
+    exitDueAtMs: status === 'exiting' ? (seen.exitRequestedAt + record.config.delay) * 1_000 : null,
     deposit: seen.deposit,
     confirmedDeposit: seen.confirmedDeposit,
     settled: seen.settled,

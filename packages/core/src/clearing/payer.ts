@@ -51,6 +51,9 @@ export async function openAnswerPayer(
     if (record.role !== 'payer' || record.status !== 'open') {
       throw new ClearingError({ what: 'this channel pays nothing', why: `it is ${record.status}` })
     }
+    if (record.isLeaving) {
+      throw new ClearingError({ what: 'this channel pays nothing', why: 'it is being left' })
+    }
     // Its payee may hold more than is known here: what is signed now could be worth nothing, or twice.
     if (record.isRecovered) {
       throw new ClearingError({

@@ -154,6 +154,21 @@ describe('rules of state', () => {
     await expect(openAnswerPayer(payers, SIGNER, id, answer(0))).rejects.toThrow(/pays nothing/)
   })
 
+  it('behaviour: rule “close pending before the transaction”: no answer begins on a channel being left', async () => {
+    const payers = await tableOf(testRecord('payer'))
+    const running = await openAnswerPayer(payers, SIGNER, id, answer(0))
+    await payers.update(id, (old) => ({ ...existing(old, id), isLeaving: true }))
+    const open: ChannelOnChain = {
+      ...{ deposit: 10_000n, confirmedDeposit: 10_000n, settled: 0n },
+      ...{ status: 'open', exitRequestedAt: 0 },
+    }
+    // A node that lags behind does not undo it.
+    await payers.update(id, (old) => seeChannel(existing(old, id), open, 2))
+    await expect(openAnswerPayer(payers, SIGNER, id, answer(1))).rejects.toThrow(/being left/)
+    // What it began before is still paid.
+    expect((await running.pay(10, new Uint8Array(32))).cumulative).toBe(15n)
+  })
+
   it('behaviour: rule “one row, many streams”: a voucher replaces a lower one and never a higher', async () => {
     const payees = await tableOf(testRecord('payee'))
     await openAnswerPayee(payees, id, answer(0))

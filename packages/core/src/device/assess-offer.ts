@@ -9,6 +9,7 @@ import type { ChannelService } from './channels.ts'
 import type { Candidate, Terms } from './lenders.ts'
 import { brokenOf, type Measurements, speedOf } from './measurements.ts'
 import type { Parts } from './parts.ts'
+import type { WarmChannels } from './warm-channels.ts'
 
 /** An offer, and what this device knows about who makes it. */
 export interface AssessedOffer extends Choosable, Candidate {}
@@ -18,7 +19,11 @@ export async function assessOffer(
   candidate: Candidate,
   question: Terms,
   { tables, calibration }: Pick<Parts, 'tables' | 'calibration'>,
-  { channels, measurements }: { channels: ChannelService; measurements: Measurements },
+  {
+    channels,
+    warm,
+    measurements,
+  }: { channels: ChannelService; warm: WarmChannels; measurements: Measurements },
 ): Promise<AssessedOffer> {
   const { known, offered } = candidate
   const { payment } = known.offer
@@ -26,7 +31,7 @@ export async function assessOffer(
   const standing = { ...NEW_STANDING, ...(await tables.standing.get(id)) }
   const measured = await measurements.of(id, toHex(offered.modelId))
   const { promptTokens, maxTokens, scope, ceilings } = question
-  const isPayable = async () => payment === null || (await channels.payable(known)) !== null
+  const isPaid = payment === null || (await channels.payable(known)) !== null
   const dear = overCeiling(payment, ceilings, maxTokens)
   const barred = !isWithin(scope, known.rung)
     ? `scope "${scope}" does not reach it`
@@ -34,7 +39,7 @@ export async function assessOffer(
       ? `it failed audits: ${standing.refusedBecause}`
       : dear !== null
         ? `${dear.what}: ${dear.why}`
-        : (await isPayable())
+        : isPaid || (await warm.mayOpen(known))
           ? null
           : 'it cannot be paid now: there is no open channel to it'
   const cost = payment === null ? 0n : units(rawCost(payment.prices, promptTokens, 0, maxTokens))
@@ -44,6 +49,7 @@ export async function assessOffer(
     id,
     rung: known.rung,
     barred,
+    needsOpening: !isPaid,
     costUnits: Number(cost),
     maxTokens,
     speed: speed?.speed ?? null,

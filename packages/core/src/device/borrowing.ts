@@ -13,13 +13,14 @@ import { type OfferedModel, offerHash } from '../wire/offer.ts'
 import { createAnswerEnding } from './answer-ending.ts'
 import { overCeiling } from './assess-offer.ts'
 import type { AuditReport, AuditService } from './audits.ts'
-import type { ChannelService } from './channels.ts'
+import type { ChannelService, OpenedChannel } from './channels.ts'
 import { RUNNING } from './left-overs.ts'
 import type { Candidate, LenderService } from './lenders.ts'
 import type { Attempt, Measurements } from './measurements.ts'
 import type { Parts } from './parts.ts'
 import type { AnswerRecord } from './records.ts'
 import { createTurns, type Turn } from './turns.ts'
+import { takeChannel, type WarmChannels } from './warm-channels.ts'
 
 export interface BorrowQuestion {
   /** Whom to ask. */
@@ -41,6 +42,8 @@ export interface BorrowQuestion {
   ceilings: Ceilings
   signal?: AbortSignal | undefined
   onTokens?: ((ids: readonly number[]) => void) | undefined
+  /** Called when a channel was opened for it, within the owner's limits. */
+  onOpening?: ((opened: OpenedChannel) => void) | undefined
 }
 
 export interface BorrowResult {
@@ -65,6 +68,7 @@ export function createBorrowService(
     audits: AuditService
     channels: ChannelService
     measurements: Measurements
+    warm: WarmChannels
   },
 ): BorrowService {
   const { tables, identity, clock, random, log, mesh, deadlines, egress, budget } = parts
@@ -87,7 +91,10 @@ export function createBorrowService(
           try {
             return await ask()
           } catch (error) {
-            if (!(error instanceof LendingError) || error.reason !== 'expired-offer') throw error
+            if (!(error instanceof LendingError)) throw error
+            // One that lost its disk knows of the channel by the chain alone: nothing was sent yet.
+            if (error.reason === 'payment' && (await isIntroduced(current))) return await ask()
+            if (error.reason !== 'expired-offer') throw error
             // A lender that was started anew knows nothing of its earlier offers: nothing was sent yet.
             current = await lenders.renew(current, { signal })
             return await ask()
@@ -99,6 +106,15 @@ export function createBorrowService(
       turn.end()
       throw error
     }
+  }
+
+  /** Whether a lender that refused its channel takes it now that it was shown. */
+  async function isIntroduced({ known }: Candidate): Promise<boolean> {
+    if (known.offer.payment === null) return false
+    return channels.introduce(known).catch((error) => {
+      log('borrow.introduce', { error: String(error) })
+      return false
+    })
   }
 
   /** Within the owner's ceilings: what it may cost at most is set aside before the lender is asked. */
@@ -130,10 +146,7 @@ export function createBorrowService(
     const { known, offered: model } = question.from
     requireSameModel(model, question)
     const { payment } = known.offer
-    const channel = payment === null ? null : await channels.payable(known)
-    if (payment !== null && channel === null) {
-      throw new ClearingError({ what: 'this lender cannot be paid now' })
-    }
+    const channel = payment === null ? null : await takeChannel(known, services, question)
     await channels
       .deliver(known, ending.leaving)
       .catch((error) => log('borrow.deliver', { error: String(error) }))

@@ -61,6 +61,12 @@ export interface ChannelService {
   /** The channel that can pay a lender now, if there is one. */
   payable(known: KnownOffer): Promise<ChannelRecord | null>
   /**
+   * Shows a lender the channel that pays it: one that lost its disk found it on the chain alone, and
+   * does not know whose device it is. @returns whether there was one to show
+   * @throws ClearingError when the lender does not take it
+   */
+  introduce(known: KnownOffer): Promise<boolean>
+  /**
    * Hands over what is due to a lender from earlier answers.
    * @param except request ids in hex of answers whose own streams may still do it
    * @returns how many it took
@@ -211,8 +217,14 @@ export function createChannelService(
     wanted: { peer: string; payment: OfferedPayment; amount: bigint },
   ): Promise<ChannelConfig | undefined> {
     const payee = to0x(wanted.payment.payee)
-    for (const { id, peer, config, answers, cumulative, isRecovered } of own) {
-      if (isRecovered || peer !== wanted.peer || cumulative > 0n || Object.keys(answers).length > 0)
+    for (const { id, peer, config, answers, cumulative, isRecovered, isLeaving } of own) {
+      if (
+        isRecovered ||
+        isLeaving ||
+        peer !== wanted.peer ||
+        cumulative > 0n ||
+        Object.keys(answers).length > 0
+      )
         continue
       if (!isAddressEqual(config.payee, payee)) continue
       if (config.delay < wanted.payment.leastExitDelaySeconds) continue
@@ -371,22 +383,43 @@ export function createChannelService(
     return { transaction, relayFee, highest: await highestOf(known) }
   }
 
+  async function payable({ lender, offer }: KnownOffer): Promise<ChannelRecord | null> {
+    if (offer.payment === null) return null
+    const peer = toHex(lender)
+    const records = (await tables.channels.list()).map(([, record]) => record)
+    const usable = records
+      .filter(
+        (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
+      )
+      .filter(({ isRecovered, isLeaving }) => !isRecovered && !isLeaving)
+    usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
+    return usable[0] ?? null
+  }
+
+  async function introduceTo(known: KnownOffer): Promise<boolean> {
+    const { identity } = needs()
+    const record = await payable(known)
+    if (record === null) return false
+    const { id, house, config } = record
+    await say(known.address, known.lender, {
+      config: configMessage(config),
+      leave: null,
+      voucher: await proveSigner(identity.voucherSigner, { id, house }),
+    })
+    return true
+  }
+
   return {
     open,
-    payable: async ({ lender, offer }) => {
-      if (offer.payment === null) return null
-      const peer = toHex(lender)
-      const records = (await tables.channels.list()).map(([, record]) => record)
-      const usable = records
-        .filter(
-          (record) => record.role === 'payer' && record.peer === peer && record.status === 'open',
-        )
-        .filter(({ isRecovered }) => !isRecovered)
-      usable.sort((a, b) => Number(paidLeft(b) - paidLeft(a)))
-      return usable[0] ?? null
-    },
+    introduce: introduceTo,
+    payable,
     deliver,
     leave: async (id, init) => {
+      // Before anything is sent: from here on no answer begins on it, whatever happens.
+      await tables.channels.update(id, (old) => {
+        const record = existing(old, id)
+        return { ...record, isLeaving: record.role === 'payer' }
+      })
       const done = await wallet.leave(await look(id), init)
       return { ...done, status: (await look(id)).status }
     },
@@ -411,7 +444,7 @@ async function proveSigner(
 }
 
 /** Least deposit that is worth submitting: the fee ten times over, and some answers. */
-function leastDeposit({ relayFee, prices, windowTokens }: OfferedPayment): bigint {
+export function leastDeposit({ relayFee, prices, windowTokens }: OfferedPayment): bigint {
   const windows = rawCost(prices, 0, 0, 16 * windowTokens) / 1_000_000n
   const least = 10n * BigInt(relayFee) + windows
   return least > 0n ? least : 1n

@@ -1,8 +1,9 @@
 import { toHex } from '../bytes.ts'
-import { type Ceilings, withinCeilings } from '../clearing/budget.ts'
+import { type Ceilings, type PriceQuote, UNLIMITED, withinCeilings } from '../clearing/budget.ts'
+import { rawCost, units } from '../clearing/meter.ts'
 import type { Model } from '../engine/engine.ts'
 import { generate } from '../engine/generate.ts'
-import { type FreeholdError, UsageError } from '../errors.ts'
+import { CeilingError, type FreeholdError, UsageError } from '../errors.ts'
 import type { Kind } from '../routing/detect/finding.ts'
 import type { Passage, Reach } from '../routing/policy.ts'
 import { createRestorer, type Restorer, redact } from '../routing/redact.ts'
@@ -11,7 +12,7 @@ import type { Rule } from '../routing/rules.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowService } from './borrowing.ts'
+import type { BorrowQuestion, BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
 import type { Choice, LenderQuestion, LenderService } from './lenders.ts'
 import type { ShelvedModel } from './model-shelf.ts'
@@ -36,6 +37,11 @@ export interface CompletionInit {
   seed?: Uint8Array | undefined
   /** Most that a borrowed answer may cost, token units; the device's own ceiling holds besides. */
   maxPrice?: bigint | undefined
+  /**
+   * Asks the owner for ceilings where none were ever set and this request has none: once in the life
+   * of the device, before anything leaves.
+   */
+  agree?: ((quote: PriceQuote) => Promise<Ceilings>) | undefined
   /** Only this lender, by its device key in hex. */
   lender?: string | undefined
   /** Name of the token that the request came with, for the owner's rules. */
@@ -45,6 +51,8 @@ export interface CompletionInit {
   signal?: AbortSignal | undefined
   /** Called while the header of a model that is not here is fetched. */
   onHeader?: ((progress: HeaderProgress) => void) | undefined
+  /** Called when a channel was opened for it, within the owner's limits. */
+  onOpening?: BorrowQuestion['onOpening']
   /** Called with text as it becomes certain. */
   onText?: ((text: string) => void) | undefined
 }
@@ -95,17 +103,34 @@ export function createCompletions(
     lenders,
     borrowing,
     headers,
-    ceilings,
+    ceilings: known,
     rules,
   }: {
     lenders: LenderService
     borrowing: BorrowService
     headers: HeaderService
-    ceilings: Ceilings
+    /** null: the owner has not said yet. */
+    ceilings: Ceilings | null
     rules: readonly Rule[]
   },
 ): (init: CompletionInit) => Promise<Completion> {
   const { shelf, clock, random } = parts
+  let ceilings = known
+
+  /** What a borrowed answer may cost. @throws CeilingError when nobody ever said */
+  async function ceilingsFor(
+    { maxPrice, agree }: CompletionInit,
+    { known: { offer } }: Choice,
+    { promptTokens, maxTokens }: Pick<PriceQuote, 'promptTokens' | 'maxTokens'>,
+  ): Promise<Ceilings> {
+    const prices = offer.payment?.prices
+    if (ceilings === null && maxPrice === undefined && prices !== undefined) {
+      const atMost = units(rawCost(prices, promptTokens, 0, maxTokens))
+      if (agree === undefined) throw unsaid(atMost)
+      ceilings = await agree({ prices, promptTokens, maxTokens, atMost })
+    }
+    return withinCeilings(ceilings ?? UNLIMITED, maxPrice)
+  }
 
   /**
    * The model of a lender by its header: enough to tokenise for it and to read its answer. Whose
@@ -181,7 +206,7 @@ export function createCompletions(
         name,
         lender,
         signal,
-        ceilings: withinCeilings(ceilings, init.maxPrice),
+        ceilings: withinCeilings(ceilings ?? UNLIMITED, init.maxPrice),
       },
       promptTokens: roughTokens(texts),
       maxTokens: init.maxTokens ?? DEFAULT_MAX_TOKENS,
@@ -239,6 +264,7 @@ export function createCompletions(
       return { ...base, ...none, text: whole, ids, finish, firstTokenMs, totalMs }
     }
 
+    const asked = { promptTokens: promptIds.length, maxTokens }
     const { record, ids, borrowed, settled } = await borrowing.borrow({
       from: choice,
       modelName: info.name,
@@ -253,9 +279,10 @@ export function createCompletions(
       scope: passage.scope as Exclude<Scope, 'device'>,
       why: route.why,
       redacted: counts,
-      ceilings: withinCeilings(ceilings, init.maxPrice),
+      ceilings: await ceilingsFor(init, choice, asked),
       signal,
       onTokens: text.push,
+      onOpening: init.onOpening,
     })
     settled.catch(() => {})
     const { firstTokenMs, totalMs, finish, error } = borrowed
@@ -275,6 +302,16 @@ function redactMessages(messages: readonly ChatMessage[], passage: Passage | nul
   const { texts: redacted, placeholders, counts } = redact(texts, passage?.redact ?? [])
   const replaced = messages.map((message, i) => ({ ...message, content: redacted[i] as string }))
   return { messages: replaced, placeholders, counts }
+}
+
+function unsaid(atMost: bigint): CeilingError {
+  return new CeilingError({
+    what: 'nobody has said what a borrowed answer may cost',
+    why: `this one may cost ${atMost} token units`,
+    next:
+      'Set it once: freehold wallet limits --per-request UNITS --per-day UNITS. ' +
+      'Or for one: freehold run --max-price UNITS, x-freehold-max-price over HTTP',
+  })
 }
 
 /** Text in order although detokenising is asynchronous; generation does not wait for it. */

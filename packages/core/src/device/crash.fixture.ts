@@ -244,6 +244,21 @@ export async function createWorld(init: { windowTokens: number; isMutual?: boole
     },
     open,
     borrow,
+    /** Asks for the exit of the borrower's channel, as far as it lives. */
+    leave: async (): Promise<void> => {
+      const { device } = lifeOf('borrower')
+      // Who leaves pays the gas itself; an opening is submitted by the lender.
+      ledger.purse.native = 10n ** 18n
+      const work = (async () => {
+        for (const [, { id }] of await device.tables.channels.list()) {
+          await device.channels.leave(id)
+        }
+      })()
+      await within(
+        'borrower',
+        work.catch(() => {}),
+      )
+    },
     /** Each owes the other something. */
     owe: async (tokens: Record<Who, number>) => {
       await open('lender')
@@ -291,14 +306,17 @@ function mortal(disk: Storage, act: <T>(work: () => Promise<T>) => Promise<T>): 
   }
 }
 
+const NO_CHANNEL = { deposit: 0n, settled: 0n, exitRequestedAt: 0 }
+
 /** The contract's rules for channels, in a few lines. */
 function createLedger() {
-  const channels = new Map<Hex, { deposit: bigint; settled: bigint }>()
+  const channels = new Map<Hex, { deposit: bigint; settled: bigint; exitRequestedAt: number }>()
+  const purse = { native: 1n }
   const seen = (id: Hex): Awaited<ReturnType<Chain['channel']>> => {
     const found = channels.get(id)
     const status = found ? 'open' : 'none'
-    const { deposit, settled } = found ?? { deposit: 0n, settled: 0n }
-    return { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt: 0 }
+    const { deposit, settled, exitRequestedAt } = found ?? NO_CHANNEL
+    return { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt }
   }
   const covered = async (debt: Debt, amount: bigint) => {
     const channel = channels.get(await checkDebt(HOUSE, debt))
@@ -310,6 +328,7 @@ function createLedger() {
   const mined = { hash: `0x${'00'.repeat(32)}`, blockNumber: 1n, gasUsed: 1n, feeWei: 1n } as const
   return {
     channels,
+    purse,
     chainOf: (_: Identity, act: <T>(work: () => Promise<T>) => Promise<T>): Chain => {
       const unused = async (): Promise<never> => {
         throw new ClearingError({ what: 'this ledger does not do that' })
@@ -319,7 +338,7 @@ function createLedger() {
         token: HOUSE.address,
         orders: NO_ORDERS,
         channel: (id) => act(async () => seen(id)),
-        balances: async () => ({ wallet: 0n, ledger: 0n, native: 1n }),
+        balances: async () => ({ wallet: 0n, ledger: 0n, ...purse }),
         authorizeOpen: async (config, amount) => {
           const signature = `0x${'00'.repeat(65)}` as const
           return { config, amount, validAfter: 0, validBefore: 1, signature }
@@ -328,7 +347,7 @@ function createLedger() {
           act(async () => {
             const id = channelIdOf(HOUSE, config)
             if (channels.has(id)) throw new ClearingError({ what: 'it is open' })
-            channels.set(id, { deposit: amount, settled: 0n })
+            channels.set(id, { deposit: amount, settled: 0n, exitRequestedAt: 0 })
             return mined
           }),
         settleMany: (rows) =>
@@ -358,7 +377,15 @@ function createLedger() {
             await Promise.all(ring.map((debt) => covered(debt, amount)))
             return { gas: 1n, feeWei: 1n }
           }),
-        requestClose: unused,
+        requestClose: (config) =>
+          act(async () => {
+            const channel = channels.get(channelIdOf(HOUSE, config))
+            if (!channel || channel.exitRequestedAt > 0) {
+              throw new ClearingError({ what: 'it cannot be left' })
+            }
+            channel.exitRequestedAt = 1
+            return mined
+          }),
         finalizeClose: unused,
         openings: unused,
         withdraw: unused,

@@ -108,6 +108,35 @@ describe('a crash', () => {
     },
   )
 
+  it('behaviour: rule “noted before it is sent”: of the borrower, at every point of leaving, lets nothing be signed on a channel whose exit was asked for', {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    let asked = 0
+    for (let points = 0; ; points++) {
+      const world = await createWorld({ windowTokens: WINDOW })
+      await world.meet()
+      await world.borrow(TOKENS)
+      await world.reboot('borrower', points)
+      await world.leave()
+      const isWhole = !world.lifeOf('borrower').isDead()
+      await revive(world)
+      const [[, before] = []] = await world.lifeOf('borrower').device.tables.channels.list()
+      const isAsked = [...world.ledger.channels.values()].some((one) => one.exitRequestedAt > 0)
+      if (isAsked) asked++
+      // Straight from its disk: no look at the chain comes before an answer.
+      const end = await world.borrow(TOKENS)
+      const [[, after] = []] = await world.lifeOf('borrower').device.tables.channels.list()
+      expect([points, end]).toEqual([points, isAsked || before?.isLeaving ? 'payment' : 'whole'])
+      if (isAsked) expect(after?.cumulative).toBe(before?.cumulative)
+      // It goes on where it stopped.
+      if (!isAsked) await world.leave()
+      const exits = [...world.ledger.channels.values()].map((one) => one.exitRequestedAt > 0)
+      expect(exits).toEqual([true])
+      if (isWhole) break
+    }
+    expect(asked).toBeGreaterThan(1)
+  })
+
   it('behaviour: and further ones while they recover change nothing', { timeout: TIMEOUT_MS }, () =>
     fc.assert(
       fc.asyncProperty(

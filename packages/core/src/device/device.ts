@@ -1,6 +1,7 @@
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
+import { noteTransactions } from '../clearing/noted-chain.ts'
 import type { Model } from '../engine/engine.ts'
 import { ClearingError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -24,12 +25,16 @@ import type { Recovery } from './recovery.ts'
 import type { SeedService } from './seeding.ts'
 import type { SetOffService } from './set-off.ts'
 import type { WalletService } from './wallet.ts'
+import type { WarmChannels, WarmLimits } from './warm-channels.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
   keeper?: Partial<KeeperInit> | undefined
-  /** What borrowed answers may cost, where a request says nothing else. @default no ceiling */
-  ceilings?: Ceilings | undefined
+  /**
+   * What borrowed answers may cost, where a request says nothing else; null: the owner has not said
+   * yet, and nothing is borrowed for money without a word. @default no ceiling
+   */
+  ceilings?: Ceilings | null | undefined
   /** With whom debts are set off, and whether channels that are opened allow it. @default 'pairs' */
   setOff?: SetOffReach | undefined
   /** Whether lenders are chosen for their price, their speed, or both. @default 'balanced' */
@@ -38,6 +43,8 @@ export interface DeviceInit {
   friends?: readonly string[] | undefined
   /** What the owner lets travel how far, besides what never does. @default no rule */
   rules?: readonly Rule[] | undefined
+  /** What this device may put into channels by itself. @default null, it opens none */
+  warm?: WarmLimits | null | undefined
 }
 
 /** One device: own answers, borrowed answers, lending, audits, clearing. */
@@ -53,6 +60,7 @@ export interface Device extends AsyncDisposable {
   readonly peers: PeerService
   readonly lenders: LenderService
   readonly channels: ChannelService
+  readonly warm: WarmChannels
   readonly lending: LendingService
   /** Hands models to whoever asks by their digest; off until it is started. */
   readonly seeding: SeedService
@@ -81,7 +89,7 @@ const KEEPER_DEFAULTS: KeeperInit = {
 
 /** Puts the parts together. Starts nothing by itself: lending and the keeper are asked to. */
 export function createDevice(init: DeviceInit, components: DeviceComponents): Device {
-  const { storage, clock, log, chain } = components
+  const { storage, clock, log } = components
   const { rules = [] } = init
   const tables: Tables = {
     channels: storage.table('channels'),
@@ -97,9 +105,19 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     measurements: storage.table('measurements'),
     seeders: storage.table('seeders'),
     seeded: storage.table('seeded'),
+    warm: storage.table('warm'),
+    transactions: storage.table('transactions'),
   }
+  const chain =
+    components.chain &&
+    noteTransactions(components.chain, {
+      account: components.identity?.wallet.address ?? null,
+      transactions: tables.transactions,
+      clock,
+    })
   const parts: Parts = {
     ...components,
+    chain,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     setOff: init.setOff ?? 'pairs',
     prefer: init.prefer ?? 'balanced',
@@ -108,6 +126,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
+    warm: init.warm ?? null,
   }
   const keeping: KeeperInit = { ...KEEPER_DEFAULTS, ...init.keeper }
   const keeper =
@@ -157,6 +176,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     peers: lazily(async () => (await network()).peers),
     lenders,
     channels: lazily(async () => (await network()).channels),
+    warm: lazily(async () => (await network()).warm),
     lending: lazily(async () => (await network()).lending),
     seeding: lazily(async () => (await network()).seeding),
     audits,
@@ -170,7 +190,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       borrowing,
       lenders,
       headers: lazily(async () => (await network()).headers),
-      ceilings: init.ceilings ?? UNLIMITED,
+      ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings,
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()

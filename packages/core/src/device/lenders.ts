@@ -14,6 +14,7 @@ import type { Measurements } from './measurements.ts'
 import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
+import type { WarmChannels } from './warm-channels.ts'
 
 export interface LenderQuestion {
   /** Id in hex, or a name that lenders know the model by. */
@@ -73,10 +74,15 @@ export interface LenderService {
 
 export function createLenderService(
   parts: Parts,
-  services: { peers: PeerService; channels: ChannelService; measurements: Measurements },
+  services: {
+    peers: PeerService
+    channels: ChannelService
+    warm: WarmChannels
+    measurements: Measurements
+  },
 ): LenderService {
   const { peers } = services
-  const { tables, prefer, random } = parts
+  const { tables, prefer, random, warm: limits } = parts
   const assess = (candidate: Candidate, question: Terms) =>
     assessOffer(candidate, question, parts, services)
 
@@ -154,8 +160,17 @@ export function createLenderService(
     if (refused.every(Boolean)) {
       return new LendingError('standing', { what, why: `failed audits: ${refused[0]}`, next })
     }
-    const how = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
-    return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
+    const byHand = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
+    if (limits !== null) {
+      const why =
+        'none can be paid now, and your limits for channels allow no further one, or it failed'
+      const raise = `Raise them: freehold wallet limits. ${byHand}`
+      return new LendingError('payment', { what, why, next: raise })
+    }
+    const byItself =
+      'Or let them be opened within a budget: freehold wallet limits --warm-total UNITS'
+    const opening = `${byHand}. ${byItself}`
+    return new LendingError('payment', { what, why: 'none of them can be paid now', next: opening })
   }
 
   async function renew(

@@ -12,11 +12,13 @@ import { createRelayService } from './relaying.ts'
 import { createSeedService, type SeedService } from './seeding.ts'
 import { createSetOffService, type SetOffService } from './set-off.ts'
 import { createWalletService, type WalletService } from './wallet.ts'
+import { createWarmChannels, type WarmChannels } from './warm-channels.ts'
 
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
   peers: PeerService
   channels: ChannelService
+  warm: WarmChannels
   headers: HeaderService
   lenders: LenderService
   borrowing: BorrowService
@@ -35,14 +37,16 @@ export function createNetwork(
   const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
   const channels = createChannelService(parts, { wallet })
   const measurements = createMeasurements(parts)
-  const lenders = createLenderService(parts, { peers, channels, measurements })
+  const warm = createWarmChannels(parts, { peers, channels, wallet })
+  const lenders = createLenderService(parts, { peers, channels, warm, measurements })
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
     channels,
+    warm,
     lenders,
     headers: createHeaderService(parts),
-    borrowing: createBorrowService(parts, { lenders, audits, channels, measurements }),
+    borrowing: createBorrowService(parts, { lenders, audits, channels, measurements, warm }),
     lending: createLendingService(parts, { channels, setOff }),
     seeding: createSeedService(parts),
     setOff,

@@ -3,6 +3,7 @@ import type { Standing } from '../audit/standing.ts'
 import type { Budget, Spending } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
+import type { TransactionRecord } from '../clearing/noted-chain.ts'
 import type { VoucherCheck } from '../clearing/voucher.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -22,9 +23,11 @@ import type {
   OrderRecord,
   PeerRecord,
   RelayedRecord,
+  WarmState,
 } from './records.ts'
 import type { SeededDay } from './seed-allowance.ts'
 import type { SeederBan } from './seeders.ts'
+import type { WarmLimits } from './warm-channels.ts'
 
 /** A whole model that is on this platform. */
 export interface ModelFile {
@@ -106,6 +109,9 @@ export interface Tables {
   seeders: Table<SeederBan>
   /** What was seeded today. */
   seeded: Table<SeededDay>
+  warm: Table<WarmState>
+  /** By hash. */
+  transactions: Table<TransactionRecord>
 }
 
 /** What the parts of a device share. */
@@ -120,4 +126,6 @@ export interface Parts extends DeviceComponents {
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget
+  /** null: channels are opened by the owner alone. */
+  warm: WarmLimits | null
 }

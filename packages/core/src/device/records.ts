@@ -52,6 +52,14 @@ export interface LentRecord {
   verdict: Verdict | null
 }
 
+/** Channels that this device opens by itself. */
+export interface WarmState {
+  /** Which process opens one now, until when at the latest. */
+  turn: { token: string; untilMs: number } | null
+  /** Openings that were asked for and not seen on the chain, by the lender's device key in hex. */
+  asked: Record<string, { amount: bigint; atMs: number }>
+}
+
 /** A device that this one has met. */
 export interface PeerRecord {
   /** Device key, hex. */

@@ -57,9 +57,7 @@ export async function recoverChannels(
       }),
       id,
     )
-    const { status, deposit, settled } = record
-    const dueAt = (seen.exitRequestedAt + config.delay) * 1_000
-    const exitDueAtMs = status === 'exiting' ? dueAt : null
+    const { status, deposit, settled, exitDueAtMs } = record
     const isUnknown = record.isRecovered && status !== 'closed'
     channels.push({ id, role, status, deposit, settled, exitDueAtMs, isUnknown, isNew })
   }

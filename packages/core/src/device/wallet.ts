@@ -235,7 +235,7 @@ export function createWalletService(
       const sign = ledger >= amount ? signLedger : signWallet
       const order = await sign({ relayer: account, fee: 0n, deadline: await soon(chain) })
       const done = await submitOwn(chain, order)
-      await look(channel)
+      await stay(await look(channel))
       return done
     }
     const plan = await fromLedger({ ledger, amount, hasOtherWay: tokens >= amount }, init)
@@ -243,8 +243,15 @@ export function createWalletService(
       plan === null
         ? await topUpByPayee(record, signWallet, init)
         : await relaying.hand({ kind: 'topUpFromLedger', sign: signLedger, ...plan }, init)
-    await lookAll([record, ...(plan?.settled ?? [])])
+    await lookAll(plan?.settled ?? [])
+    await stay(await look(channel))
     return done
+  }
+
+  /** Who adds to a channel wants it after all: an exit that was noted and never came to the chain is void. */
+  async function stay({ id, status }: ChannelRecord): Promise<void> {
+    if (status !== 'open') return
+    await tables.channels.update(id, (old) => old && { ...old, isLeaving: false })
   }
 
   /** The fee is owed on the channel, so it is booked before it is asked for: no voucher is too low. */

@@ -15,6 +15,7 @@ const base: Choosable = {
   id: 'aa',
   rung: 'market',
   barred: null,
+  needsOpening: false,
   costUnits: 500,
   maxTokens: 512,
   speed: null,
@@ -47,6 +48,7 @@ const offers = fc.record<Choosable>({
   id: fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 4, maxLength: 8 }),
   rung: fc.constantFrom('own', 'friends', 'market'),
   barred: fc.option(fc.constant('it failed audits'), { freq: 4 }),
+  needsOpening: fc.boolean(),
   costUnits: fc.nat(1_000_000),
   maxTokens: fc.integer({ min: 1, max: 16_384 }),
   speed: fc.option(speeds),
@@ -134,6 +136,9 @@ describe('rankOffers', () => {
           ranked.some(({ offer }) => offer.rung === rung),
         )
         expect(chosen.offer.rung).toBe(rungs[0])
+        // Who can be paid at once comes before who waits for a block.
+        const near = ranked.filter(({ offer }) => offer.rung === rungs[0])
+        expect(chosen.offer.needsOpening).toBe(near.every(({ offer }) => offer.needsOpening))
       }),
     )
   })

@@ -31,6 +31,8 @@ export interface Choosable {
   rung: Rung
   /** Why it may not be asked at all; null: it may. */
   barred: string | null
+  /** A channel to it is to be opened first, which waits for a block. */
+  needsOpening: boolean
   /** What the answer costs at most, in token units. */
   costUnits: number
   /** Longest answer that is asked for. */
@@ -87,7 +89,7 @@ export function scoreOffer<T extends Choosable>(offer: T, prefer: Preference): S
   return { offer, score, seconds, chance }
 }
 
-/** Those that may be asked, the best first: the nearest, then the lowest score, then by key. */
+/** Those that may be asked, the best first: the nearest, then those that can be paid at once, then the lowest score, then by key. */
 export function rankOffers<T extends Choosable>(
   offers: readonly T[],
   prefer: Preference,
@@ -99,6 +101,7 @@ export function rankOffers<T extends Choosable>(
       (one, other) =>
         // Nobody farther away reads what somebody nearer can answer, however cheap.
         byRung(one.offer.rung, other.offer.rung) ||
+        Number(one.offer.needsOpening) - Number(other.offer.needsOpening) ||
         one.score - other.score ||
         (one.offer.id < other.offer.id ? -1 : 1),
     )
@@ -127,6 +130,7 @@ export function pickOffer<T extends Choosable>(
   const newcomers = ranked.filter(
     ({ offer }) =>
       isFew(offer) &&
+      !offer.needsOpening &&
       offer.rung === best.offer.rung &&
       offer.costUnits <= TRIAL_COST * best.offer.costUnits,
   )

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
+import { UNLIMITED } from '@freehold/core/clearing/budget'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
@@ -13,6 +14,7 @@ import { cliPaths, openCliDevice } from './context.ts'
 import { safe, say } from './output.ts'
 import { ResidentGoneError } from './resident-client.ts'
 import type { RunOptions } from './run-model.ts'
+import { openingText, tendChannels } from './tend-channels.ts'
 
 export interface Asked {
   model: string
@@ -31,6 +33,8 @@ export interface Answerer extends AsyncDisposable {
   isOffered(model: string): Promise<boolean>
   /** What is known of a model, in two lines. @throws ModelError when there is none */
   describe(model: string): Promise<string>
+  /** Opens channels that the next answers may need, where something was borrowed: after an answer. */
+  tend(): Promise<void>
   /** Starts what will be needed, while a person still types. */
   warm(): void
 }
@@ -92,6 +96,9 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
       const id = await library.modelIdAt(found.paths[0] ?? '', { signal })
       return `${safe(title)}, ${quantisation}, context ${contextTokens} tokens\n${id}`
     },
+    tend: async () => {
+      if (mayLeave && opening !== null) await tendChannels(await opening, { signal, isJson: false })
+    },
     warm: () => {
       if (isForResident) resident().catch(() => {})
     },
@@ -120,6 +127,9 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     send: options.send,
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
+    maxPrice: options.maxPrice,
+    agree: options.yes ? async () => UNLIMITED : undefined,
+    onOpening: (opened) => say(openingText(opened)),
   })
   return { ...completion, tokens: completion.ids.length }
 }

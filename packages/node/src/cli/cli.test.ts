@@ -321,11 +321,22 @@ describe('freehold wallet', () => {
   it('behaviour: what borrowing may cost is kept, shown and taken back', async () => {
     const limits = async (...args: string[]) =>
       (await freehold(['wallet', 'limits', '--json', ...args], { home: 'frugal' })).json
-    const none = { perRequest: null, perDay: null, perMillion: null, spentInADay: '0' }
-    expect(await limits()).toEqual(none)
+    const unsaid = {
+      ...{ perRequest: null, perDay: null, perMillion: null, spentInADay: '0' },
+      ...{ isSet: false, warm: null },
+    }
+    expect(await limits()).toEqual(unsaid)
+    const none = { ...unsaid, isSet: true }
     const both = await limits('--per-request', '50', '--per-day', '900')
     expect(both).toEqual({ ...none, perRequest: '50', perDay: '900' })
     expect(await limits('--per-day', 'none')).toEqual({ ...none, perRequest: '50' })
+    expect(await limits('--per-request', 'none')).toEqual(none)
+    const early = await freehold(['wallet', 'limits', '--warm-channels', '2'], { home: 'frugal' })
+    expect(early).toMatchObject({ code: 2, stderr: expect.stringMatching(/need a budget first/) })
+    const warm = { total: '800', perLender: '200', channels: 8, lenders: ['/ip4/127.0.0.1/tcp/9'] }
+    const lender = ['--warm-lender', '/ip4/127.0.0.1/tcp/9']
+    expect(await limits('--warm-total', '800', ...lender)).toEqual({ ...none, warm })
+    expect(await limits('--warm-total', 'none')).toEqual(none)
     const wrong = await freehold(['wallet', 'limits', '--per-day', '1.5'], { home: 'frugal' })
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/is no limit/) })
   })
@@ -344,7 +355,16 @@ describe('freehold ledger and audit', () => {
   it('default', async () => {
     const { code, json } = await freehold(['ledger', '--json'], { home: 'fresh' })
     expect(code).toBe(0)
-    expect(json).toEqual({ borrowed: [], lent: [], channels: [], standing: [] })
+    const none = Object.fromEntries(
+      ['due', 'answers', 'relayFee', 'held', 'lost', 'vouchers', 'settled'].map((name) => [
+        name,
+        '0',
+      ]),
+    )
+    expect(json).toEqual({
+      ...{ borrowed: [], lent: [], channels: [], standing: [] },
+      ...{ pays: none, earns: none, days: [], transactions: [] },
+    })
   })
 
   it('behaviour: a receipt that is not there is said clearly', async () => {

@@ -12,6 +12,7 @@ import {
   readSettings,
   rulesOf,
   setOffOf,
+  warmLimitsOf,
 } from '../config.ts'
 import { say } from './output.ts'
 
@@ -77,6 +78,7 @@ export async function openCliDevice(init: {
     ...setOffOf(settings),
     prefer: settings.prefer,
     rules: rulesOf(settings),
+    warm: warmLimitsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),
   })

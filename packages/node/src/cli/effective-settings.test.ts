@@ -33,6 +33,7 @@ const ALL: Required<Settings> = {
   tokens: ['apple', 'pear'],
   keepPrefixes: false,
   ceilings: { perDay: 5 },
+  warm: { total: 9 },
   rules: [],
   setOff: 'friends',
   prefer: 'fast',

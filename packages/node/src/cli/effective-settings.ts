@@ -81,6 +81,7 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
     value: rulesOf(given.file).map(({ why }) => why),
   }),
   ceilings: fromFile('ceilings', null),
+  warm: fromFile('warm', null),
   setOff: fromFile('setOff', 'pairs'),
   prefer: fromFile('prefer', 'balanced'),
   friends: fromFile('friends', []),

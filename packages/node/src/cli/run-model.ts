@@ -27,6 +27,9 @@ export interface RunOptions extends GlobalOptions {
   system?: string | undefined
   /** Kinds of what may travel as it is. */
   send: readonly Kind[]
+  maxPrice?: bigint | undefined
+  /** Whether to borrow for money without a ceiling. */
+  yes?: boolean
   peer: string[]
   verbose?: boolean
   /** Whether another process of this device may answer. */
@@ -74,6 +77,7 @@ export async function runModel(
     process.stdout.write('\n')
     conclude(answered, options)
   }
+  await answerer.tend()
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (answered.error) throw answered.error
 }

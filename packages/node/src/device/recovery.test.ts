@@ -15,8 +15,11 @@ import {
   createTown,
   DEPOSIT,
   type Inhabitant,
+  MODEL,
   question,
+  TCP,
   type Town,
+  termsOn,
   toyEngine,
 } from './town.fixture.ts'
 
@@ -124,6 +127,34 @@ describe('recovery of a payee', () => {
     const found = (await home.device.recover()).channels.find((one) => one.id === id)
     expect(found).toMatchObject({ role: 'payee', deposit: DEPOSIT, settled, isUnknown: true })
     expect(await home.device.keeper?.settle(true)).toBeNull()
+  })
+})
+
+describe('a lender that lost its disk', () => {
+  it('default: its borrower shows it the channel, and the next voucher pays for what was lost', async () => {
+    const lost = await town.lender({ device: { engine: toyEngine() } })
+    const { device } = await town.inhabitant({ engine: toyEngine() })
+    await befriend(device, lost.lending)
+    await borrow(device)
+    const { payer: before } = await channels(device, lost.device)
+    await lost.device[Symbol.asyncDispose]()
+
+    const { phrase } = lost
+    const home = await town.inhabitant({ engine: toyEngine(), phrase, listen: [TCP] })
+    await home.device.recover()
+    const payment = termsOn(town.chain.settings)
+    const lending = await home.device.lending.start({
+      models: [MODEL],
+      payment,
+      contextTokens: 512,
+    })
+    await device.peers.ask(lending.addresses()[0] ?? '')
+    await borrow(device)
+    const { payer, payee } = await channels(device, home.device)
+    expect(payee).toMatchObject({ isRecovered: false, cumulative: payer.cumulative })
+    expect(payer.cumulative).toBeGreaterThan(before.cumulative)
+    const settled = await home.device.keeper?.settle(true)
+    expect(settled).toMatchObject({ amount: payer.cumulative, skipped: [] })
   })
 })
 

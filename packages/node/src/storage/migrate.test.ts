@@ -85,7 +85,7 @@ describe('a database of the first version', () => {
     const channels = storage.table<ChannelRecord>('channels')
     const payer = await channels.get(PAYER)
     expect(payer).toMatchObject({ cumulative: 7n, relayFee: 2n, paidRaw: 4_500_000n })
-    expect(payer).toMatchObject({ isRecovered: false })
+    expect(payer).toMatchObject({ isRecovered: false, isLeaving: false })
     expect(payer).not.toHaveProperty('isConfirmed')
     const runningHash = new Uint8Array(32).fill(9)
     expect(payer?.undelivered).toEqual({ [DONE]: { tokens: 12, runningHash } })

@@ -56,7 +56,14 @@ describe('IndexedDB storage', () => {
     const first = await promise
     first.close()
     await using storage = await openIndexedDbStorage('first')
-    const channel = { cumulative: 7n, answers: {}, undelivered: {}, isRecovered: false }
+    const channel = {
+      cumulative: 7n,
+      answers: {},
+      undelivered: {},
+      isRecovered: false,
+      isLeaving: false,
+      exitDueAtMs: null,
+    }
     expect(await storage.table('channels').get('a')).toEqual(channel)
     expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })
   })

@@ -1,18 +1,23 @@
 import { auditRate, deterrence, NEW_STANDING } from '@freehold/core/audit/standing'
 import { fromHex } from '@freehold/core/bytes'
-import { dueAmount, paidAmount } from '@freehold/core/clearing/meter'
+import type { ChannelRecord } from '@freehold/core/clearing/channel'
+import { type ChannelTotals, channelTotals, spentByDay } from '@freehold/core/device/ledger'
 import { peerName } from '@freehold/core/identity/peer-name'
 import type { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
 import { print, printJson, say, table } from '../output.ts'
+import { wholeNumber } from '../whole-number.ts'
+import { shownChannel } from './wallet-channels.ts'
 
 interface LedgerOptions extends GlobalOptions {
   why?: boolean
+  days?: number
 }
 
 export function ledgerCommand(command: Command): void {
   command
     .option('--why', 'show for each lender why cheating would not pay')
+    .option('--days <number>', 'only the last so many days that had any', wholeNumber)
     .action((options: LedgerOptions) => ledger(options))
   withGlobals(command)
 }
@@ -22,17 +27,12 @@ async function ledger(options: LedgerOptions): Promise<void> {
   const { tables } = device
   const answers = (await tables.answers.list()).map(([, answer]) => answer)
   const lent = (await tables.lent.list()).map(([, answer]) => answer)
-  const channels = (await tables.channels.list()).map(([, record]) => ({
-    id: record.id,
-    role: record.role,
-    device: peerName(fromHex(record.peer)),
-    status: record.status,
-    deposit: record.deposit,
-    due: dueAmount(record),
-    held: dueAmount(record) - paidAmount(record),
-    paid: record.cumulative,
-    settled: record.settled,
-  }))
+  const records = (await tables.channels.list()).map(([, record]) => record)
+  const channels = records.map(shownChannel)
+  const of = (role: ChannelRecord['role']) => records.filter((record) => record.role === role)
+  const [pays, earns] = [channelTotals(of('payer')), channelTotals(of('payee'))]
+  const transactions = (await tables.transactions.list()).map(([, row]) => row)
+  const days = [...spentByDay(answers, transactions)].slice(-(options.days ?? Infinity))
   const standing = await Promise.all(
     [...new Set(answers.map(({ lender }) => lender))].map(async (lender) => {
       const own = (await tables.standing.get(lender)) ?? NEW_STANDING
@@ -54,7 +54,17 @@ async function ledger(options: LedgerOptions): Promise<void> {
   )
   if (options.json) {
     const borrowed = answers.map((answer) => ({ ...answer, evidence: undefined }))
-    return printJson({ borrowed, lent, channels, standing })
+    const perDay = days.map(([day, spent]) => ({ day, ...spent }))
+    return printJson({
+      borrowed,
+      lent,
+      channels,
+      standing,
+      pays,
+      earns,
+      days: perDay,
+      transactions,
+    })
   }
   answers.sort((a, b) => a.startedAtMs - b.startedAtMs)
   section(
@@ -83,6 +93,36 @@ async function ledger(options: LedgerOptions): Promise<void> {
       c.role,
       c.status,
       ...[c.deposit, c.due, c.held, c.paid, c.settled].map(String),
+    ]),
+  )
+  const totals = ({ due, answers: paid, relayFee, held, lost, settled }: ChannelTotals) =>
+    [due, paid, held, lost, relayFee, settled].map(String)
+  section(
+    'Token units',
+    ['', 'OWED', 'PAID', 'HELD', 'LOST', 'RELAYERS', 'SETTLED'],
+    [
+      ['this device owes', ...totals(pays)],
+      ['it is owed', ...totals(earns)],
+    ],
+  )
+  section(
+    'By day: compute, clearing, coordination',
+    [
+      'DAY',
+      'ANSWERS',
+      'TOKENS',
+      'PRICE',
+      'TRANSACTIONS',
+      'GAS',
+      'WEI',
+      'AUDITS',
+      'SECONDS',
+      'AGAIN',
+    ],
+    days.map(([day, spent]) => [
+      ...[day, spent.answers, spent.tokens, spent.priceUnits].map(String),
+      ...[spent.transactions, spent.gasUsed, spent.feeWei].map(String),
+      ...[spent.audits, spent.auditSeconds.toFixed(1), spent.auditTokens].map(String),
     ]),
   )
   if (!options.why) return

@@ -11,6 +11,7 @@ import { openCliLibrary } from '../cli-library.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { describeRing } from '../describe-ring.ts'
 import { printJson, say } from '../output.ts'
+import { tendChannels } from '../tend-channels.ts'
 
 interface LendOptions extends GlobalOptions {
   listen: string[]
@@ -180,6 +181,7 @@ async function keepUntil(signal: AbortSignal, device: Device, isJson: boolean): 
       // First what needs no gas for each channel; what is left is settled.
       await setOff(device, isJson).catch((error) => say(`Setting off waits: ${error}`))
       const settled = await keeper?.settle().catch((error) => say(`Settling waits: ${error}`))
+      await tendChannels(device, { signal, isJson })
       if (settled && isJson) printJson({ event: 'settled', ...settled })
       else if (settled) say(`Settled ${settled.amount} token units (${settled.cause})`)
     }

@@ -1,4 +1,5 @@
 import { toHex } from '@freehold/core/bytes'
+import { UNLIMITED } from '@freehold/core/clearing/budget'
 import type { AssessedOffer } from '@freehold/core/device/assess-offer'
 import type { Device } from '@freehold/core/device/device'
 import type { Ranking } from '@freehold/core/device/lenders'
@@ -51,7 +52,7 @@ async function offers(words: string[], options: OffersOptions): Promise<void> {
   })
   for (const address of addresses) await device.peers.ask(address)
   const { scope, promptTokens, maxTokens } = options
-  const ceilings = ceilingsOf(settings)
+  const ceilings = ceilingsOf(settings) ?? UNLIMITED
   const about = { scope, promptTokens, maxTokens, ceilings, ...(model && { model }) }
   const ranking = await device.lenders.rank(about)
   if (options.json) return printJson(await asJson(device, ranking, prefer))

@@ -30,6 +30,8 @@ export function runCommand(command: Command): void {
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
     .option('--temperature <number>', '0 to 2', number(0, 2), 0.8)
     .option('--max-tokens <number>', 'most tokens of the answer', whole(1, 16_384))
+    .option('--max-price <units>', 'most token units that a borrowed answer may cost', units)
+    .option('--yes', 'borrow for money although no limit was ever set (freehold wallet limits)')
     .option(
       '--seed <text>',
       'repeats an own answer, which this process computes by the sampler that audits use',
@@ -55,6 +57,11 @@ function whole(least: number, most: number) {
 function kind(word: string, before: readonly Kind[]): readonly Kind[] {
   if (isKind(word) && word !== 'text') return [...before, word]
   throw new InvalidArgumentError(`It is one of ${kindNames().join(', ')}.`)
+}
+
+function units(text: string): bigint {
+  if (/^\d+$/.test(text)) return BigInt(text)
+  throw new InvalidArgumentError('It is a whole number of token units.')
 }
 
 function number(least: number, most: number) {

@@ -17,6 +17,7 @@ import {
   withGlobals,
 } from '../context.ts'
 import { printJson, say } from '../output.ts'
+import { keepTending } from '../tend-channels.ts'
 
 /** Of the memory, for files of models: contexts, this process and others need the rest. */
 const MODELS_SHARE = 0.6
@@ -164,8 +165,10 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   await residence.announce({ pid, url, token, version: VERSION, models, isBackground, keepsTexts })
   if (options.json) printJson({ event: 'listening', url, pid: process.pid })
   else say(`Listening at ${url} (Ctrl-C ends it)`)
+  const tending = mayLeave ? keepTending(device, signal) : Promise.resolve()
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
   idleEnd.end()
+  await tending
 }
 
 /** Who is started by a person takes the place of what commands started in the background. */

@@ -5,9 +5,8 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
 import { Command } from 'commander'
-import { ceilingsOf, pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
+import { pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
 import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
-import { changeSettings } from '../change-settings.ts'
 import {
   askPassphrase,
   cliPaths,
@@ -18,6 +17,8 @@ import {
 import { describeRing } from '../describe-ring.ts'
 import { print, printJson, say, table } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
+import { channelsCommand } from './wallet-channels.ts'
+import { limitsCommand } from './wallet-limits.ts'
 import { addOrderCommands } from './wallet-orders.ts'
 
 export function walletCommand(command: Command): void {
@@ -30,6 +31,7 @@ export function walletCommand(command: Command): void {
   )
   add(new Command('show').description('show accounts and balances').action(show))
   addOrderCommands(add)
+  add(channelsCommand())
   add(new Command('settle').description('settle what others owe this device now').action(settle))
   add(
     new Command('vouchers')
@@ -53,44 +55,7 @@ export function walletCommand(command: Command): void {
       )
       .action(recover),
   )
-  add(
-    new Command('limits')
-      .description('show or set what borrowed answers may cost: one, and those of 24 hours')
-      .option('--per-request <units>', 'most for one answer, or none', ceiling)
-      .option('--per-day <units>', 'most for those of any 24 hours, or none', ceiling)
-      .option('--per-million <units>', 'highest price of a million tokens, or none', ceiling)
-      .action(limits),
-  )
-}
-
-function ceiling(text: string): number | 'none' {
-  if (text === 'none') return text
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
-  throw new UsageError({ what: `"${text}" is no limit`, next: 'Token units, or none' })
-}
-
-const CEILINGS = ['perRequest', 'perDay', 'perMillion'] as const
-
-async function limits(
-  options: GlobalOptions & Partial<Record<(typeof CEILINGS)[number], number | 'none'>>,
-): Promise<void> {
-  const { config } = cliPaths({})
-  const changed = CEILINGS.filter((name) => options[name] !== undefined)
-  const settings = await changeSettings(config, (old) => {
-    const ceilings = { ...old.ceilings }
-    for (const name of changed) {
-      const value = options[name]
-      if (value === undefined || value === 'none') delete ceilings[name]
-      else ceilings[name] = value
-    }
-    return changed.length === 0 ? old : { ...old, ceilings }
-  })
-  await using device = await openCliDevice({ listen: null, needsKeys: false })
-  const found = { ...ceilingsOf(settings), spentInADay: await device.budget.spent() }
-  if (options.json) return printJson(found)
-  print(`One answer: ${found.perRequest ?? 'no limit'}`)
-  print(`24 hours:   ${found.perDay ?? 'no limit'}, ${found.spentInADay} spent`)
-  print(`A million:  ${found.perMillion ?? 'no limit'}`)
+  add(limitsCommand())
 }
 
 async function init(options: GlobalOptions & { restore?: boolean }): Promise<void> {
