@@ -15,6 +15,7 @@ import { systemClock, systemRandom } from '@freehold/core/platform'
 import { offerHash } from '@freehold/core/wire/offer'
 import { tcp } from '@libp2p/tcp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startRpcProxy } from '../chain/rpc-proxy.fixture.ts'
 import {
   befriend,
   createTown,
@@ -241,19 +242,29 @@ describe('payment', () => {
     })
   })
 
-  it('behaviour: a lender that has not seen the chain for long serves no more', async () => {
-    const { borrower, lender } = await couple()
+  it('behaviour: a lender that cannot see the chain for long serves no more', async () => {
+    await using node = await startRpcProxy(town.chain.settings.rpc)
+    const { borrower, lender } = await couple({
+      device: { chain: { ...town.chain.settings, rpc: node.url } },
+    })
     const { id } = (await channelsOf(lender.device))[0]!
-    await lender.device.tables.channels.update(
-      id,
-      (old) => old && { ...old, seenAtMs: Date.now() - (old.config.delay * 1_000) / 4 },
-    )
+    const forget = () =>
+      lender.device.tables.channels.update(
+        id,
+        (old) => old && { ...old, seenAtMs: Date.now() - (old.config.delay * 1_000) / 4 },
+      )
+    await forget()
+    node.mood = { kind: 'broken' }
     const asked = borrower.device.complete(question())
     await expect(asked).rejects.toMatchObject({
       reason: 'payment',
       why: expect.stringMatching(/chain was not seen/),
     })
+    node.mood = { kind: 'well' }
     await lender.device.keeper!.refresh()
+    expect((await borrower.device.complete(question())).error).toBeNull()
+    // Its borrower shows it the channel again, and it looks.
+    await forget()
     expect((await borrower.device.complete(question())).error).toBeNull()
   })
 

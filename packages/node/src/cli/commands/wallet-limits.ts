@@ -50,7 +50,7 @@ async function limits(options: LimitOptions): Promise<void> {
   const warm = warmLimitsOf(settings)
   const isSet = ceilings !== null
   const spentInADay = await device.budget.spent()
-  const found = { ...(ceilings ?? UNLIMITED), isSet, spentInADay, warm }
+  const found = { perMillion: null, ...(ceilings ?? UNLIMITED), isSet, spentInADay, warm }
   if (options.json) return printJson(found)
   if (!isSet) say('Nothing is borrowed for money before you say what it may cost')
   print(`One answer: ${found.perRequest ?? 'no limit'}`)
