@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
 import { UNLIMITED } from '@freehold/core/clearing/budget'
+import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
@@ -23,6 +24,8 @@ export interface Asked {
   maxTokens: number | undefined
   seed: string | undefined
   onText: ((text: string) => void) | undefined
+  /** Asks the person what borrowed answers may cost, where nobody has said. */
+  agree?: CompletionInit['agree']
   signal: AbortSignal
 }
 
@@ -128,7 +131,7 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
     maxPrice: options.maxPrice,
-    agree: options.yes ? async () => UNLIMITED : undefined,
+    agree: options.yes ? async () => UNLIMITED : asked.agree,
     onOpening: (opened) => say(openingText(opened)),
   })
   return { ...completion, tokens: completion.ids.length }

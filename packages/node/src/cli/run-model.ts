@@ -8,7 +8,7 @@ import { pathsOf, readEnvironment, readSettings } from '../config.ts'
 import { DEFAULT_MODEL } from '../models/acorn.ts'
 import { isModelName } from '../models/model-source.ts'
 import { tryModelName } from '../models/name.ts'
-import { type Answerer, openAnswerer } from './answerer.ts'
+import { type Answerer, type Asked, openAnswerer } from './answerer.ts'
 import type { Answered } from './ask-resident.ts'
 import { createChatHistory } from './chat-history.ts'
 import type { ChatSettings } from './chat-settings.ts'
@@ -70,6 +70,7 @@ export async function runModel(
   const answered = await answerer.answer({
     ...{ model, messages, temperature, maxTokens, seed, signal },
     onText: options.json ? undefined : showText,
+    agree: asker(options),
   })
   const report = await answered.settled
   if (options.json) printJson(summary(answered, report))
@@ -99,10 +100,22 @@ async function defaultModel(options: RunOptions, signal: AbortSignal): Promise<s
 
 /** A model that a person in a terminal chose in their first run. */
 async function offered(options: RunOptions, signal: AbortSignal): Promise<string | null> {
-  const isTerminal = process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY
-  if (!isTerminal || options.json || options.scope !== 'device') return null
+  if (!isTerminal() || options.json || options.scope !== 'device') return null
   const { offerOnce } = await import('./first-run.ts')
   return offerOnce(cliPaths(options), options, signal)
+}
+
+/** In a terminal a person is asked what borrowed answers may cost; a chat's line is its own. */
+function asker(options: RunOptions): Asked['agree'] {
+  if (!isTerminal() || options.json) return undefined
+  return async (quote) => {
+    const { askCeilings } = await import('./ask-ceilings.ts')
+    return askCeilings(quote, cliPaths(options).config)
+  }
+}
+
+function isTerminal(): boolean {
+  return process.stdin.isTTY && process.stdout.isTTY && process.stderr.isTTY
 }
 
 /** Whether a word is the name of a model, rather than a prompt. */

@@ -23,10 +23,13 @@ export async function tendChannels(
 }
 
 /** Goes on with it until the signal. */
-export async function keepTending(device: Pick<Device, 'warm'>, signal: AbortSignal) {
+export async function keepTending(
+  device: Pick<Device, 'warm'>,
+  { signal, everyMs = TEND_MS }: { signal: AbortSignal; everyMs?: number },
+): Promise<void> {
   try {
     await tendChannels(device, { signal, isJson: false })
-    for await (const _ of setInterval(TEND_MS, null, { signal })) {
+    for await (const _ of setInterval(everyMs, null, { signal })) {
       await tendChannels(device, { signal, isJson: false })
     }
   } catch (error) {

@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pathsOf } from '../config.ts'
 import { createTown, type Town, termsOn, toyEngine } from '../device/town.fixture.ts'
+import { writeVaultFile } from '../storage/vault-file.ts'
 
+const PASSPHRASE = 'correct horse battery'
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 let home: string
 let town: Town
@@ -25,9 +28,11 @@ afterAll(async () => {
 })
 
 /** Runs the program as a shell would, with nobody at its terminal. */
-async function freehold(...args: string[]) {
+async function freehold(...words: (string | { home: string })[]) {
+  const args = words.filter((word) => typeof word === 'string')
+  const at = words.find((word) => typeof word !== 'string')?.home ?? home
   const { rpc, chainId, house, token } = town.chain.settings
-  const env = { ...process.env, FREEHOLD_HOME: home, FREEHOLD_PASSPHRASE: 'correct horse battery' }
+  const env = { ...process.env, FREEHOLD_HOME: at, FREEHOLD_PASSPHRASE: PASSPHRASE }
   const all = ['--no-warnings', MAIN, ...args, '--chain', [rpc, chainId, house, token].join(',')]
   const run = promisify(execFile)(process.execPath, all, { env })
   return run.then(
@@ -90,5 +95,36 @@ describe('freehold wallet, without native coin', () => {
     expect(added.deposit).toBe('1000007')
     const asked = await json('wallet', 'close', opened.channel)
     expect(asked).toMatchObject({ kind: 'requestClose', fee: '0', relayer: null })
+  }, 300_000)
+
+  it('behaviour: deposits into the ledger, which the next channel is opened from', async () => {
+    const { account, ...before } = await json('wallet', 'show')
+    await town.chain.mint(account, 1_000_000n)
+    const done = await json('wallet', 'deposit', '400000')
+    const ledger = String(BigInt(before.ledger) + 400_000n)
+    expect(done).toMatchObject({ kind: 'depositFromWallet', amount: '400000', fee: '0', ledger })
+    const { wallet } = await json('wallet', 'show')
+    await json('wallet', 'open', bank.lending.addresses()[0]!, '300000')
+    expect(await json('wallet', 'show')).toMatchObject({
+      ...{ wallet, ledger: String(BigInt(ledger) - 300_000n) },
+    })
+    const much = await freehold('wallet', 'deposit', '999999999')
+    expect(much).toMatchObject({ code: 1, stderr: expect.not.stringMatching(/ at /) })
+    expect((await freehold('wallet', 'deposit', '0')).code).toBe(2)
+  }, 300_000)
+
+  it('behaviour: of a deposit without coin the relayer is paid', async () => {
+    const { device, home: other, phrase } = await town.inhabitant({ engine: toyEngine() })
+    await device[Symbol.asyncDispose]()
+    await writeVaultFile(pathsOf({ home: other }).vault, phrase, PASSPHRASE)
+    const address = bank.lending.addresses()[0]!
+    const at = { home: other }
+    const all = ['wallet', 'deposit', '400000', '--relay', address]
+    expect(await freehold(...all, at)).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/20000.*--yes/),
+    })
+    const { stdout } = await freehold(...all, '--yes', '--json', at)
+    expect(JSON.parse(stdout)).toMatchObject({ fee: '20000', ledger: '380000' })
   }, 300_000)
 })

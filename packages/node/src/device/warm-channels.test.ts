@@ -134,6 +134,20 @@ describe('warm channels', () => {
   })
 })
 
+describe('a channel that was to be left', () => {
+  it('default: pays again once its owner adds to it, where no exit came to the chain', async () => {
+    const { device } = await newcomer(null)
+    const known = await device.peers.ask(addressOf(lender))
+    const { record } = await device.channels.open(known, 1_000n)
+    // As a crash between the note and the exit leaves it.
+    await device.tables.channels.put(record.id, { ...record, isLeaving: true })
+    expect(await device.channels.payable(known)).toBeNull()
+    await device.wallet.topUp({ channel: record.id, amount: 500n })
+    expect(await device.channels.payable(known)).toMatchObject({ deposit: 1_500n })
+    await borrow(device)
+  })
+})
+
 describe('ceilings that nobody set', () => {
   it('default: nothing is borrowed for money until somebody says what it may cost', async () => {
     const { device } = await newcomer(LIMITS, { ceilings: null })

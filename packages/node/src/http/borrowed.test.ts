@@ -6,24 +6,22 @@ import { pathsOf } from '../config.ts'
 import { befriend, createTown, type Inhabitant, MODEL, type Town } from '../device/town.fixture.ts'
 import { openModelLibrary } from '../models/library.ts'
 import { NO_FOREIGN } from '../models/store.fixture.ts'
-import { type Listener, listen } from './listen.ts'
-import { openServing, type Serving } from './open-serving.ts'
+import { listen } from './listen.ts'
+import { openServing } from './open-serving.ts'
 
 let town: Town
+let lender: Awaited<ReturnType<Town['lender']>>
 let borrower: Inhabitant
-let serving: Serving
-let listener: Listener
+const open: AsyncDisposable[] = []
+let url: string
 
-beforeAll(async () => {
-  town = await createTown()
-  const lender = await town.lender()
-  borrower = await town.inhabitant()
-  await befriend(borrower.device, lender.lending)
-  serving = openServing(
+/** Serves a device over HTTP. @returns where */
+async function serve(self: Inhabitant): Promise<string> {
+  const serving = openServing(
     {
       paths: [],
       hub: {},
-      responses: join(borrower.home, 'responses.db'),
+      responses: join(self.home, 'responses.db'),
       widestScope: 'market',
       tokens: [],
       origins: [],
@@ -31,23 +29,32 @@ beforeAll(async () => {
       pool: {},
     },
     {
-      device: borrower.device,
-      library: openModelLibrary({ paths: pathsOf(borrower), foreign: NO_FOREIGN }),
+      device: self.device,
+      library: openModelLibrary({ paths: pathsOf(self), foreign: NO_FOREIGN }),
     },
   )
-  listener = await listen(serving.app.fetch, { port: 0 })
+  const listener = await listen(serving.app.fetch, { port: 0 })
+  open.push(serving, listener)
+  return listener.url
+}
+
+beforeAll(async () => {
+  town = await createTown()
+  lender = await town.lender()
+  borrower = await town.inhabitant()
+  await befriend(borrower.device, lender.lending)
+  url = await serve(borrower)
 }, 120_000)
 afterAll(async () => {
-  await listener[Symbol.asyncDispose]()
-  await serving[Symbol.asyncDispose]()
+  for (const one of open.reverse()) await one[Symbol.asyncDispose]()
   await town[Symbol.asyncDispose]()
 })
 
 describe('a borrowed answer over HTTP', () => {
   const headers = { 'x-freehold-scope': 'market', 'x-freehold-via': 'peer' }
-  const ask = (more: object = {}, moreHeaders: Record<string, string> = {}) =>
+  const ask = (more: object = {}, moreHeaders: Record<string, string> = {}, at = url) =>
     new OpenAI({
-      baseURL: `${listener.url}/v1`,
+      baseURL: `${at}/v1`,
       apiKey: 'none',
       maxRetries: 0,
       defaultHeaders: { ...headers, ...moreHeaders },
@@ -88,5 +95,24 @@ describe('a borrowed answer over HTTP', () => {
     expect(await borrower.device.egress.entries()).toHaveLength(before)
     const answer = await ask({}, { 'x-freehold-max-price': '1000000000' })
     expect(answer.choices[0]?.message.content).toMatch(/12/)
+  })
+
+  it('behaviour: without a word on what it may cost it is refused, and with one it is there', async () => {
+    const self = await town.inhabitant({ ceilings: null })
+    await befriend(self.device, lender.lending)
+    const at = await serve(self)
+    for (const stream of [false, true]) {
+      await expect(ask({ stream }, {}, at)).rejects.toMatchObject({
+        status: 402,
+        code: 'price_ceiling',
+        param: 'x-freehold-max-price',
+        message: expect.stringMatching(/nobody has said.*wallet limits.*x-freehold-max-price/),
+      })
+    }
+    expect(await self.device.egress.entries()).toEqual([])
+    const answer = await ask({}, { 'x-freehold-max-price': '1000000000' }, at)
+    expect(answer.choices[0]?.message.content).toMatch(/12/)
+    // That was for one: the next is refused again.
+    await expect(ask({}, {}, at)).rejects.toMatchObject({ status: 402 })
   })
 })

@@ -59,6 +59,7 @@ describe('IndexedDB storage', () => {
     const channel = {
       cumulative: 7n,
       answers: {},
+      confirmedDeposit: 0n,
       undelivered: {},
       isRecovered: false,
       isLeaving: false,

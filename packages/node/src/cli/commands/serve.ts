@@ -165,7 +165,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   await residence.announce({ pid, url, token, version: VERSION, models, isBackground, keepsTexts })
   if (options.json) printJson({ event: 'listening', url, pid: process.pid })
   else say(`Listening at ${url} (Ctrl-C ends it)`)
-  const tending = mayLeave ? keepTending(device, signal) : Promise.resolve()
+  const tending = mayLeave ? keepTending(device, { signal }) : Promise.resolve()
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
   idleEnd.end()
   await tending

@@ -39,6 +39,12 @@ export function addOrderCommands(add: (sub: Command) => unknown): void {
       .action(topUp),
   )
   order(
+    new Command('deposit')
+      .description('move token units of the wallet into the ledger, which channels are opened from')
+      .argument('<amount>', 'token units, of which a relayer’s fee is paid', units)
+      .action(deposit),
+  )
+  order(
     new Command('close')
       .description('ask for a channel’s deposit back; a second time, after the delay, to get it')
       .argument('<channel>', 'its id, or the first digits of it')
@@ -111,6 +117,13 @@ async function topUp(prefix: string, amount: bigint, options: OrderOptions): Pro
   const deposit = (await device.tables.channels.get(id))?.deposit
   const more = { channel: id, deposit }
   report(done, `Channel ${id} has ${deposit} token units now`, more, options.json)
+}
+
+async function deposit(amount: bigint, options: OrderOptions): Promise<void> {
+  await using device = await openWallet(options)
+  const done = await device.wallet.deposit({ amount, ...relayInit(options) })
+  const { ledger } = await device.balances()
+  report(done, `The ledger holds ${ledger} token units now`, { amount, ledger }, options.json)
 }
 
 async function close(prefix: string, options: OrderOptions): Promise<void> {
