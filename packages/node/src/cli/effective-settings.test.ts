@@ -37,6 +37,7 @@ const ALL: Required<Settings> = {
   setOff: 'friends',
   friends: ['12D3KooWA'],
   seed: true,
+  lend: { when: ['idle'] },
   shared: ['00'],
   seedRate: 1,
   seedPerDay: 2,
