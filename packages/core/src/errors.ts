@@ -97,6 +97,8 @@ export type EndReason =
   | 'limit'
   | 'lost'
   | 'model'
+  /** The lender's owner needs the machine: ask elsewhere, it is nobody's fault. */
+  | 'owner'
   | 'payment'
   | 'protocol'
   | 'standing'

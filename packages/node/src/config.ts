@@ -167,6 +167,20 @@ export interface Settings {
   /** Bytes a second, and bytes a day, that seeding may send. @default 4 MiB, 20 GiB */
   seedRate?: number
   seedPerDay?: number
+  /** When `lend` lends, besides what its options say. */
+  lend?: LendSettings
+}
+
+/** When a device lends; what is left out makes no condition. */
+export interface LendSettings {
+  /** `idle`: while the owner asks nothing and other programs do little; `mains`: on mains power. */
+  when?: ('idle' | 'mains')[]
+  /** How long the owner has to have asked nothing, such as `5m`. */
+  idleAfter?: string
+  /** Such as `22:00-07:00`. */
+  hours?: string
+  /** °C. */
+  maxTemperature?: number
 }
 
 /** What each setting looks like. A misspelt one may be the one that keeps something here: none is passed over. */
@@ -186,6 +200,7 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   seedRate: ['a whole number of bytes', isCount],
   seedPerDay: ['a whole number of bytes', isCount],
   warm: ['an object', isObject],
+  lend: ['an object', isObject],
   resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
 }
 

@@ -20,6 +20,8 @@ export interface AnswerEnding {
   ): Promise<AuditReport | null>
 }
 
+const BLAMELESS: ReadonlySet<Borrowed['end']> = new Set(['cancelled', 'owner'])
+
 /** How long before a hold-back's deadline it is paid at the latest. */
 const HAND_OVER_MS = 5_000
 
@@ -30,7 +32,8 @@ export function createAnswerEnding(
   const leaving = new Set<string>()
 
   async function note(record: AnswerRecord, borrowed: Borrowed): Promise<void> {
-    const isBroken = borrowed.error !== null && borrowed.end !== 'cancelled'
+    // Nobody is to blame for what this borrower, or the lender's own owner, wanted.
+    const isBroken = borrowed.error !== null && !BLAMELESS.has(borrowed.end)
     await tables.standing.update(record.lender, (old) => {
       const standing = old ?? NEW_STANDING
       return {

@@ -1,5 +1,7 @@
 import { toHex } from '../bytes.ts'
 import { IdentityError, LendingError, ModelError, UsageError } from '../errors.ts'
+import type { Energy, EnergyMeter } from '../lending/energy.ts'
+import type { LendGate } from '../lending/lend-gate.ts'
 import { lendAnswer } from '../lending/lender.ts'
 import { framesOver, messagesOver } from '../mesh/frames-over-stream.ts'
 import {
@@ -52,8 +54,12 @@ export interface LendInit {
   maxYoung?: bigint | undefined
   /** How many exposures (a window and a prompt) are forgiven to one borrower, fading over a day. @default 4 */
   forgivenExposures?: number | undefined
-  /** Called when an answer has ended. */
-  onAnswer?: ((answer: LentRecord) => void) | undefined
+  /** Called when an answer has ended. @param energy null where the machine does not tell */
+  onAnswer?: ((answer: LentRecord, energy: Energy | null) => void) | undefined
+  /** Says when it may lend. @default always */
+  gate?: Pick<LendGate, 'why' | 'signal'> | undefined
+  /** Measures what answers take, for the owner's eyes. @default nothing is measured */
+  energy?: EnergyMeter | undefined
   /** What submitting orders of others takes besides the offered fee. @default any gas is covered by it */
   relaying?: Partial<RelayDeskInit> | undefined
 }
@@ -132,6 +138,8 @@ export function createLendingService(
     await mesh.handle(OFFER_PROTOCOL, async (stream, peer) => {
       offerRate.take(toHex(peer), 1)
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
+      // Who asks hears that nothing is lent now, and goes elsewhere.
+      if (init.gate && init.gate.why !== null) return messages.close()
       await messages.write(encodeOffer(await desk.current()))
       await messages.close()
     })
@@ -157,22 +165,37 @@ export function createLendingService(
     })
     await mesh.handle(ANSWER_PROTOCOL, async (stream, peer) => {
       const begun = { borrower: toHex(peer), modelId: '', startedAtMs: clock.now() }
+      const yields = init.gate?.signal
+      let endEnergy: Awaited<ReturnType<EnergyMeter['begin']>> = async () => null
       const answer = await lendAnswer(
         framesOver(stream),
-        { deadlines, signal: stop.signal },
+        { deadlines, signal: stop.signal, yields },
         {
           clock,
           random,
           log,
           sign: (hash) => identity.sign(hash),
-          admit: (open) => {
+          admit: async (open) => {
             begun.modelId = toHex(open.modelId)
-            return admit(open, peer)
+            if (init.gate && init.gate.why !== null) throw busyWithItself()
+            const admission = await admit(open, peer)
+            endEnergy = (await init.energy?.begin()) ?? endEnergy
+            const ended = endEnergy
+            let energy: ReturnType<typeof ended> | null = null
+            endEnergy = () => (energy ??= ended())
+            return {
+              ...admission,
+              release: () => {
+                admission.release()
+                endEnergy().catch(() => {})
+              },
+            }
           },
         },
       )
       const record = await book.end(answer, begun)
-      if (record !== null) init.onAnswer?.(record)
+      const energy = await endEnergy()
+      if (record !== null) init.onAnswer?.(record, energy)
     })
     return {
       addresses,
@@ -185,6 +208,10 @@ export function createLendingService(
   }
 
   return { start }
+}
+
+function busyWithItself(): LendingError {
+  return new LendingError('owner', { what: 'the lender needs its machine for itself' })
 }
 
 function withDefaults(init: LendInit) {

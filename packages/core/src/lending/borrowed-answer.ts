@@ -86,7 +86,8 @@ export class BorrowedAnswer {
       if (signal?.aborted) cancel()
       const last = await this.#read()
       if (last.kind === 'refuse') {
-        isRefusedLate = true
+        // With words on their way nobody refuses for the sake of the seed.
+        isRefusedLate = last.reason !== 'owner' || !this.#hasStarted
         error = refusedBy(last)
       } else if (this.#cancelledMs !== null) {
         error = new LendingError('cancelled', { what: 'the answer was cancelled' })

@@ -37,6 +37,8 @@ export interface LendInit {
   deadlines: Deadlines
   /** Breaks the answer off: what is signed by then stays owed. */
   signal?: AbortSignal | undefined
+  /** Breaks generation off, and nothing that comes after it: the owner needs the machine. */
+  yields?: AbortSignal | undefined
 }
 
 /** How serving one answer ended. */

@@ -76,18 +76,24 @@ export class ServedAnswer {
   }
 
   async run(): Promise<void> {
-    const { signal, deadlines } = this.#init
+    const { signal, yields, deadlines } = this.#init
+    const yieldNow = () => {
+      if (this.#parts.result.finish === null) this.#stop.abort(yields?.reason)
+    }
     const quit = () => this.#stop.abort(signal?.reason)
     const late = () =>
       this.#stop.abort(new LendingError('deadline', { what: 'the answer took too long' }))
     const cancelLate = this.#components.clock.after(deadlines.totalMs, late)
     signal?.addEventListener('abort', quit)
     if (signal?.aborted) quit()
+    yields?.addEventListener('abort', yieldNow)
+    if (yields?.aborted) yieldNow()
     try {
       await this.#serve()
     } finally {
       cancelLate()
       signal?.removeEventListener('abort', quit)
+      yields?.removeEventListener('abort', yieldNow)
     }
   }
 

@@ -68,6 +68,7 @@ export const refusalField = word(
   'protocol',
   'standing',
   'deadline',
+  'owner',
 )
 export type Refusal = ValueOf<typeof refusalField>
 

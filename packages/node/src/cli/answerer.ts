@@ -7,6 +7,7 @@ import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { describeModelFiles } from '../models/describe-model.ts'
+import { openOwnUse, ownUseFolder } from '../power/own-use.ts'
 import type { Resident } from '../serving/resident.ts'
 import { type Answered, askResident } from './ask-resident.ts'
 import { backgroundIdle, reachResident } from './background.ts'
@@ -46,6 +47,7 @@ export interface Answerer extends AsyncDisposable {
 export async function openAnswerer(options: RunOptions, signal: AbortSignal): Promise<Answerer> {
   const mayLeave = options.scope !== 'device'
   const paths = cliPaths(options)
+  const ownUse = openOwnUse(ownUseFolder(paths))
   const idle = await backgroundIdle(paths, options)
   let opening: Promise<Device> | null = null
   const device = (): Promise<Device> => {
@@ -74,6 +76,8 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
 
   return {
     answer: async (asked) => {
+      // What is lent yields to what the owner asks.
+      using _own = ownUse.begin()
       const model = isForResident ? await sharedName(asked, options) : null
       const found = model === null ? null : await resident()
       if (found !== null && model !== null) {

@@ -39,6 +39,7 @@ const ALL: Required<Settings> = {
   prefer: 'fast',
   friends: ['12D3KooWA'],
   seed: true,
+  lend: { when: ['idle'] },
   shared: ['00'],
   seedRate: 1,
   seedPerDay: 2,

@@ -87,6 +87,7 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   friends: fromFile('friends', []),
   seed: fromFile('seed', false),
   shared: fromFile('shared', []),
+  lend: fromFile('lend', {}),
   seedRate: fromFile('seedRate', DEFAULT_SEED_RATE),
   seedPerDay: fromFile('seedPerDay', DEFAULT_SEED_PER_DAY),
   resident: (given) => {

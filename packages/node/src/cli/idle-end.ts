@@ -1,3 +1,5 @@
+import type { OwnUse } from '../power/own-use.ts'
+
 /** Answers requests, and says when there have been none for a while. */
 export interface IdleEnd {
   readonly fetch: (request: Request) => Promise<Response>
@@ -7,10 +9,14 @@ export interface IdleEnd {
   end(): void
 }
 
-/** @param idleMs Infinity: never */
+/**
+ * @param idleMs Infinity: never
+ * @param ownUse is told while the owner is being answered
+ */
 export function createIdleEnd(
   fetch: (request: Request) => Response | Promise<Response>,
   idleMs: number,
+  ownUse?: OwnUse,
 ): IdleEnd {
   const { promise: idle, resolve } = Promise.withResolvers<void>()
   let running = 0
@@ -19,10 +25,6 @@ export function createIdleEnd(
     clearTimeout(timer)
     if (running === 0 && Number.isFinite(idleMs)) timer = setTimeout(resolve, idleMs)
   }
-  const leave = () => {
-    running--
-    rest()
-  }
   rest()
   return {
     idle,
@@ -30,6 +32,13 @@ export function createIdleEnd(
     fetch: async (request) => {
       running++
       clearTimeout(timer)
+      // Who looks at what is loaded asks for no answer.
+      const own = request.method === 'POST' ? ownUse?.begin() : undefined
+      const leave = () => {
+        own?.[Symbol.dispose]()
+        running--
+        rest()
+      }
       try {
         const response = await fetch(request)
         if (response.body === null) {

@@ -1,6 +1,7 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { ChatMessage } from '@freehold/core/device/text'
 import { ModelError, UsageError } from '@freehold/core/errors'
+import type { Energy } from '@freehold/core/lending/energy'
 import type { Kind } from '@freehold/core/routing/detect/finding'
 import type { Via } from '@freehold/core/routing/route'
 import type { Scope } from '@freehold/core/wire/frames'
@@ -14,6 +15,7 @@ import { createChatHistory } from './chat-history.ts'
 import type { ChatSettings } from './chat-settings.ts'
 import { openCliLibrary, requireModel } from './cli-library.ts'
 import { cliPaths, type GlobalOptions, interruptSignal } from './context.ts'
+import { energyText } from './energy-text.ts'
 import { imageIn, NO_VISION } from './images.ts'
 import { printJson, redactedText, safe, say } from './output.ts'
 import { runRepl } from './repl.ts'
@@ -67,20 +69,33 @@ export async function runModel(
   if (image !== null) throw new UsageError({ what: `${image} cannot be looked at`, why: NO_VISION })
   const messages = [...system(options), { role: 'user' as const, content: prompt }]
   const { temperature, maxTokens, seed } = options
+  const endEnergy = options.verbose ? await meterEnergy() : async () => null
   const answered = await answerer.answer({
     ...{ model, messages, temperature, maxTokens, seed, signal },
     onText: options.json ? undefined : showText,
     agree: asker(options),
   })
+  const energy = answered.route.where === 'here' ? await endEnergy() : null
   const report = await answered.settled
-  if (options.json) printJson(summary(answered, report))
-  else {
+  if (options.json) {
+    printJson({ ...summary(answered, report), ...(options.verbose && { energy }) })
+  } else {
     process.stdout.write('\n')
     conclude(answered, options)
+    if (energy !== null) say(`It took${energyText(energy).slice(1)}.`)
   }
   await answerer.tend()
   if (report?.pooled === 'fail') say('The audit of this answer failed: do not trust it.')
   if (answered.error) throw answered.error
+}
+
+/** What the whole machine takes while it answers, where it tells. */
+async function meterEnergy(): Promise<() => Promise<Energy | null>> {
+  const [{ createEnergyMeter }, { findEnergyCounter }] = await Promise.all([
+    import('@freehold/core/lending/energy'),
+    import('../power/energy-counter.ts'),
+  ])
+  return createEnergyMeter(await findEnergyCounter()).begin()
 }
 
 /** What answers where no model is named: that of the settings, else the bundled one. @throws ModelError */

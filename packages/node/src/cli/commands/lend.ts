@@ -5,12 +5,27 @@ import type { Device } from '@freehold/core/device/device'
 import type { LendTerms } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
+import { createEnergyMeter } from '@freehold/core/lending/energy'
+import type { LendGate } from '@freehold/core/lending/lend-gate'
+import type { Politeness } from '@freehold/core/lending/polite'
+import { systemClock } from '@freehold/core/platform'
 import { type Command, InvalidArgumentError } from 'commander'
 import { pathsOf, readEnvironment, readSettings, type Settings } from '../../config.ts'
+import { findEnergyCounter } from '../../power/energy-counter.ts'
+import { ownUseFolder } from '../../power/own-use.ts'
 import { openCliLibrary } from '../cli-library.ts'
-import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import {
+  cliPaths,
+  type GlobalOptions,
+  interruptSignal,
+  logger,
+  openCliDevice,
+  withGlobals,
+} from '../context.ts'
 import { describeRing } from '../describe-ring.ts'
+import { energyText } from '../energy-text.ts'
 import { printJson, say } from '../output.ts'
+import { politenessOf } from '../politeness.ts'
 import { tendChannels } from '../tend-channels.ts'
 
 interface LendOptions extends GlobalOptions {
@@ -29,6 +44,10 @@ interface LendOptions extends GlobalOptions {
   seed?: boolean
   seedRate?: number
   seedPerDay?: number
+  when?: string
+  idleAfter?: string
+  hours?: string
+  maxTemperature?: number
 }
 
 /** Reachable from this machine alone until the owner says otherwise. */
@@ -54,6 +73,10 @@ export function lendCommand(command: Command): void {
       'what a native coin is worth: settle when 20 times the gas is owed, relay what pays its own',
       whole(),
     )
+    .option('--when <conditions>', 'lend only while idle, on mains, or both: idle,mains')
+    .option('--idle-after <time>', 'idle is who has asked nothing for so long, such as 5m')
+    .option('--hours <hours>', 'lend only within these hours, such as 22:00-07:00')
+    .option('--max-temperature <degrees>', 'lend only below so many °C', whole(150))
     .option('--seed', 'hand shared models (freehold share) to whoever asks for them by digest')
     .option('--seed-rate <bytes>', 'bytes a second that seeding may send', whole())
     .option('--seed-per-day <bytes>', 'bytes a day that seeding may send', whole())
@@ -72,6 +95,7 @@ function whole(most = 1e15) {
 async function lend(models: string[], options: LendOptions): Promise<void> {
   const signal = interruptSignal()
   const settings = await readSettings(pathsOf(readEnvironment()).config)
+  const politeness = politenessOf(settings.lend ?? {}, options)
   const chain = options.chain ?? settings.chain
   if (!options.free && chain === undefined) {
     throw new UsageError({
@@ -86,6 +110,8 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     models: options.models,
     coinPrice: options.coinPrice,
   })
+  await using gate = await openCliGate(politeness, options.json ?? false)
+  const energy = createEnergyMeter(await findEnergyCounter())
   await using lending = await device.lending.start({
     models,
     payment: options.free || chain === undefined ? null : lendTerms(options, chain),
@@ -97,9 +123,14 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
         else say(`Submitted ${relayed.kind} for ${relayed.fee} (${relayed.feeWei} wei of gas)`)
       },
     },
-    onAnswer: (answer) => {
-      if (options.json) printJson({ event: 'answer', ...answer })
-      else say(`Lent ${answer.tokens} tokens (${answer.end})${answer.isUnpaid ? ', unpaid' : ''}`)
+    gate: gate ?? undefined,
+    energy,
+    onAnswer: (answer, energy) => {
+      if (options.json) printJson({ event: 'answer', ...answer, energy })
+      else {
+        const unpaid = answer.isUnpaid ? ', unpaid' : ''
+        say(`Lent ${answer.tokens} tokens (${answer.end})${unpaid}${energyText(energy)}`)
+      }
     },
   })
   const name = device.identity ? peerName(device.identity.device) : ''
@@ -111,6 +142,26 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   }
   if (options.seed ?? settings.seed) await seed(device, settings, options, signal)
   await keepUntil(signal, device, options.json ?? false)
+}
+
+/** @returns null where the owner made no condition */
+async function openCliGate(politeness: Politeness, isJson: boolean): Promise<LendGate | null> {
+  if (Object.keys(politeness).length === 0) return null
+  const [{ openLendGate }, { createMachine }] = await Promise.all([
+    import('@freehold/core/lending/lend-gate'),
+    import('../../power/machine.ts'),
+  ])
+  const machine = createMachine({ ownUse: ownUseFolder(cliPaths({})) })
+  return openLendGate(
+    {
+      politeness,
+      onChange: (why) => {
+        if (isJson) printJson({ event: 'may-lend', may: why === null, why })
+        else say(why === null ? 'Lending' : `Not lending now: ${why}`)
+      },
+    },
+    { look: () => machine.look(), clock: systemClock, log: logger(readEnvironment().log) },
+  )
 }
 
 /** Hands out what the owner shares. */

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
+import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
 import { VERSION } from '../../version.ts'
 import {
   add,
@@ -157,6 +158,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const idleEnd = createIdleEnd(
     (request) => serving.app.fetch(request),
     options.idleExit ?? Infinity,
+    openOwnUse(ownUseFolder(paths)),
   )
   await using listener = await listen(idleEnd.fetch, isBackground ? { port: 0 } : options)
   const { url } = listener
