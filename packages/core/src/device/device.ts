@@ -18,6 +18,8 @@ import type { LenderService } from './lenders.ts'
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
+import { createPairBook, type PairBook } from './pair-book.ts'
+import type { PairingService } from './pairing.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
@@ -51,6 +53,8 @@ export interface Device extends AsyncDisposable {
   readonly keeper: Keeper | null
   readonly peers: PeerService
   readonly lenders: LenderService
+  readonly pairs: PairBook
+  readonly pairing: PairingService
   readonly channels: ChannelService
   readonly lending: LendingService
   readonly audits: AuditService
@@ -92,6 +96,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
     measurements: storage.table('measurements'),
+    pairs: storage.table('pairs'),
+    membership: storage.table('membership'),
   }
   const parts: Parts = {
     ...components,
@@ -100,6 +106,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     prefer: init.prefer ?? 'balanced',
     friends: new Set(init.friends),
     tables,
+    pairs: createPairBook({ tables }),
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
@@ -151,6 +158,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     keeper,
     peers: lazily(async () => (await network()).peers),
     lenders,
+    pairs: parts.pairs,
+    pairing: lazily(async () => (await network()).pairing),
     channels: lazily(async () => (await network()).channels),
     lending: lazily(async () => (await network()).lending),
     audits,

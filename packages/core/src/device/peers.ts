@@ -39,7 +39,7 @@ const ASK_MS = 5_000
 const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity, friends } = parts
+  const { mesh, clock, log, tables, identity, friends, pairs } = parts
 
   async function ask(
     address: string,
@@ -79,13 +79,15 @@ export function createPeerService(parts: Parts): PeerService {
     })
   }
 
-  function known(lender: Uint8Array, address: string, offer: Offer): KnownOffer {
-    return { lender, address, offer, rung: rungOf(lender, offer) }
+  async function known(lender: Uint8Array, address: string, offer: Offer): Promise<KnownOffer> {
+    return { lender, address, offer, rung: await rungOf(lender, offer) }
   }
 
-  function rungOf(device: Uint8Array, offer: Offer | null): Rung {
+  async function rungOf(device: Uint8Array, offer: Offer | null): Promise<Rung> {
     const owner = offer && toHex(offer.certificate.owner)
-    if (identity !== null && owner === toHex(identity.owner)) return 'own'
+    const isOwn = identity !== null && owner === toHex(identity.owner)
+    // A certificate has no end: what the person removed is theirs no more, whatever it shows.
+    if (isOwn && !(await pairs.isRemoved(toHex(device)))) return 'own'
     return friends.has(peerName(device)) ? 'friends' : 'market'
   }
 
@@ -96,7 +98,7 @@ export function createPeerService(parts: Parts): PeerService {
     for (const address of record.addresses) {
       const offer = record.offer && decodeOffer(record.offer)
       if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {
-        return known(offer.certificate.device, address, offer)
+        return await known(offer.certificate.device, address, offer)
       }
       try {
         return await ask(address, init)
