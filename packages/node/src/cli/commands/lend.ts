@@ -5,7 +5,8 @@ import type { Device } from '@freehold/core/device/device'
 import type { LendTerms } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Rung } from '@freehold/core/routing/route'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
 import { describeRing } from '../describe-ring.ts'
@@ -14,6 +15,8 @@ import { printJson, say } from '../output.ts'
 interface LendOptions extends GlobalOptions {
   listen: string[]
   free?: boolean
+  friendsFree?: boolean
+  to: Rung
   pricePrompt: number
   priceOutput: number
   window: number
@@ -35,6 +38,12 @@ export function lendCommand(command: Command): void {
     .argument('[model...]', 'models to lend', ['acorn'])
     .option('--listen <multiaddr...>', 'where to listen; /ip4/0.0.0.0/tcp/4215 for all', LOOPBACK)
     .option('--free', 'take no money')
+    .option('--friends-free', 'take no money from friends; your own devices never pay')
+    .addOption(
+      new Option('--to <whom>', 'who may borrow: your own devices, friends too, or everybody')
+        .choices(['own', 'friends', 'market'])
+        .default('market'),
+    )
     .option('--price-prompt <units>', 'token units per million prompt tokens', whole(), 200_000)
     .option('--price-output <units>', 'token units per million output tokens', whole(), 1_000_000)
     .option('--window <tokens>', 'signed and unpaid tokens at which to stop', whole(4_096), 64)
@@ -65,10 +74,10 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   const signal = interruptSignal()
   const settings = await readSettings(pathsOf(readEnvironment()).config)
   const chain = options.chain ?? settings.chain
-  if (!options.free && chain === undefined) {
+  if (!options.free && options.to !== 'own' && chain === undefined) {
     throw new UsageError({
       what: 'lending for money needs a chain to clear on',
-      next: 'Name one in the settings or with --chain, or lend with --free',
+      next: 'Name one in the settings or with --chain, or lend with --free or --to own',
     })
   }
   await using device = await openCliDevice({
@@ -81,6 +90,8 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   await using lending = await device.lending.start({
     models,
     payment: options.free || chain === undefined ? null : lendTerms(options, chain),
+    to: options.to,
+    friendsFree: options.friendsFree,
     parallel: options.parallel,
     relaying: {
       unitsPerCoin: options.coinPrice === undefined ? null : BigInt(options.coinPrice),
