@@ -123,6 +123,12 @@ export interface NamedToken {
   token: string
 }
 
+/** A friend's device, and what the person calls it. */
+export interface NamedFriend {
+  name: string
+  device: string
+}
+
 /** What rules call the token of the environment. */
 const ENVIRONMENT_TOKEN = 'FREEHOLD_API_TOKEN'
 
@@ -156,8 +162,8 @@ export interface Settings {
   setOff?: SetOffReach
   /** What lenders are chosen for: docs/choosing.md. @default balanced */
   prefer?: Preference
-  /** Devices of friends, by their peer ids (`12D3Koo…`). */
-  friends?: string[]
+  /** Devices of friends, by their peer ids (`12D3Koo…`), with or without a name; freehold pair adds to them. */
+  friends?: (string | NamedFriend)[]
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
   resident?: string | false
   /** Whether `lend` hands shared models to whoever asks for them by digest. @default false */
@@ -192,7 +198,7 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   rules: ['a list of rules', Array.isArray],
   setOff: ['off, pairs or friends', (value) => typeof value === 'string'],
   prefer: [PREFERENCES.join(', '), (value) => PREFERENCES.includes(value as Preference)],
-  friends: ['a list of peer ids', areTexts],
+  friends: ['a list of peer ids', Array.isArray],
   keepPrefixes: ['true or false', (value) => typeof value === 'boolean'],
   ceilings: ['an object', isObject],
   seed: ['true or false', (value) => typeof value === 'boolean'],
@@ -321,7 +327,7 @@ export function setOffOf({ setOff = 'pairs', friends = [] }: Settings): {
     })
   }
   const strange: unknown = Array.isArray(friends)
-    ? friends.find((friend: unknown) => typeof friend !== 'string' || !PEER_ID.test(friend))
+    ? friends.find((friend) => friendOf(friend) === null)
     : friends
   if (strange !== undefined) {
     throw new UsageError({
@@ -329,7 +335,22 @@ export function setOffOf({ setOff = 'pairs', friends = [] }: Settings): {
       next: 'It is a list of peer ids (12D3Koo…); freehold wallet show names a device’s own',
     })
   }
-  return { setOff, friends }
+  return { setOff, friends: friendsOf({ friends }).map(({ device }) => device) }
+}
+
+/** Friends' devices, each with its name or the end of its peer id. */
+export function friendsOf({ friends = [] }: Settings): NamedFriend[] {
+  return friends.map(friendOf).filter((friend) => friend !== null)
+}
+
+function friendOf(friend: unknown): NamedFriend | null {
+  const { name, device } =
+    typeof friend === 'string'
+      ? { name: friend.slice(-6), device: friend }
+      : ((friend ?? {}) as Partial<NamedFriend>)
+  return typeof name === 'string' && typeof device === 'string' && PEER_ID.test(device)
+    ? { name, device }
+    : null
 }
 
 /** Channels of one's own accord are at most so many, and a lender's share at least a quarter. */

@@ -6,6 +6,7 @@ import { LendingError } from '../errors.ts'
 import type { Admission } from '../lending/lent-answer.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Terms } from '../wire/transcript.ts'
+import type { Audience } from './audience.ts'
 import type { LentBook } from './lent-book.ts'
 import type { LentModels } from './lent-models.ts'
 import type { OfferDesk } from './offer-desk.ts'
@@ -36,8 +37,9 @@ export function createAdmission(
     deadlines,
     checkVoucher,
   }: Pick<Parts, 'tables' | 'clock' | 'deadlines' | 'checkVoucher'>,
-  { book, desk, models }: { book: LentBook; desk: OfferDesk; models: LentModels },
+  services: { book: LentBook; desk: OfferDesk; models: LentModels; audience: Audience },
 ): (open: Terms['open'], peer: Uint8Array) => Promise<Admission> {
+  const { book, desk, models, audience } = services
   const { parallel, maxQueue, maxUnsettled, maxYoung, forgivenExposures } = init
   // A borrower hears within its handshake's deadline whether there is a place.
   const waitMs = deadlines.handshakeMs / 2
@@ -92,9 +94,9 @@ export function createAdmission(
   }
 
   return async (open, peer) => {
-    const { payment } = desk.inForce(open.offerHash)
-    const { offered } = models.byId(open.modelId)
     const borrower = toHex(peer)
+    const { payment } = desk.inForce(open.offerHash, await audience.termsFor(borrower))
+    const { offered } = models.byId(open.modelId)
     const release = await places.take(borrower)
     try {
       const granted = await admitPayment(payment, open, borrower)

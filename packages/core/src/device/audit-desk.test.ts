@@ -41,6 +41,7 @@ function createDesk(
   const file = { source: '', manifest, chunkHashes: new Uint8Array(0) }
   return createAuditDesk({
     ...{ clock, identity, deadlines: DEFAULT_DEADLINES, log: () => {} },
+    pairs: { isRemoved: async () => false },
     models: { take: async () => ({ model, file }) },
   })
 }

@@ -15,6 +15,7 @@ import {
 import type { Certificate } from '../wire/certificate.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import type { LentModels } from './lent-models.ts'
+import type { PairBook } from './pair-book.ts'
 import type { Parts } from './parts.ts'
 import { createPlaces } from './places.ts'
 
@@ -28,12 +29,13 @@ export interface AuditDesk {
 }
 
 export interface AuditDeskComponents extends Pick<Parts, 'clock' | 'deadlines' | 'log'> {
+  pairs: Pick<PairBook, 'isRemoved'>
   identity: Identity
   models: Pick<LentModels, 'take'>
 }
 
 export function createAuditDesk(components: AuditDeskComponents): AuditDesk {
-  const { clock, deadlines, log, identity, models } = components
+  const { clock, deadlines, log, models } = components
   const places = createPlaces(AUDITS, { clock })
 
   async function replay(request: AuditRequest, signal: AbortSignal): Promise<AuditReply> {
@@ -72,7 +74,7 @@ export function createAuditDesk(components: AuditDeskComponents): AuditDesk {
   ): Promise<AuditReply> {
     let release = () => {}
     try {
-      await requireOwn(request.certificate, peer, identity)
+      await requireOwn(request.certificate, peer, components)
       release = await places.take(toHex(peer))
       return await replay(request, signal)
     } catch (error) {
@@ -100,9 +102,10 @@ export function createAuditDesk(components: AuditDeskComponents): AuditDesk {
 async function requireOwn(
   certificate: Certificate,
   peer: Uint8Array,
-  { owner }: Identity,
+  { identity: { owner }, pairs }: Pick<AuditDeskComponents, 'identity' | 'pairs'>,
 ): Promise<void> {
-  const isOwn = equal(certificate.device, peer) && equal(certificate.owner, owner)
+  const isRemoved = await pairs.isRemoved(toHex(peer))
+  const isOwn = equal(certificate.device, peer) && equal(certificate.owner, owner) && !isRemoved
   if (isOwn && (await isCertified(certificate))) return
   throw new LendingError('standing', { what: 'this device audits for its owner alone' })
 }

@@ -123,6 +123,7 @@ export function createBorrowService(
     const { payment } = from.known.offer
     const dear = overCeiling(payment, ceilings, maxTokens)
     if (dear !== null) throw new CeilingError(dear)
+    await requireShort(promptIds.length, from)
     if (payment === null) return converse(question, turn, 0n)
     const atMost = units(rawCost(payment.prices, promptIds.length, 0, maxTokens))
     const reservation = await budget.reserve(atMost, ceilings)
@@ -134,6 +135,19 @@ export function createBorrowService(
     } finally {
       track(reservation.close(cost))
     }
+  }
+
+  /** What the lender would refuse once it has the prompt is not sent. @throws LendingError `limit` */
+  async function requireShort(promptTokens: number, { known }: Candidate): Promise<void> {
+    const cap = known.offer.payment?.promptCapTokens ?? Infinity
+    if (promptTokens <= cap) return
+    const hasHistory = ((await tables.standing.get(toHex(known.lender)))?.answers ?? 0) > 0
+    if (hasHistory) return
+    throw new LendingError('limit', {
+      what: `this lender takes ${cap} tokens of prompt from who has not borrowed from it before`,
+      why: `this one has ${promptTokens}`,
+      next: 'Borrow something shorter from it first, or ask another with --peer',
+    })
   }
 
   async function converse(

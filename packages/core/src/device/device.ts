@@ -19,6 +19,8 @@ import type { LenderService } from './lenders.ts'
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
+import { createPairBook, type PairBook } from './pair-book.ts'
+import type { PairingService } from './pairing.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
 import type { Recovery } from './recovery.ts'
@@ -59,6 +61,8 @@ export interface Device extends AsyncDisposable {
   readonly keeper: Keeper | null
   readonly peers: PeerService
   readonly lenders: LenderService
+  readonly pairs: PairBook
+  readonly pairing: PairingService
   readonly channels: ChannelService
   readonly warm: WarmChannels
   readonly lending: LendingService
@@ -107,6 +111,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     seeded: storage.table('seeded'),
     warm: storage.table('warm'),
     transactions: storage.table('transactions'),
+    pairs: storage.table('pairs'),
+    membership: storage.table('membership'),
   }
   const chain =
     components.chain &&
@@ -123,6 +129,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     prefer: init.prefer ?? 'balanced',
     friends: new Set(init.friends),
     tables,
+    pairs: createPairBook({ tables }),
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
@@ -175,6 +182,8 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     keeper,
     peers: lazily(async () => (await network()).peers),
     lenders,
+    pairs: parts.pairs,
+    pairing: lazily(async () => (await network()).pairing),
     channels: lazily(async () => (await network()).channels),
     warm: lazily(async () => (await network()).warm),
     lending: lazily(async () => (await network()).lending),

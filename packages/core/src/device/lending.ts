@@ -10,16 +10,20 @@ import {
   CHANNEL_PROTOCOL,
   HEADER_PROTOCOL,
   OFFER_PROTOCOL,
+  OWN_PROTOCOL,
   RELAY_PROTOCOL,
   SET_OFF_PROTOCOL,
 } from '../mesh/protocols.ts'
+import type { Rung } from '../routing/route.ts'
 import { MAX_AUDIT_REQUEST_BYTES } from '../wire/audit-messages.ts'
 import { MAX_HEADER_REQUEST_BYTES } from '../wire/header-messages.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import { encodeOffer, type Offer, type OfferedPayment } from '../wire/offer.ts'
+import { decodeOwnRequest, MAX_OWN_BYTES } from '../wire/own-messages.ts'
 import { MAX_RELAY_BYTES } from '../wire/relay-messages.ts'
 import { MAX_SET_OFF_BYTES } from '../wire/set-off-messages.ts'
 import { createAdmission } from './admission.ts'
+import { createAudience } from './audience.ts'
 import { createAuditDesk } from './audit-desk.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
 import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
@@ -43,6 +47,10 @@ export interface LendInit {
   models: readonly string[]
   /** null: free. */
   payment: LendTerms | null
+  /** Who may borrow: the owner's devices, friends' too, or everybody. @default 'market' */
+  to?: Rung | undefined
+  /** Whether friends pay nothing. The owner's own devices never do. @default false */
+  friendsFree?: boolean | undefined
   contextTokens?: number | undefined
   /** Answers at once, and answers that may wait for their turn. */
   parallel?: number | undefined
@@ -121,7 +129,8 @@ export function createLendingService(
       { identity, clock, addresses },
     )
     const book = createLentBook(parts)
-    const admit = createAdmission(limits, parts, { book, desk, models })
+    const audience = createAudience(limits, { ...parts, identity })
+    const admit = createAdmission(limits, parts, { book, desk, models, audience })
     const headers = createHeaderDesk(models, parts)
     const auditing = createAuditDesk({ ...parts, identity, models })
     const relays = createRelayDesk({ unitsPerCoin: null, ...init.relaying }, parts)
@@ -135,12 +144,23 @@ export function createLendingService(
 
     const offerRate = createRateLimit(OFFERS_ASKED, clock)
     const channelRate = createRateLimit(CHANNEL_REQUESTS, clock)
+    /** Who asks meanwhile hears that nothing is lent now, and goes elsewhere. */
+    const isResting = () => init.gate !== undefined && init.gate.why !== null
     await mesh.handle(OFFER_PROTOCOL, async (stream, peer) => {
       offerRate.take(toHex(peer), 1)
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
-      // Who asks hears that nothing is lent now, and goes elsewhere.
-      if (init.gate && init.gate.why !== null) return messages.close()
-      await messages.write(encodeOffer(await desk.current()))
+      const terms = isResting() ? null : await audience.termsFor(toHex(peer)).catch(() => null)
+      // A device of its owner may not be known as one yet: what it is told, it may ask again by its certificate.
+      if (terms !== null) await messages.write(encodeOffer(await desk.current(terms)))
+      await messages.close()
+    })
+    await mesh.handle(OWN_PROTOCOL, async (stream, peer) => {
+      offerRate.take(toHex(peer), 1)
+      const messages = messagesOver(stream, MAX_OWN_BYTES)
+      const data = await messages.read({ signal: AbortSignal.timeout(handshakeMs) })
+      const isOwn = data && (await audience.introduce(decodeOwnRequest(data).certificate, peer))
+      if (isOwn && !isResting())
+        await messages.write(encodeOffer(await desk.current({ isFree: true })))
       await messages.close()
     })
     await mesh.handle(HEADER_PROTOCOL, (stream, peer) =>
@@ -216,6 +236,8 @@ function busyWithItself(): LendingError {
 
 function withDefaults(init: LendInit) {
   return {
+    to: init.to ?? 'market',
+    friendsFree: init.friendsFree ?? false,
     parallel: init.parallel ?? LENDING_DEFAULTS.parallel,
     maxQueue: init.maxQueue ?? LENDING_DEFAULTS.maxQueue,
     offerLifeMs: init.offerLifeMs ?? LENDING_DEFAULTS.offerLifeMs,

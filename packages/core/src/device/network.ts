@@ -6,6 +6,7 @@ import { createLenderService, type LenderService } from './lenders.ts'
 import { createLendingService, type LendingService } from './lending.ts'
 import { createMeasurements } from './measurements.ts'
 import { createOwnAuditors, type OwnAuditors } from './own-auditors.ts'
+import { createPairingService, type PairingService } from './pairing.ts'
 import type { Parts } from './parts.ts'
 import { createPeerService, type PeerService } from './peers.ts'
 import { createRelayService } from './relaying.ts'
@@ -27,6 +28,7 @@ export interface Network {
   setOff: SetOffService
   ownAuditors: OwnAuditors
   wallet: WalletService
+  pairing: PairingService
 }
 
 export function createNetwork(
@@ -52,5 +54,6 @@ export function createNetwork(
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
     wallet,
+    pairing: createPairingService(parts, { book: parts.pairs }),
   }
 }

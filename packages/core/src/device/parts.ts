@@ -16,6 +16,7 @@ import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { Measurement } from './measurements.ts'
 import type { ModelShelf } from './model-shelf.ts'
+import type { Membership, PairBook, PairRecord } from './pair-book.ts'
 import type {
   AnswerRecord,
   HeaderRecord,
@@ -112,6 +113,10 @@ export interface Tables {
   warm: Table<WarmState>
   /** By hash. */
   transactions: Table<TransactionRecord>
+  /** Other devices of this owner that were paired, by their keys in hex. */
+  pairs: Table<PairRecord>
+  /** By whose word this device has the owner that it has, when not by its own phrase's. */
+  membership: Table<Membership>
 }
 
 /** What the parts of a device share. */
@@ -123,6 +128,7 @@ export interface Parts extends DeviceComponents {
   /** Peer ids of devices that the owner calls friends. */
   friends: ReadonlySet<string>
   tables: Tables
+  pairs: PairBook
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget

@@ -3,10 +3,12 @@ import { fromHex, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import { peerName } from '../identity/peer-name.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
-import { OFFER_PROTOCOL } from '../mesh/protocols.ts'
+import { OFFER_PROTOCOL, OWN_PROTOCOL } from '../mesh/protocols.ts'
 import type { Rung } from '../routing/route.ts'
 import { MAX_OFFER_ADDRESSES, MAX_OFFER_BYTES } from '../wire/limits.ts'
 import { decodeOffer, encodeOffer, type Offer } from '../wire/offer.ts'
+import { encodeOwnRequest } from '../wire/own-messages.ts'
+import { exchange } from './exchange.ts'
 import { checkOffer, isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { PeerRecord } from './records.ts'
@@ -39,7 +41,7 @@ const ASK_MS = 5_000
 export const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity, friends } = parts
+  const { mesh, clock, log, tables, identity, friends, pairs } = parts
 
   async function ask(
     address: string,
@@ -55,13 +57,44 @@ export function createPeerService(parts: Parts): PeerService {
       throw error
     })
     await messages.close()
-    if (data === null) {
-      throw new LendingError('lost', { what: `the device at ${address} lends nothing now` })
+    const shown = data && decodeOffer(data)
+    if (shown !== null) await checkOffer(shown, peer, clock.now())
+    const offer = (await offerToOwn(address, peer, shown, either)) ?? shown
+    if (offer === null) {
+      throw new LendingError('lost', {
+        what: `the device at ${address} lends nothing to this one now`,
+      })
     }
-    const offer = decodeOffer(data)
-    await checkOffer(offer, peer, clock.now())
     await remember(peer, address, offer)
     return known(peer, address, offer)
+  }
+
+  /**
+   * What a device of one's own offers to its owner's devices. It may not know yet that this is one, so
+   * this device shows its certificate: to who showed the same owner's, or is paired.
+   */
+  async function offerToOwn(
+    address: string,
+    peer: Uint8Array,
+    shown: Offer | null,
+    signal: AbortSignal,
+  ): Promise<Offer | null> {
+    if (mesh === null || identity === null) return null
+    const isOwn =
+      shown === null ? await pairs.isOwn(toHex(peer)) : (await rungOf(peer, shown)) === 'own'
+    if (!isOwn || shown?.payment === null) return null
+    try {
+      const request = encodeOwnRequest({ certificate: identity.certificate })
+      const to = { address, device: peer, protocol: OWN_PROTOCOL }
+      const limits = { maxBytes: MAX_OFFER_BYTES, signal }
+      const offer = decodeOffer(await exchange(mesh, to, request, limits))
+      await checkOffer(offer, peer, clock.now())
+      return offer
+    } catch (error) {
+      signal.throwIfAborted()
+      log('peers.not-own-there', { address, error: String(error) })
+      return null
+    }
   }
 
   async function remember(peer: Uint8Array, address: string, offer: Offer): Promise<void> {
@@ -79,13 +112,15 @@ export function createPeerService(parts: Parts): PeerService {
     })
   }
 
-  function known(lender: Uint8Array, address: string, offer: Offer): KnownOffer {
-    return { lender, address, offer, rung: rungOf(lender, offer) }
+  async function known(lender: Uint8Array, address: string, offer: Offer): Promise<KnownOffer> {
+    return { lender, address, offer, rung: await rungOf(lender, offer) }
   }
 
-  function rungOf(device: Uint8Array, offer: Offer | null): Rung {
+  async function rungOf(device: Uint8Array, offer: Offer | null): Promise<Rung> {
     const owner = offer && toHex(offer.certificate.owner)
-    if (identity !== null && owner === toHex(identity.owner)) return 'own'
+    const isOwn = identity !== null && owner === toHex(identity.owner)
+    // A certificate has no end: what the person removed is theirs no more, whatever it shows.
+    if (isOwn && !(await pairs.isRemoved(toHex(device)))) return 'own'
     return friends.has(peerName(device)) ? 'friends' : 'market'
   }
 
@@ -96,7 +131,7 @@ export function createPeerService(parts: Parts): PeerService {
     for (const address of record.addresses) {
       const offer = record.offer && decodeOffer(record.offer)
       if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {
-        return known(offer.certificate.device, address, offer)
+        return await known(offer.certificate.device, address, offer)
       }
       try {
         return await ask(address, init)

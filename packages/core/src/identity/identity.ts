@@ -71,6 +71,20 @@ export async function deriveIdentity(phrase: string, index: number): Promise<Ide
   }
 }
 
+/**
+ * The owner's word that a device with keys of its own is one of the owner's devices. The phrase is
+ * needed for it and goes nowhere.
+ * @param index tells certificates apart; devices of the phrase itself have those from 0
+ */
+export async function certifyDevice(
+  phrase: string,
+  { device, index }: Pick<Certificate, 'device' | 'index'>,
+): Promise<Certificate> {
+  const ownerKey = deriveEd25519(phraseSeed(phrase), [PURPOSE, 0])
+  const statement = { owner: ed25519PublicKey(ownerKey), device, index }
+  return { ...statement, sig: await signEd25519(certificateHash(statement), ownerKey) }
+}
+
 /** Whether the owner really certified this device. */
 export async function isCertified(certificate: Certificate): Promise<boolean> {
   return verifyEd25519(certificate.sig, certificateHash(certificate), certificate.owner)

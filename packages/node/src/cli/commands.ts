@@ -101,6 +101,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/offers.ts')).offersCommand,
   },
   {
+    name: 'pair',
+    description: 'Make another device known by its key, as one of yours or a friend’s',
+    load: async () => (await import('./commands/pair.ts')).pairCommand,
+  },
+  {
     name: 'ledger',
     description: 'Show what was borrowed and lent, and what is owed, held back, paid and settled',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand,

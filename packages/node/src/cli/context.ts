@@ -58,6 +58,8 @@ export async function openCliDevice(init: {
   needsKeys: boolean
   chain?: ChainSettings | undefined
   models?: string | undefined
+  /** The owner's phrase, where it was read already. */
+  phrase?: string | undefined
   /** Token units that one native coin costs. */
   coinPrice?: number | undefined
   mayForget?: boolean
@@ -67,7 +69,7 @@ export async function openCliDevice(init: {
   const environment = readEnvironment()
   const paths = cliPaths(init)
   const settings = await readSettings(paths.config)
-  const phrase = init.needsKeys ? await openVault(paths.vault, environment.passphrase) : undefined
+  const phrase = init.phrase ?? (init.needsKeys ? await readOwnerPhrase() : undefined)
   return openDevice({
     paths,
     phrase,
@@ -84,9 +86,11 @@ export async function openCliDevice(init: {
   })
 }
 
-async function openVault(path: string, passphrase: string | undefined): Promise<string> {
+/** The phrase in this device's vault, once its passphrase was given. */
+export async function readOwnerPhrase(): Promise<string> {
   const { readVaultFile } = await import('../storage/vault-file.ts')
-  return readVaultFile(path, await askPassphrase(passphrase))
+  const environment = readEnvironment()
+  return readVaultFile(pathsOf(environment).vault, await askPassphrase(environment.passphrase))
 }
 
 export function logger(level: 'quiet' | 'debug'): Log {

@@ -45,13 +45,19 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const log = init.log ?? (() => {})
   const clock = systemClock
   const library = openModelLibrary({ paths })
-  const identity = phrase ? await identityOf(phrase, init.deviceIndex ?? 0) : null
+  const storage = await openStorage(paths.database, init.mayForget ?? false)
+  const identity = phrase
+    ? await identityOf(phrase, init.deviceIndex ?? 0, storage).catch(async (error) => {
+        await storage[Symbol.asyncDispose]()
+        throw error
+      })
+    : null
   return createDevice(init, {
     clock,
     random: systemRandom,
     log,
     identity,
-    storage: await openStorage(paths.database, init.mayForget ?? false),
+    storage,
     engine:
       init.engine ??
       createLlamaEngine({ modelIdAt: (path, init) => library.modelIdAt(path, init) }),
@@ -78,9 +84,12 @@ async function openStorage(path: string, mayForget: boolean): Promise<Storage> {
 
 // Keys, network and chain are loaded only by a device that has them: an own answer starts without.
 
-async function identityOf(phrase: string, index: number): Promise<Identity> {
-  const { deriveIdentity } = await import('@freehold/core/identity/identity')
-  return deriveIdentity(phrase, index)
+async function identityOf(phrase: string, index: number, storage: Storage): Promise<Identity> {
+  const [{ deriveIdentity }, { withMembership }] = await Promise.all([
+    import('@freehold/core/identity/identity'),
+    import('@freehold/core/device/pair-book'),
+  ])
+  return withMembership(await deriveIdentity(phrase, index), storage.table('membership'))
 }
 
 async function openMesh(identity: Identity, listen: readonly string[], log: Log): Promise<Mesh> {

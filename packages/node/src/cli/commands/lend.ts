@@ -9,7 +9,8 @@ import { createEnergyMeter } from '@freehold/core/lending/energy'
 import type { LendGate } from '@freehold/core/lending/lend-gate'
 import type { Politeness } from '@freehold/core/lending/polite'
 import { systemClock } from '@freehold/core/platform'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Rung } from '@freehold/core/routing/route'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings, type Settings } from '../../config.ts'
 import { findEnergyCounter } from '../../power/energy-counter.ts'
 import { ownUseFolder } from '../../power/own-use.ts'
@@ -31,6 +32,8 @@ import { tendChannels } from '../tend-channels.ts'
 interface LendOptions extends GlobalOptions {
   listen: string[]
   free?: boolean
+  friendsFree?: boolean
+  to: Rung
   pricePrompt: number
   priceOutput: number
   window: number
@@ -59,6 +62,12 @@ export function lendCommand(command: Command): void {
     .argument('[model...]', 'models to lend', ['acorn'])
     .option('--listen <multiaddr...>', 'where to listen; /ip4/0.0.0.0/tcp/4215 for all', LOOPBACK)
     .option('--free', 'take no money')
+    .option('--friends-free', 'take no money from friends; your own devices never pay')
+    .addOption(
+      new Option('--to <whom>', 'who may borrow: your own devices, friends too, or everybody')
+        .choices(['own', 'friends', 'market'])
+        .default('market'),
+    )
     .option('--price-prompt <units>', 'token units per million prompt tokens', whole(), 200_000)
     .option('--price-output <units>', 'token units per million output tokens', whole(), 1_000_000)
     .option('--window <tokens>', 'signed and unpaid tokens at which to stop', whole(4_096), 64)
@@ -97,10 +106,10 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   const settings = await readSettings(pathsOf(readEnvironment()).config)
   const politeness = politenessOf(settings.lend ?? {}, options)
   const chain = options.chain ?? settings.chain
-  if (!options.free && chain === undefined) {
+  if (!options.free && options.to !== 'own' && chain === undefined) {
     throw new UsageError({
       what: 'lending for money needs a chain to clear on',
-      next: 'Name one in the settings or with --chain, or lend with --free',
+      next: 'Name one in the settings or with --chain, or lend with --free or --to own',
     })
   }
   await using device = await openCliDevice({
@@ -115,6 +124,8 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   await using lending = await device.lending.start({
     models,
     payment: options.free || chain === undefined ? null : lendTerms(options, chain),
+    to: options.to,
+    friendsFree: options.friendsFree,
     parallel: options.parallel,
     relaying: {
       unitsPerCoin: options.coinPrice === undefined ? null : BigInt(options.coinPrice),

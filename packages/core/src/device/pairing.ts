@@ -1,0 +1,286 @@
+import { withinTime } from '../abort.ts'
+import { equal, toHex } from '../bytes.ts'
+import { FreeholdError, IdentityError, LendingError, UsageError } from '../errors.ts'
+import { isCertified } from '../identity/identity.ts'
+import {
+  createPairCode,
+  type PairParties,
+  pairCommit,
+  pairProof,
+  pairWords,
+  readPairCode,
+} from '../identity/pair-words.ts'
+import { messagesOver } from '../mesh/frames-over-stream.ts'
+import { PAIR_PROTOCOL } from '../mesh/protocols.ts'
+import type { Certificate } from '../wire/certificate.ts'
+import { MAX_PAIR_BYTES, type PairedAs } from '../wire/pair-messages.ts'
+import type { PairBook } from './pair-book.ts'
+import { makePairLink } from './pair-link.ts'
+import { createPairTalk, type PairTalk } from './pair-talk.ts'
+import type { Parts } from './parts.ts'
+
+/** Two devices whose people agreed. */
+export interface Paired {
+  /** The other device's key, hex. */
+  device: string
+  name: string
+  as: PairedAs
+}
+
+/** What a person is asked before anything is kept. */
+export interface PairQuestion {
+  /** The other device's key, hex. */
+  device: string
+  as: PairedAs
+  /** The same on both devices, unless somebody is in between. */
+  words: string[]
+}
+
+interface PairInit {
+  as: PairedAs
+  /** What the person calls the other device; it is not sent. */
+  name: string
+  /** Whether the person sees the same words on the other device. */
+  confirm(question: PairQuestion, init: { signal: AbortSignal }): Promise<boolean>
+  /** Called at the point of no return, before this side says so to the other. */
+  keep?: ((paired: Paired) => Promise<void>) | undefined
+  /** @default 2 minutes, from the code to the end */
+  timeoutMs?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface ShowInit extends PairInit {
+  /** Signs that a device is the owner's: the phrase stays where it is. Needed for `own`. */
+  certify?: ((device: Uint8Array, index: number) => Promise<Certificate>) | undefined
+}
+
+export interface JoinInit extends PairInit {
+  code: string
+  /** Where to look for the device that shows the code. */
+  addresses: readonly string[]
+}
+
+/** A code that waits for its one use. */
+export interface ShownCode {
+  code: string
+  link: string
+  /** @throws IdentityError when it did not come to a pairing: nothing is kept then */
+  paired: Promise<Paired>
+}
+
+/** Makes two devices known to each other by their keys, when both people say so. */
+export interface PairingService {
+  /** Shows a code and waits. @throws UsageError while another is shown */
+  show(init: ShowInit): Promise<ShownCode>
+  /** Uses a code that another device shows. @throws IdentityError, LendingError: nothing is kept then */
+  join(init: JoinInit): Promise<Paired>
+}
+
+const PAIR_MS = 120_000
+/** A stranger gets so long to show that it knows the code, and so many may try at once. */
+const PROVE_MS = 10_000
+const MAX_GUESTS = 4
+
+type Guest = (talk: PairTalk, device: Uint8Array) => Promise<void>
+
+export function createPairingService(parts: Parts, { book }: { book: PairBook }): PairingService {
+  const { random, clock, tables, log } = parts
+  let host: Guest | null = null
+  let isServed = false
+  let guests = 0
+
+  function needs() {
+    const { mesh, identity } = parts
+    if (mesh !== null && identity !== null) return { mesh, identity }
+    throw new IdentityError({ what: 'pairing needs keys and a network' })
+  }
+
+  async function serve(): Promise<void> {
+    if (isServed) return
+    isServed = true
+    await needs().mesh.handle(PAIR_PROTOCOL, async (stream, peer) => {
+      const talk = createPairTalk(messagesOver(stream, MAX_PAIR_BYTES))
+      if (host === null || guests >= MAX_GUESTS) return talk.refuse('no code is shown here now')
+      guests++
+      try {
+        await host(talk, peer)
+      } finally {
+        guests--
+      }
+    })
+  }
+
+  async function show(init: ShowInit): Promise<ShownCode> {
+    const { mesh, identity } = needs()
+    const { as, name, certify } = init
+    if (host !== null) throw new UsageError({ what: 'a code is shown already' })
+    if (as === 'own' && certify === undefined) {
+      throw new IdentityError({
+        what: 'this device cannot say whose another one is',
+        why: 'the phrase of its owner is on another device',
+        next: 'Show the code there',
+      })
+    }
+    const code = createPairCode(random)
+    const timeoutMs = init.timeoutMs ?? PAIR_MS
+    const signal = withinTime(init.signal, timeoutMs)
+    const { promise: paired, resolve, reject } = Promise.withResolvers<Paired>()
+    const end = (settle: () => void) => {
+      host = null
+      signal.removeEventListener('abort', late)
+      settle()
+    }
+    const late = () => end(() => reject(endOf(signal.reason)))
+    signal.addEventListener('abort', late)
+    let isTaken = false
+
+    host = async (talk, peer) => {
+      const parties: PairParties = { host: identity.device, guest: peer, as }
+      const proving = withinTime(signal, PROVE_MS)
+      const hello = await talk.next('hello', proving)
+      if (hello.as !== as) return talk.refuse(`this code is for pairing as ${as}`)
+      const nonce = random(32)
+      const commit = pairCommit(parties, nonce)
+      await talk.send({ kind: 'commit', commit })
+      const prove = await talk.next('prove', proving)
+      // Between here and the next line nothing waits: the first to prove takes the code with it.
+      if (isTaken || signal.aborted) return talk.refuse('the code was used already')
+      isTaken = true
+      try {
+        if (!equal(prove.proof, pairProof(code, parties, commit, prove.nonce))) {
+          await talk.refuse('this is not the code')
+          throw new IdentityError({
+            what: 'a wrong code was used, so this one is void',
+            why: 'a code is good for one try',
+            next: 'Show a new one. If nobody mistyped it, somebody else can reach this device',
+          })
+        }
+        await talk.send({ kind: 'reveal', nonce })
+        const question = { device: toHex(peer), as, words: pairWords(parties, nonce, prove.nonce) }
+        await talk.agree((stop) => init.confirm(question, { signal: stop }), signal)
+        const index = as === 'own' ? await book.nextIndex() : null
+        const certificate = index === null ? null : ((await certify?.(peer, index)) ?? null)
+        await talk.send({ kind: 'grant', certificate })
+        await talk.next('done', signal)
+        const done = { device: toHex(peer), name, as }
+        await keep(done, index, init)
+        end(() => resolve(done))
+      } catch (error) {
+        end(() => reject(endOf(error)))
+        throw error
+      }
+    }
+    await serve()
+    const link = makePairLink({ code, as, addresses: mesh.addresses() })
+    return { code, link, paired }
+  }
+
+  async function join(init: JoinInit): Promise<Paired> {
+    needs()
+    const code = readPairCode(init.code)
+    const signal = withinTime(init.signal, init.timeoutMs ?? PAIR_MS)
+    if (init.as === 'own' && (await tables.membership.list()).length > 0) {
+      throw new IdentityError({
+        what: 'this device belongs to another device’s owner already',
+        next: 'See freehold pair --list, and remove that one first',
+      })
+    }
+    let lost: unknown = new LendingError('lost', {
+      what: 'the device that shows the code was not found',
+      next: 'Use its link, or name its address with --at',
+    })
+    for (const address of init.addresses) {
+      const opened = await open(address, signal).catch((error) => {
+        if (signal.aborted) throw endOf(error)
+        lost = error
+        return null
+      })
+      if (opened !== null) return greet(opened, address, { ...init, code }, signal)
+    }
+    throw lost
+  }
+
+  /** A talk with whoever listens there and pairs; others are passed over before a code is shown to them. */
+  async function open(address: string, signal: AbortSignal) {
+    const { stream, peer } = await needs().mesh.open(address, PAIR_PROTOCOL, { signal })
+    return { talk: createPairTalk(messagesOver(stream, MAX_PAIR_BYTES)), peer }
+  }
+
+  async function greet(
+    { talk, peer }: { talk: PairTalk; peer: Uint8Array },
+    address: string,
+    init: JoinInit,
+    signal: AbortSignal,
+  ): Promise<Paired> {
+    const { identity } = needs()
+    const { as, name, code } = init
+    const parties: PairParties = { host: peer, guest: identity.device, as }
+    try {
+      await talk.send({ kind: 'hello', as })
+      const { commit } = await talk.next('commit', signal)
+      const nonce = random(32)
+      await talk.send({ kind: 'prove', nonce, proof: pairProof(code, parties, commit, nonce) })
+      const { nonce: theirs } = await talk.next('reveal', signal)
+      if (!equal(pairCommit(parties, theirs), commit)) {
+        throw new LendingError('protocol', { what: 'the other device changed its mind in between' })
+      }
+      const question = { device: toHex(peer), as, words: pairWords(parties, theirs, nonce) }
+      await talk.agree((stop) => init.confirm(question, { signal: stop }), signal)
+      const { certificate } = await talk.next('grant', signal)
+      const done = { device: toHex(peer), name, as }
+      if (as === 'own') await takeUp(certificate, done.device)
+      await remember(done.device, address)
+      await keep(done, null, init)
+      await talk.send({ kind: 'done' })
+      await talk.close()
+      return done
+    } catch (error) {
+      talk.abort(error as Error)
+      log('pair.ended', { error: String(error) })
+      throw endOf(error)
+    }
+  }
+
+  async function takeUp(certificate: Certificate | null, by: string): Promise<void> {
+    const { device } = needs().identity
+    const isMine = certificate !== null && equal(certificate.device, device)
+    if (!isMine || !(await isCertified(certificate))) {
+      throw new LendingError('protocol', {
+        what: 'the certificate of the other device does not hold',
+      })
+    }
+    await book.join({ certificate, by })
+  }
+
+  async function keep(done: Paired, index: number | null, init: PairInit): Promise<void> {
+    const { device, name, as } = done
+    const record = { device, name, pairedAtMs: clock.now(), index, isRemoved: false }
+    if (as === 'own') await book.add(record)
+    await init.keep?.(done)
+  }
+
+  async function remember(device: string, address: string): Promise<void> {
+    await tables.peers.update(device, (old) => ({
+      offer: null,
+      ...old,
+      device,
+      addresses: [...new Set([address, ...(old?.addresses ?? [])])].slice(0, 16),
+      seenAtMs: clock.now(),
+    }))
+  }
+
+  return { show, join }
+}
+
+/** What a person reads when it did not come to a pairing. */
+function endOf(error: unknown): unknown {
+  if (error instanceof FreeholdError) return error
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new IdentityError({
+      what: 'the two devices were not paired in time',
+      why: 'a code is good for two minutes',
+      next: 'Show a new one',
+    })
+  }
+  return error
+}

@@ -1,0 +1,32 @@
+import { decodeCanonical, encodeCanonical } from './canonical.ts'
+import { certificateField } from './certificate.ts'
+import { bytes, optional, record, text, union, type ValueOf, word } from './field.ts'
+
+/** Messages of `/freehold/pair/1`, in the order in which they come; docs/protocol.md says what each is for. */
+
+export const MAX_PAIR_BYTES = 512
+
+const pairMessageField = union({
+  refuse: record({ why: text(200) }),
+  hello: record({ as: word('own', 'friend') }),
+  commit: record({ commit: bytes(32) }),
+  prove: record({ nonce: bytes(32), proof: bytes(32) }),
+  reveal: record({ nonce: bytes(32) }),
+  confirm: record({}),
+  /** The owner's word for the other device; null between friends. */
+  grant: record({ certificate: optional(certificateField) }),
+  done: record({}),
+})
+export type PairMessage = ValueOf<typeof pairMessageField>
+
+/** What two devices become to each other. */
+export type PairedAs = Extract<PairMessage, { kind: 'hello' }>['as']
+
+export function encodePairMessage(message: PairMessage): Uint8Array {
+  return encodeCanonical(pairMessageField, message)
+}
+
+/** @throws WireError for anything that is not one canonical message within the limits */
+export function decodePairMessage(data: Uint8Array): PairMessage {
+  return decodeCanonical(pairMessageField, data, MAX_PAIR_BYTES)
+}
