@@ -13,6 +13,7 @@ import { type AuditService, createAuditService } from './audits.ts'
 import type { BorrowService } from './borrowing.ts'
 import type { ChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
+import type { DiscoveringService } from './discovering.ts'
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
@@ -29,6 +30,8 @@ export interface DeviceInit {
   ceilings?: Ceilings | undefined
   /** With whom debts are set off, and whether channels that are opened allow it. @default 'pairs' */
   setOff?: SetOffReach | undefined
+  /** Addresses of devices by which it enters the network. @default those that it has met */
+  bootstrap?: readonly string[] | undefined
   /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
   friends?: readonly string[] | undefined
   /** What the owner lets travel how far, besides what never does. @default no rule */
@@ -46,6 +49,7 @@ export interface Device extends AsyncDisposable {
   /** null without a chain. */
   readonly keeper: Keeper | null
   readonly peers: PeerService
+  readonly discovering: Pick<DiscoveringService, 'look' | 'follow' | 'state'>
   readonly channels: ChannelService
   readonly lending: LendingService
   readonly audits: AuditService
@@ -81,6 +85,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lent: storage.table('lent'),
     standing: storage.table('standing'),
     peers: storage.table('peers'),
+    contacts: storage.table('contacts'),
     headers: storage.table('headers'),
     egress: storage.table('egress'),
     spending: storage.table('spending'),
@@ -91,6 +96,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     ...components,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     setOff: init.setOff ?? 'pairs',
+    bootstrap: init.bootstrap ?? [],
     friends: new Set(init.friends),
     tables,
     shelf: createModelShelf(components),
@@ -142,6 +148,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     budget: parts.budget,
     keeper,
     peers: lazily(async () => (await network()).peers),
+    discovering: lazily<Device['discovering']>(async () => (await network()).discovering),
     channels: lazily(async () => (await network()).channels),
     lending: lazily(async () => (await network()).lending),
     audits,
@@ -159,6 +166,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()
+      await (await loading)?.discovering[Symbol.asyncDispose]()
       await components.mesh?.[Symbol.asyncDispose]()
       await parts.shelf[Symbol.asyncDispose]()
       await (await loading)?.headers[Symbol.asyncDispose]()

@@ -4,7 +4,9 @@ import { byRung, isWithin } from '../routing/route.ts'
 import type { Scope } from '../wire/frames.ts'
 import type { OfferedModel } from '../wire/offer.ts'
 import type { ChannelService } from './channels.ts'
+import type { DiscoveringService } from './discovering.ts'
 import { endBorrowedLeftOvers } from './left-overs.ts'
+import { isModelId } from './model-id.ts'
 import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
@@ -46,7 +48,11 @@ export interface LenderService {
 
 export function createLenderService(
   parts: Parts,
-  { peers, channels }: { peers: PeerService; channels: ChannelService },
+  {
+    peers,
+    channels,
+    discovering,
+  }: { peers: PeerService; channels: ChannelService; discovering: DiscoveringService },
 ): LenderService {
   const { tables } = parts
 
@@ -56,10 +62,19 @@ export function createLenderService(
     return lender === undefined ? all : all.filter((known) => toHex(known.lender) === lender)
   }
 
+  /** The same, after the network was asked for lenders if none is known. */
+  async function foundOffers(question: LenderQuestion): Promise<KnownOffer[]> {
+    const { signal } = question
+    const all = await meantOffers(question)
+    if (!mustLook(question, all)) return all
+    await discovering.look(question.model.toLowerCase(), { signal })
+    return meantOffers(question)
+  }
+
   /** Who offers a model within the scope and was never convicted; payable or not. */
   async function candidates(question: LenderQuestion): Promise<Candidate[]> {
     const found: Candidate[] = []
-    for (const known of await meantOffers(question)) {
+    for (const known of await foundOffers(question)) {
       const device = toHex(known.lender)
       if (question.except?.has(device)) continue
       if (!isWithin(question.scope, known.rung)) continue
@@ -131,6 +146,16 @@ export function createLenderService(
   }
 
   return { choose, renew }
+}
+
+/**
+ * Whether strangers may and must be asked who lends a model: by its digest alone, by who lets strangers answer, and while
+ * nobody is known who could.
+ */
+function mustLook({ model, scope, lender, except }: LenderQuestion, all: KnownOffer[]): boolean {
+  if (scope !== 'market' || lender !== undefined || !isModelId(model)) return false
+  const left = all.filter((known) => !except?.has(toHex(known.lender)))
+  return !left.some((known) => meantModels(known, model).length > 0)
 }
 
 function meantModels({ offer }: KnownOffer, meant: string): OfferedModel[] {

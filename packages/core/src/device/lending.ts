@@ -20,6 +20,7 @@ import { MAX_SET_OFF_BYTES } from '../wire/set-off-messages.ts'
 import { createAdmission } from './admission.ts'
 import { createAuditDesk } from './audit-desk.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
+import type { DiscoveringService } from './discovering.ts'
 import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
 import { createHeaderDesk } from './header-desk.ts'
 import { LEFT_OVER_GRACE_MS } from './left-overs.ts'
@@ -81,7 +82,11 @@ const MAX_REQUEST_BYTES = 4_096
 
 export function createLendingService(
   parts: Parts,
-  { channels, setOff }: { channels: ChannelService; setOff: SetOffService },
+  {
+    channels,
+    setOff,
+    discovering,
+  }: { channels: ChannelService; setOff: SetOffService; discovering: DiscoveringService },
 ): LendingService {
   const { mesh, identity, clock, random, log, deadlines, shelf } = parts
 
@@ -122,6 +127,8 @@ export function createLendingService(
     })
 
     await mesh.handle(OFFER_PROTOCOL, async (stream) => {
+      // Who has stopped hangs up: an offer would be a promise that nobody keeps.
+      if (stop.signal.aborted) return
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
       await messages.write(encodeOffer(await desk.current()))
       await messages.close()
@@ -164,11 +171,17 @@ export function createLendingService(
       const record = await book.end(answer, begun)
       if (record !== null) init.onAnswer?.(record)
     })
+    const announced = discovering.announce({
+      models: offered.map(({ modelId }) => modelId),
+      offer: () => desk.current(),
+      lifeMs,
+    })
     return {
       addresses,
       offer: () => desk.current(),
       [Symbol.asyncDispose]: async () => {
         cancelSweep()
+        await announced[Symbol.asyncDispose]()
         stop.abort(new LendingError('cancelled', { what: 'the lender stops' }))
       },
     }

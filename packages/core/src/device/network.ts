@@ -1,6 +1,7 @@
 import type { AuditService } from './audits.ts'
 import { type BorrowService, createBorrowService } from './borrowing.ts'
 import { type ChannelService, createChannelService } from './channels.ts'
+import { createDiscoveringService, type DiscoveringService } from './discovering.ts'
 import { createHeaderService, type HeaderService } from './headers.ts'
 import { createLenderService, type LenderService } from './lenders.ts'
 import { createLendingService, type LendingService } from './lending.ts'
@@ -14,6 +15,7 @@ import { createWalletService, type WalletService } from './wallet.ts'
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
   peers: PeerService
+  discovering: DiscoveringService
   channels: ChannelService
   headers: HeaderService
   lenders: LenderService
@@ -29,17 +31,19 @@ export function createNetwork(
   { audits, worthUnits }: { audits: AuditService; worthUnits: bigint },
 ): Network {
   const peers = createPeerService(parts)
+  const discovering = createDiscoveringService(parts, { peers })
   const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
   const channels = createChannelService(parts, { wallet })
-  const lenders = createLenderService(parts, { peers, channels })
+  const lenders = createLenderService(parts, { peers, channels, discovering })
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
+    discovering,
     channels,
     lenders,
     headers: createHeaderService(parts),
     borrowing: createBorrowService(parts, { lenders, audits, channels }),
-    lending: createLendingService(parts, { channels, setOff }),
+    lending: createLendingService(parts, { channels, setOff, discovering }),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),
     wallet,

@@ -15,6 +15,7 @@ import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
 import type {
   AnswerRecord,
+  ContactRecord,
   HeaderRecord,
   LentRecord,
   OrderRecord,
@@ -89,6 +90,8 @@ export interface Tables {
   lent: Table<LentRecord>
   standing: Table<Standing>
   peers: Table<PeerRecord>
+  /** By device key, hex. */
+  contacts: Table<ContactRecord>
   /** By manifest hash, hex. */
   headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
@@ -102,6 +105,8 @@ export interface Tables {
 export interface Parts extends DeviceComponents {
   deadlines: Deadlines
   setOff: SetOffReach
+  /** Addresses by which it enters the network, besides the peer book. */
+  bootstrap: readonly string[]
   /** Peer ids of devices that the owner calls friends. */
   friends: ReadonlySet<string>
   tables: Tables

@@ -8,7 +8,9 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
+import { peerName } from '../identity/peer-name.ts'
 import type { Log } from '../platform.ts'
+import type { Discovery, DiscoveryInit, LanDiscovery } from './discovery.ts'
 
 export interface MeshInit {
   identity: Identity
@@ -17,11 +19,15 @@ export interface MeshInit {
   /** Connections in all, and streams of one protocol on one connection. */
   maxConnections?: number | undefined
   maxStreams?: number | undefined
+  /** How it finds others. @default it does not */
+  discovery?: DiscoveryInit | undefined
 }
 
 export interface MeshComponents {
   /** TCP, WebSockets, …: what the platform can do. */
   transports: NonNullable<Libp2pOptions['transports']>
+  /** Finds devices in the local network. */
+  lan?: readonly LanDiscovery[] | undefined
   log: Log
 }
 
@@ -30,6 +36,8 @@ export type StreamHandler = (stream: Stream, peer: Uint8Array) => Promise<void>
 
 /** This device's place in the network: dials, listens, and proves who is on the other end. */
 export interface Mesh extends AsyncDisposable {
+  /** Absent: it knows those alone that it is told of. */
+  readonly discovery?: Discovery | undefined
   /** Where this device can be reached, with its peer id. */
   addresses(): string[]
   handle(protocol: string, handler: StreamHandler): Promise<void>
@@ -55,6 +63,14 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const { identity, listen } = init
   const maxConnections = init.maxConnections ?? DEFAULT_CONNECTIONS
   const maxStreams = init.maxStreams ?? DEFAULT_STREAMS
+  const { lan, log } = components
+  const finding =
+    init.discovery &&
+    (await import('./discovery.ts')).discoveryParts(init.discovery, {
+      self: peerName(identity.device),
+      lan,
+      log,
+    })
   const node: Libp2p = await createLibp2p({
     // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
     nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
@@ -63,13 +79,15 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     transports: components.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    services: { identify: identify() },
+    services: { identify: identify(), ...finding?.services },
+    ...(finding ? { datastore: finding.datastore, peerDiscovery: finding.peerDiscovery } : {}),
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
     connectionGater: { denyDialMultiaddr: () => false },
     connectionManager: { maxConnections, maxIncomingPendingConnections: 20 },
     connectionMonitor: { enabled: false },
   })
   return {
+    discovery: finding?.open(node),
     addresses: () => node.getMultiaddrs().map(String),
     handle: async (protocol, handler) => {
       const serve = async (stream: Stream, connection: Connection) => {
