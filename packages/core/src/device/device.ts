@@ -49,7 +49,7 @@ export interface Device extends AsyncDisposable {
   /** null without a chain. */
   readonly keeper: Keeper | null
   readonly peers: PeerService
-  readonly discovering: Pick<DiscoveringService, 'look' | 'follow' | 'state'>
+  readonly discovering: Pick<DiscoveringService, 'look' | 'greet' | 'follow' | 'state'>
   readonly channels: ChannelService
   readonly lending: LendingService
   readonly audits: AuditService

@@ -23,6 +23,8 @@ export interface DiscoveringService extends AsyncDisposable {
   announce(lent: AnnounceInit): AsyncDisposable
   /** Follows an invitation. @throws WireError, LendingError when nobody proves its key there */
   follow(link: string, init?: { signal?: AbortSignal | undefined }): Promise<Invitation>
+  /** Connects to one device. @returns the key that it proves @throws LendingError `lost` */
+  greet(address: string, init?: { signal?: AbortSignal | undefined }): Promise<Uint8Array>
   /** How it stands. */
   state(): Promise<DiscoveringState>
 }
@@ -64,9 +66,12 @@ export function createDiscoveringService(
   parts: Parts,
   { peers }: { peers: PeerService },
 ): DiscoveringService {
-  const { mesh, clock, log, tables, bootstrap } = parts
+  const { mesh, clock, log, tables, bootstrap, identity } = parts
   const discovery = mesh?.discovery
-  const book = createPeerBook(tables.contacts, clock)
+  const book = createPeerBook(tables.contacts, {
+    clock,
+    self: identity && toHex(identity.device),
+  })
   const stop = new AbortController()
   /** Device keys in hex, until when they are left alone. */
   const shunned = new Map<string, number>()
@@ -204,6 +209,14 @@ export function createDiscoveringService(
     }
   }
 
+  async function greet(
+    address: string,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Uint8Array> {
+    if (!discovery) throw new LendingError('lost', { what: 'this device runs without a network' })
+    return discovery.greet(address, { signal: withinTime(signal, GREET_MS) })
+  }
+
   function pause(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = clock.after(ms, resolve)
@@ -216,6 +229,7 @@ export function createDiscoveringService(
 
   return {
     look,
+    greet,
     announce: ({ models, offer, lifeMs }) => {
       const done = new AbortController()
       const signal = AbortSignal.any([done.signal, stop.signal])
@@ -226,6 +240,7 @@ export function createDiscoveringService(
           await pause(told === 0 ? Math.min(FIRST_RETRY_MS, lifeMs / 2) : lifeMs / 2, signal)
         }
       }
+      background(book.here(mesh?.addresses() ?? []), 'discovery.here')
       if (discovery?.table) background(provide(discovery, models, signal), 'discovery.provide')
       if (discovery?.gossip) background(tell(), 'discovery.tell')
       return {
@@ -245,12 +260,10 @@ export function createDiscoveringService(
           next: 'Ask for a new one',
         })
       }
-      if (!discovery) throw new LendingError('lost', { what: 'this device runs without a network' })
       const errors: string[] = []
       for (const address of addresses) {
         try {
-          const either = withinTime(signal, GREET_MS)
-          const proven = await discovery.greet(address, { signal: either })
+          const proven = await greet(address, { signal })
           if (toHex(proven) === toHex(device)) {
             await book.met(device, { address, says: addresses, name })
             return invitation

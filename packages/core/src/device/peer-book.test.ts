@@ -10,11 +10,13 @@ const device = (number: number) => {
   return key
 }
 
+const SELF = 'ff'.repeat(32)
+
 function createBook() {
   const time = { nowMs: 1_000_000 }
   const clock: Clock = { now: () => time.nowMs, after: () => () => {} }
   const table = createMemoryStorage().table<ContactRecord>('contacts')
-  return { book: createPeerBook(table, clock), table, time, clock }
+  return { book: createPeerBook(table, { clock, self: SELF }), table, time, clock }
 }
 
 describe('the peer book', () => {
@@ -35,7 +37,7 @@ describe('the peer book', () => {
     const { book, table, time, clock } = createBook()
     for (let i = 0; i < MAX_CONTACTS; i++, time.nowMs++)
       await book.met(device(i), { address: '/a' })
-    const again = createPeerBook(table, clock)
+    const again = createPeerBook(table, { clock, self: SELF })
     time.nowMs += 3_600_000
     await again.met(device(0), { address: '/a' })
     await again.met(device(MAX_CONTACTS), { address: '/a' })
@@ -43,6 +45,13 @@ describe('the peer book', () => {
     expect(kept.length).toBe(MAX_CONTACTS)
     expect(kept.some((one) => one.startsWith('00000000'))).toBe(true)
     expect(kept.some((one) => one.startsWith('00000001'))).toBe(false)
+  })
+
+  it('behaviour: notes where this device is itself, as nobody to find back by', async () => {
+    const { book, table } = createBook()
+    await book.here(['/here'])
+    expect(await book.contacts()).toEqual([])
+    expect((await table.get(SELF))?.addresses).toMatchObject([{ address: '/here' }])
   })
 
   it('behaviour: a device that says it is everywhere crowds out nothing that is proven', async () => {

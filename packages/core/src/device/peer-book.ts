@@ -10,6 +10,8 @@ export interface PeerBook {
     device: Uint8Array,
     at: { address: string; says?: readonly string[]; name?: string | null | undefined },
   ): Promise<void>
+  /** Where this device itself was last reached: for its invitations. */
+  here(addresses: readonly string[]): Promise<void>
   /** The likeliest to answer first: those met last, then those that only others told of. */
   contacts(): Promise<ContactRecord[]>
 }
@@ -24,13 +26,21 @@ export const MAX_CONTACT_ADDRESSES = 8
 /** What is newer than this is not written again: each write is a write to the disk. */
 const FRESH_MS = 10 * 60_000
 
-export function createPeerBook(contacts: Table<ContactRecord>, clock: Clock): PeerBook {
+/** @param self key of this device, hex: it has a row too, and is nobody to find back by */
+export function createPeerBook(
+  contacts: Table<ContactRecord>,
+  { clock, self }: { clock: Clock; self: string | null },
+): PeerBook {
   /** The names of those in the book, so that it need not be read to know whether it is full. */
   let seen: Map<string, number> | null = null
 
   async function known(): Promise<Map<string, number>> {
-    seen ??= new Map((await contacts.list()).map(([key, { seenAtMs }]) => [key, seenAtMs]))
+    seen ??= new Map((await others()).map(({ device, seenAtMs }) => [device, seenAtMs]))
     return seen
+  }
+
+  async function others(): Promise<ContactRecord[]> {
+    return (await contacts.list()).map(([, row]) => row).filter(({ device }) => device !== self)
   }
 
   async function makeRoom(): Promise<void> {
@@ -64,10 +74,18 @@ export function createPeerBook(contacts: Table<ContactRecord>, clock: Clock): Pe
       ;(await known()).set(key, nowMs)
       await makeRoom()
     },
-    contacts: async () => {
-      const rows = (await contacts.list()).map(([, row]) => row)
-      return rows.sort((one, other) => other.seenAtMs - one.seenAtMs)
+    here: async (addresses) => {
+      if (self === null) return
+      const seenAtMs = clock.now()
+      const own = addresses.slice(0, MAX_CONTACT_ADDRESSES)
+      await contacts.put(self, {
+        device: self,
+        name: null,
+        addresses: own.map((address) => ({ address, seenAtMs, metAtMs: null })),
+        seenAtMs,
+      })
     },
+    contacts: async () => (await others()).sort((one, other) => other.seenAtMs - one.seenAtMs),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Log } from '@freehold/core/platform'
 import type { Command } from 'commander'
 import {
   ceilingsOf,
+  discoveryOf,
   type Paths,
   parseChain,
   pathsOf,
@@ -75,6 +76,7 @@ export async function openCliDevice(init: {
     ceilings: ceilingsOf(settings),
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     ...setOffOf(settings),
+    ...discoveryOf(settings),
     rules: rulesOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
     log: logger(environment.log),

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   addressOf,
   createNeighbourhood,
+  keyOf,
   type Neighbour,
   type Neighbourhood,
   TOY_ID,
@@ -95,12 +96,12 @@ describe('finding a lender without a server', () => {
     const other = await hood.neighbour(DHT)
     const guest = await hood.neighbour({ ...DHT, listen: [] })
     const invitation = {
-      device: lender.device.identity!.device,
+      device: keyOf(lender.device),
       addresses: [await addressOf(lender)],
       name: 'the lender',
       expiresAtMs: null,
     }
-    const wrong = { ...invitation, device: other.device.identity!.device }
+    const wrong = { ...invitation, device: keyOf(other.device) }
     const follow = (link: string) => guest.device.discovering.follow(link)
     await expect(follow(encodeInvitation(wrong))).rejects.toThrow(/nobody proves the key/)
     await expect(follow(encodeInvitation({ ...invitation, expiresAtMs: 1 }))).rejects.toThrow(

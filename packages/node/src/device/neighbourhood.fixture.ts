@@ -49,7 +49,7 @@ export async function createNeighbourhood(): Promise<Neighbourhood> {
     const device = await open()
     const self: Neighbour = {
       device,
-      key: toHex(device.identity!.device),
+      key: toHex(keyOf(device)),
       reopen: async (changes) => {
         await self.device[Symbol.asyncDispose]()
         self.device = await open(changes)
@@ -74,6 +74,11 @@ export async function createNeighbourhood(): Promise<Neighbourhood> {
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+export function keyOf({ identity }: Device): Uint8Array {
+  if (identity === null) throw new Error('this device has no keys')
+  return identity.device
 }
 
 /** Where a device listens: what others are told as bootstrap. */

@@ -1,12 +1,12 @@
 import { UsageError } from '@freehold/core/errors'
 import type { Command } from 'commander'
-import { readEnvironment } from '../../config.ts'
+import { hubOf, readEnvironment, readSettings } from '../../config.ts'
 import { BUNDLED } from '../../models/acorn.ts'
 import { parseModelName } from '../../models/name.ts'
 import { type PullProgress, pull, useProxies } from '../../models/pull.ts'
 import { nameOf, storableName } from '../../models/store.ts'
 import { openCliLibrary } from '../cli-library.ts'
-import { interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
+import { cliPaths, interruptSignal, type ModelOptions, withModelOptions } from '../context.ts'
 import { formatDuration } from '../format.ts'
 import { printJson, safe, say } from '../output.ts'
 import { createProgress } from '../progress.ts'
@@ -48,7 +48,7 @@ export async function pullModel(
     const { model, isUpToDate } = await pull(
       text,
       {
-        ...readEnvironment().hub,
+        ...hubOf(await readSettings(cliPaths(options).config), readEnvironment()),
         as: options.as === undefined ? undefined : storableName(parseModelName(options.as)),
         onProgress: (progress) => shown.onProgress(progress),
         signal,
