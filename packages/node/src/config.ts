@@ -9,6 +9,7 @@ import { UsageError } from '@freehold/core/errors'
 import { type Rule, readRules } from '@freehold/core/routing/rules'
 import { PREFERENCES, type Preference } from '@freehold/core/routing/score-offer'
 import type { Address } from 'viem'
+import type { DiscoveryWays } from './device/open-device.ts'
 
 /** Every environment variable and path of the program, in one place. */
 export interface Environment {
@@ -139,6 +140,14 @@ export interface Settings {
   chain?: ChainSettings
   /** Addresses of devices to ask for offers. */
   peers?: string[]
+  /** Ways to find others: `dht`, `gossip`, `mdns`. @default dht and gossip */
+  discovery?: string[]
+  /** Addresses of devices by which this one enters the network, besides those it has met. */
+  bootstrap?: string[]
+  /** Addresses of devices that relay for those that cannot be dialled. */
+  relays?: string[]
+  /** Where `pull` asks for models, one after the other. @default the Hugging Face hub */
+  modelHosts?: string[]
   /** Who asks over HTTP must show one of these. None: everybody on this machine may ask. Rules know them by name. */
   tokens?: (string | NamedToken)[]
   /** What may travel how far: docs/privacy.md. Read by `rulesOf`, which leaves nothing out. */
@@ -194,6 +203,10 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   model: ['the name of a model', (value) => typeof value === 'string' && value !== ''],
   chain: ['an object', isObject],
   peers: ['a list of addresses', areTexts],
+  discovery: ['a list of dht, gossip and mdns', areTexts],
+  bootstrap: ['a list of addresses', areTexts],
+  relays: ['a list of addresses', areTexts],
+  modelHosts: ['a list of URLs', areTexts],
   tokens: ['a list of tokens', Array.isArray],
   rules: ['a list of rules', Array.isArray],
   setOff: ['off, pairs or friends', (value) => typeof value === 'string'],
@@ -310,6 +323,48 @@ export function ceilingsOf({ ceilings }: Settings): Ceilings | null {
     perDay: units('perDay'),
     perMillion: units('perMillion'),
   }
+}
+
+/** Ways that are on where nothing is said. Not mDNS: it tells a whole café who is there. */
+export const DEFAULT_WAYS = ['dht', 'gossip']
+const WAYS: readonly string[] = [...DEFAULT_WAYS, 'mdns']
+
+/** How this device finds others. @throws UsageError for what is no way, and no address */
+export function discoveryOf({ discovery = DEFAULT_WAYS, bootstrap = [] }: Settings): {
+  discovery: DiscoveryWays
+  bootstrap: string[]
+} {
+  const strange = discovery.find((way) => !WAYS.includes(way))
+  if (strange !== undefined) {
+    throw new UsageError({
+      what: `the setting discovery has ${JSON.stringify(strange)}`,
+      next: `It is a list of ${WAYS.join(', ')}, or empty`,
+    })
+  }
+  const lost = bootstrap.find((address) => !ADDRESS.test(address))
+  if (lost !== undefined) {
+    throw new UsageError({
+      what: `the setting bootstrap has ${JSON.stringify(lost)}`,
+      next: 'An address looks like /ip4/192.0.2.1/tcp/4215/p2p/12D3Koo…',
+    })
+  }
+  const ways = Object.fromEntries(WAYS.map((way) => [way, discovery.includes(way)]))
+  return { discovery: ways, bootstrap }
+}
+
+const ADDRESS = /^\/[^\s/]+\/[^\s]+$/
+
+/** Where models are pulled from: what the environment says, else the settings. @throws UsageError */
+export function hubOf(
+  { modelHosts }: Settings,
+  { hub }: Pick<Environment, 'hub'>,
+): Environment['hub'] & { endpoints: string[] | undefined } {
+  const strange = modelHosts?.find((host) => !/^https?:$/.test(URL.parse(host)?.protocol ?? ''))
+  if (strange === undefined) return { ...hub, endpoints: modelHosts }
+  throw new UsageError({
+    what: `the setting modelHosts has ${JSON.stringify(strange)}`,
+    next: 'It is a list of URLs such as https://huggingface.co, or empty',
+  })
 }
 
 const REACHES: readonly unknown[] = ['off', 'pairs', 'friends'] satisfies SetOffReach[]

@@ -15,6 +15,7 @@ import { type AuditService, createAuditService } from './audits.ts'
 import type { BorrowService } from './borrowing.ts'
 import type { ChannelService } from './channels.ts'
 import { type Completion, type CompletionInit, createCompletions } from './completions.ts'
+import type { DiscoveringService } from './discovering.ts'
 import type { LenderService } from './lenders.ts'
 import type { LendingService } from './lending.ts'
 import { createModelShelf } from './model-shelf.ts'
@@ -41,6 +42,8 @@ export interface DeviceInit {
   setOff?: SetOffReach | undefined
   /** Whether lenders are chosen for their price, their speed, or both. @default 'balanced' */
   prefer?: Preference | undefined
+  /** Addresses of devices by which it enters the network. @default those that it has met */
+  bootstrap?: readonly string[] | undefined
   /** Devices that the owner calls friends, by their peer ids (`12D3Koo…`). */
   friends?: readonly string[] | undefined
   /** What the owner lets travel how far, besides what never does. @default no rule */
@@ -63,6 +66,7 @@ export interface Device extends AsyncDisposable {
   readonly lenders: LenderService
   readonly pairs: PairBook
   readonly pairing: PairingService
+  readonly discovering: Pick<DiscoveringService, 'look' | 'greet' | 'follow' | 'state'>
   readonly channels: ChannelService
   readonly warm: WarmChannels
   readonly lending: LendingService
@@ -101,6 +105,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lent: storage.table('lent'),
     standing: storage.table('standing'),
     peers: storage.table('peers'),
+    contacts: storage.table('contacts'),
     headers: storage.table('headers'),
     egress: storage.table('egress'),
     spending: storage.table('spending'),
@@ -127,6 +132,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
     setOff: init.setOff ?? 'pairs',
     prefer: init.prefer ?? 'balanced',
+    bootstrap: init.bootstrap ?? [],
     friends: new Set(init.friends),
     tables,
     pairs: createPairBook({ tables }),
@@ -184,6 +190,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     lenders,
     pairs: parts.pairs,
     pairing: lazily(async () => (await network()).pairing),
+    discovering: lazily<Device['discovering']>(async () => (await network()).discovering),
     channels: lazily(async () => (await network()).channels),
     warm: lazily(async () => (await network()).warm),
     lending: lazily(async () => (await network()).lending),
@@ -203,6 +210,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()
+      await (await loading)?.discovering[Symbol.asyncDispose]()
       await components.mesh?.[Symbol.asyncDispose]()
       await parts.shelf[Symbol.asyncDispose]()
       await (await loading)?.headers[Symbol.asyncDispose]()

@@ -9,8 +9,10 @@ import type { Scope } from '../wire/frames.ts'
 import type { OfferedModel } from '../wire/offer.ts'
 import { type AssessedOffer, assessOffer, overCeiling } from './assess-offer.ts'
 import type { ChannelService } from './channels.ts'
+import type { DiscoveringService } from './discovering.ts'
 import { endBorrowedLeftOvers } from './left-overs.ts'
 import type { Measurements } from './measurements.ts'
+import { isModelId } from './model-id.ts'
 import { isMeant } from './offers.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
@@ -79,9 +81,10 @@ export function createLenderService(
     channels: ChannelService
     warm: WarmChannels
     measurements: Measurements
+    discovering: DiscoveringService
   },
 ): LenderService {
-  const { peers } = services
+  const { peers, discovering } = services
   const { tables, prefer, random, warm: limits } = parts
   const assess = (candidate: Candidate, question: Terms) =>
     assessOffer(candidate, question, parts, services)
@@ -95,10 +98,19 @@ export function createLenderService(
     return lender === undefined ? all : all.filter((known) => toHex(known.lender) === lender)
   }
 
+  /** The same, after the network was asked for lenders if none is known. */
+  async function foundOffers(question: LenderQuestion): Promise<KnownOffer[]> {
+    const { signal } = question
+    const all = await meantOffers(question)
+    if (!mustLook(question, all)) return all
+    await discovering.look(question.model.toLowerCase(), { signal })
+    return meantOffers(question)
+  }
+
   /** Who offers a model within the scope and was never convicted; payable or not. */
   async function candidates(question: LenderQuestion): Promise<Candidate[]> {
     const found: Candidate[] = []
-    for (const known of await meantOffers(question)) {
+    for (const known of await foundOffers(question)) {
       const device = toHex(known.lender)
       if (question.except?.has(device)) continue
       if (!isWithin(question.scope, known.rung)) continue
@@ -184,6 +196,16 @@ export function createLenderService(
   }
 
   return { choose, rank, renew }
+}
+
+/**
+ * Whether strangers may and must be asked who lends a model: by its digest alone, by who lets strangers answer, and while
+ * nobody is known who could.
+ */
+function mustLook({ model, scope, lender, except }: LenderQuestion, all: KnownOffer[]): boolean {
+  if (scope !== 'market' || lender !== undefined || !isModelId(model)) return false
+  const left = all.filter((known) => !except?.has(toHex(known.lender)))
+  return !left.some((known) => meantModels(known, model).length > 0)
 }
 
 /** When it is the owner's ceilings that are in the way. */

@@ -26,6 +26,7 @@ import { createAdmission } from './admission.ts'
 import { createAudience } from './audience.ts'
 import { createAuditDesk } from './audit-desk.ts'
 import { answerChannelStream, type ChannelService } from './channels.ts'
+import type { DiscoveringService } from './discovering.ts'
 import { FORGIVEN_EXPOSURES } from './forgiveness.ts'
 import { createHeaderDesk } from './header-desk.ts'
 import { LEFT_OVER_GRACE_MS } from './left-overs.ts'
@@ -101,7 +102,11 @@ export const MAX_REQUEST_BYTES = 4_096
 
 export function createLendingService(
   parts: Parts,
-  { channels, setOff }: { channels: ChannelService; setOff: SetOffService },
+  {
+    channels,
+    setOff,
+    discovering,
+  }: { channels: ChannelService; setOff: SetOffService; discovering: DiscoveringService },
 ): LendingService {
   const { mesh, identity, clock, random, log, deadlines, shelf } = parts
 
@@ -147,6 +152,8 @@ export function createLendingService(
     /** Who asks meanwhile hears that nothing is lent now, and goes elsewhere. */
     const isResting = () => init.gate !== undefined && init.gate.why !== null
     await mesh.handle(OFFER_PROTOCOL, async (stream, peer) => {
+      // Who has stopped hangs up: an offer would be a promise that nobody keeps.
+      if (stop.signal.aborted) return
       offerRate.take(toHex(peer), 1)
       const messages = messagesOver(stream, MAX_REQUEST_BYTES)
       const terms = isResting() ? null : await audience.termsFor(toHex(peer)).catch(() => null)
@@ -217,11 +224,17 @@ export function createLendingService(
       const energy = await endEnergy()
       if (record !== null) init.onAnswer?.(record, energy)
     })
+    const announced = discovering.announce({
+      models: offered.map(({ modelId }) => modelId),
+      offer: () => desk.current(),
+      lifeMs,
+    })
     return {
       addresses,
       offer: () => desk.current(),
       [Symbol.asyncDispose]: async () => {
         cancelSweep()
+        await announced[Symbol.asyncDispose]()
         stop.abort(new LendingError('cancelled', { what: 'the lender stops' }))
       },
     }

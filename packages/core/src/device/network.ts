@@ -1,6 +1,7 @@
 import type { AuditService } from './audits.ts'
 import { type BorrowService, createBorrowService } from './borrowing.ts'
 import { type ChannelService, createChannelService } from './channels.ts'
+import { createDiscoveringService, type DiscoveringService } from './discovering.ts'
 import { createHeaderService, type HeaderService } from './headers.ts'
 import { createLenderService, type LenderService } from './lenders.ts'
 import { createLendingService, type LendingService } from './lending.ts'
@@ -18,6 +19,7 @@ import { createWarmChannels, type WarmChannels } from './warm-channels.ts'
 /** All that a device does with others. A module of its own: an own answer never loads it. */
 export interface Network {
   peers: PeerService
+  discovering: DiscoveringService
   channels: ChannelService
   warm: WarmChannels
   headers: HeaderService
@@ -36,20 +38,23 @@ export function createNetwork(
   { audits, worthUnits }: { audits: AuditService; worthUnits: bigint },
 ): Network {
   const peers = createPeerService(parts)
+  const discovering = createDiscoveringService(parts, { peers })
   const wallet = createWalletService(parts, { relaying: createRelayService(parts, { peers }) })
   const channels = createChannelService(parts, { wallet })
   const measurements = createMeasurements(parts)
   const warm = createWarmChannels(parts, { peers, channels, wallet })
-  const lenders = createLenderService(parts, { peers, channels, warm, measurements })
+  const found = { peers, channels, warm, measurements, discovering }
+  const lenders = createLenderService(parts, found)
   const setOff = createSetOffService({ worthUnits }, parts, { peers })
   return {
     peers,
+    discovering,
     channels,
     warm,
     lenders,
     headers: createHeaderService(parts),
     borrowing: createBorrowService(parts, { lenders, audits, channels, measurements, warm }),
-    lending: createLendingService(parts, { channels, setOff }),
+    lending: createLendingService(parts, { channels, setOff, discovering }),
     seeding: createSeedService(parts),
     setOff,
     ownAuditors: createOwnAuditors(parts, { peers }),

@@ -19,6 +19,7 @@ import type { ModelShelf } from './model-shelf.ts'
 import type { Membership, PairBook, PairRecord } from './pair-book.ts'
 import type {
   AnswerRecord,
+  ContactRecord,
   HeaderRecord,
   LentRecord,
   OrderRecord,
@@ -97,6 +98,8 @@ export interface Tables {
   lent: Table<LentRecord>
   standing: Table<Standing>
   peers: Table<PeerRecord>
+  /** By device key, hex. */
+  contacts: Table<ContactRecord>
   /** By manifest hash, hex. */
   headers: Table<HeaderRecord>
   egress: Table<EgressEntry>
@@ -125,6 +128,8 @@ export interface Parts extends DeviceComponents {
   setOff: SetOffReach
   /** What the owner would rather have of lenders. */
   prefer: Preference
+  /** Addresses by which it enters the network, besides the peer book. */
+  bootstrap: readonly string[]
   /** Peer ids of devices that the owner calls friends. */
   friends: ReadonlySet<string>
   tables: Tables

@@ -31,6 +31,11 @@ export interface PeerService {
   offers(init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer[]>
   /** Whether somebody in the book offered a model of this name or id, in time or not. Asks nobody. */
   isOffered(model: string): Promise<boolean>
+  /**
+   * Keeps an offer that was checked, but not told by its lender itself.
+   * @returns whether it is news: the offer that is known is older, or there is none
+   */
+  learn(offer: Offer): Promise<boolean>
   /** Who a device is to this one. @param device its key, hex */
   rung(device: string): Promise<Rung>
 }
@@ -38,7 +43,9 @@ export interface PeerService {
 /** Offers that end within this time are asked for anew. */
 const LEAST_LIFE_MS = 30_000
 const ASK_MS = 5_000
+/** Offers in the book, of at most 16 kB: those of devices that were met, and of those told of. */
 export const MAX_PEERS = 1_000
+export const MAX_TOLD_PEERS = 500
 
 export function createPeerService(parts: Parts): PeerService {
   const { mesh, clock, log, tables, identity, friends, pairs } = parts
@@ -97,19 +104,47 @@ export function createPeerService(parts: Parts): PeerService {
     }
   }
 
-  async function remember(peer: Uint8Array, address: string, offer: Offer): Promise<void> {
+  /** @param address where the lender itself said so; null: somebody else did */
+  async function remember(
+    peer: Uint8Array,
+    address: string | null,
+    offer: Offer,
+  ): Promise<boolean> {
     const device = toHex(peer)
-    const isFull = (await tables.peers.list()).length >= MAX_PEERS
+    const nowMs = clock.now()
+    if ((await tables.peers.get(device)) === undefined && !(await makeRoom(address !== null))) {
+      return false
+    }
+    let isNews = true
     await tables.peers.update(device, (old) => {
-      if (old === undefined && isFull) return undefined
-      const addresses = [...new Set([address, ...(old?.addresses ?? []), ...offer.addresses])]
+      const before = old?.offer ? decodeOffer(old.offer).issuedAtMs : 0
+      isNews = before < offer.issuedAtMs
+      if (address === null && !isNews) return old
+      const named = address === null ? [] : [address]
+      const isHearsay = address === null && (old === undefined || old.isHearsay)
+      const addresses = [...new Set([...named, ...(old?.addresses ?? []), ...offer.addresses])]
       return {
         device,
         addresses: addresses.slice(0, MAX_OFFER_ADDRESSES),
         offer: encodeOffer(offer),
-        seenAtMs: clock.now(),
+        seenAtMs: nowMs,
+        ...(isHearsay ? { isHearsay } : {}),
       }
     })
+    return isNews
+  }
+
+  /** Whoever is told of never takes the place of somebody who was met. @returns whether there is room */
+  async function makeRoom(isMet: boolean): Promise<boolean> {
+    const rows = (await tables.peers.list()).map(([, row]) => row)
+    const told = rows.filter(({ isHearsay }) => isHearsay)
+    if (rows.length < MAX_PEERS && (isMet || told.length < MAX_TOLD_PEERS)) return true
+    const [oldest] = (told.length > 0 ? told : isMet ? rows : []).sort(
+      (one, other) => one.seenAtMs - other.seenAtMs,
+    )
+    if (oldest === undefined) return false
+    await tables.peers.update(oldest.device, () => undefined)
+    return true
   }
 
   async function known(lender: Uint8Array, address: string, offer: Offer): Promise<KnownOffer> {
@@ -122,6 +157,10 @@ export function createPeerService(parts: Parts): PeerService {
     // A certificate has no end: what the person removed is theirs no more, whatever it shows.
     if (isOwn && !(await pairs.isRemoved(toHex(device)))) return 'own'
     return friends.has(peerName(device)) ? 'friends' : 'market'
+  }
+
+  function isInTime({ offer }: PeerRecord): boolean {
+    return offer !== null && decodeOffer(offer).expiresAtMs > clock.now() + LEAST_LIFE_MS
   }
 
   async function offerOf(
@@ -145,12 +184,15 @@ export function createPeerService(parts: Parts): PeerService {
 
   return {
     ask,
+    learn: async (offer) => remember(offer.certificate.device, null, offer),
     rung: async (device) => {
       const offer = (await tables.peers.get(device))?.offer
       return rungOf(fromHex(device), offer ? decodeOffer(offer) : null)
     },
     offers: async (init = {}) => {
-      const records = (await tables.peers.list()).map(([, record]) => record)
+      const rows = (await tables.peers.list()).map(([, record]) => record)
+      // Strangers that were only told of are worth their offer, and not a question once it is over.
+      const records = rows.filter((row) => !row.isHearsay || isInTime(row))
       const found = await Promise.all(records.map((record) => offerOf(record, init)))
       return found.filter((offer) => offer !== null)
     },

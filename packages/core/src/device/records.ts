@@ -68,6 +68,25 @@ export interface PeerRecord {
   /** Latest offer, encoded. */
   offer: Uint8Array | null
   seenAtMs: number
+  /** Others told its offer; it never proved its key to this device. */
+  isHearsay?: true
+}
+
+/** A device by which this one finds back into the network. */
+export interface ContactRecord {
+  /** Device key, hex. */
+  device: string
+  /** What the owner calls it, if it was invited by a link. */
+  name: string | null
+  addresses: ContactAddress[]
+  seenAtMs: number
+}
+
+export interface ContactAddress {
+  address: string
+  seenAtMs: number
+  /** When the device proved its key there; null: somebody says that it is there. */
+  metAtMs: number | null
 }
 
 /** A header of a model that is not here, as far as it was fetched. */

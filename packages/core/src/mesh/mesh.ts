@@ -8,8 +8,10 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
+import { peerName } from '../identity/peer-name.ts'
 import type { Log } from '../platform.ts'
 import { createConnectionLimits } from './connection-limits.ts'
+import type { Discovery, DiscoveryInit, LanDiscovery } from './discovery.ts'
 import { MESH_LIMITS, type MeshLimits } from './mesh-limits.ts'
 import { createStreamLimits } from './stream-limits.ts'
 
@@ -22,11 +24,15 @@ export interface MeshInit {
   maxStreams?: number | undefined
   /** What others may take; see `MESH_LIMITS`. */
   limits?: Partial<MeshLimits> | undefined
+  /** How it finds others. @default it does not */
+  discovery?: DiscoveryInit | undefined
 }
 
 export interface MeshComponents {
   /** TCP, WebSockets, …: what the platform can do. */
   transports: NonNullable<Libp2pOptions['transports']>
+  /** Finds devices in the local network. */
+  lan?: readonly LanDiscovery[] | undefined
   log: Log
 }
 
@@ -35,6 +41,8 @@ export type StreamHandler = (stream: Stream, peer: Uint8Array) => Promise<void>
 
 /** This device's place in the network: dials, listens, and proves who is on the other end. */
 export interface Mesh extends AsyncDisposable {
+  /** Absent: it knows those alone that it is told of. */
+  readonly discovery?: Discovery | undefined
   /** Where this device can be reached, with its peer id. */
   addresses(): string[]
   handle(protocol: string, handler: StreamHandler): Promise<void>
@@ -59,15 +67,25 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const limits = { ...MESH_LIMITS, ...init.limits }
   const maxStreams = init.maxStreams ?? limits.streams
   const streams = createStreamLimits(limits)
+  const privateKey = await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey)
+  const { lan, log } = components
+  const finding =
+    init.discovery &&
+    (await import('./discovery.ts')).discoveryParts(init.discovery, {
+      self: peerName(privateKey.publicKey.raw),
+      lan,
+      log,
+    })
   const node: Libp2p = await createLibp2p({
     // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
     nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
-    privateKey: await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey),
+    privateKey,
     addresses: { listen: [...listen] },
     transports: components.transports,
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: limits.streamsPerConnection })],
-    services: { identify: identify() },
+    services: { identify: identify(), ...finding?.services },
+    ...(finding ? { datastore: finding.datastore, peerDiscovery: finding.peerDiscovery } : {}),
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
     connectionGater: {
       denyDialMultiaddr: () => false,
@@ -82,6 +100,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     connectionMonitor: { enabled: false },
   })
   return {
+    discovery: finding?.open(node),
     addresses: () => node.getMultiaddrs().map(String),
     handle: async (protocol, handler) => {
       const serve = async (stream: Stream, connection: Connection) => {

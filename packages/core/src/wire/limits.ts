@@ -42,3 +42,8 @@ export const MAX_PRICE = 10 ** 15
 
 /** Temperature in thousandths. */
 export const MAX_TEMPERATURE_MILLI = 2_000
+
+/** Invitations: few addresses, so that a link fits into a QR code that a terminal can show. */
+export const MAX_INVITATION_ADDRESSES = 8
+export const MAX_INVITATION_BYTES = 1_024
+export const MAX_INVITATION_NAME = 64

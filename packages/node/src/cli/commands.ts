@@ -106,6 +106,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/pair.ts')).pairCommand,
   },
   {
+    name: 'invite',
+    description: 'Show a link and a QR code by which others find this device',
+    load: async () => (await import('./commands/invite.ts')).inviteCommand,
+  },
+  {
+    name: 'join',
+    description: 'Follow an invitation into the network',
+    load: async () => (await import('./commands/join.ts')).joinCommand,
+  },
+  {
+    name: 'doctor',
+    description: 'Say what this device depends on, and whether it works',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
+  {
     name: 'ledger',
     description: 'Show what was borrowed and lent, and what is owed, held back, paid and settled',
     load: async () => (await import('./commands/ledger.ts')).ledgerCommand,

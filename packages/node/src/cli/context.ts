@@ -5,6 +5,7 @@ import type { Log } from '@freehold/core/platform'
 import type { Command } from 'commander'
 import {
   ceilingsOf,
+  discoveryOf,
   type Paths,
   parseChain,
   pathsOf,
@@ -79,6 +80,7 @@ export async function openCliDevice(init: {
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     ...setOffOf(settings),
     prefer: settings.prefer,
+    ...discoveryOf(settings),
     rules: rulesOf(settings),
     warm: warmLimitsOf(settings),
     chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,

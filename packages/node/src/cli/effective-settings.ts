@@ -1,6 +1,7 @@
 import { nodeName } from '@freehold/core/clearing/rpc-nodes'
 import { DEFAULT_SEED_PER_DAY, DEFAULT_SEED_RATE } from '@freehold/core/device/seed-limits'
 import {
+  DEFAULT_WAYS,
   type Environment,
   type Paths,
   pathsOf,
@@ -62,6 +63,10 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
     return { name: 'chain', value, origin: options.chain ? '--chain' : paths.config }
   },
   peers: fromFile('peers', []),
+  discovery: fromFile('discovery', DEFAULT_WAYS),
+  bootstrap: fromFile('bootstrap', []),
+  relays: fromFile('relays', []),
+  modelHosts: fromFile('modelHosts', [DEFAULT_ENDPOINT]),
   // Never what they are: what is printed ends in logs and pictures.
   tokens: ({ env, environment: { apiToken }, file: { tokens = [] }, paths }) => {
     const count = tokens.length + (apiToken === undefined ? 0 : 1)

@@ -9,6 +9,7 @@ import { createDevice, type Device, type DeviceInit } from '@freehold/core/devic
 import type { ModelSource } from '@freehold/core/device/parts'
 import type { Engine } from '@freehold/core/engine/engine'
 import type { Identity } from '@freehold/core/identity/identity'
+import type { DiscoveryInit } from '@freehold/core/mesh/discovery'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
 import type { Storage } from '@freehold/core/storage'
@@ -20,6 +21,9 @@ import { createBlobFolder } from '../storage/blob-folder.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { systemError } from '../storage/system-error.ts'
 
+/** The ways to find others; what is not named is off. */
+export type DiscoveryWays = Pick<DiscoveryInit, 'dht' | 'gossip'> & { mdns?: boolean | undefined }
+
 export interface OpenDeviceInit extends DeviceInit {
   paths: Paths
   /** Owner phrase; absent: a device without keys, which can only answer by itself. */
@@ -27,6 +31,8 @@ export interface OpenDeviceInit extends DeviceInit {
   deviceIndex?: number | undefined
   /** Multiaddrs to listen on, or null for a device that opens no socket at all. */
   listen?: readonly string[] | null | undefined
+  /** How it finds others. @default it does not: it knows those alone that it is told of */
+  discovery?: DiscoveryWays | undefined
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
@@ -64,7 +70,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? await openMesh(identity, listen, log) : null,
+    mesh: identity && listen ? await openMesh(identity, listen, init.discovery, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
@@ -92,13 +98,22 @@ async function identityOf(phrase: string, index: number, storage: Storage): Prom
   return withMembership(await deriveIdentity(phrase, index), storage.table('membership'))
 }
 
-async function openMesh(identity: Identity, listen: readonly string[], log: Log): Promise<Mesh> {
-  const [{ createMesh }, { tcp }, { webSockets }] = await Promise.all([
+async function openMesh(
+  identity: Identity,
+  listen: readonly string[],
+  ways: DiscoveryWays | undefined,
+  log: Log,
+): Promise<Mesh> {
+  const [{ createMesh }, { tcp }, { webSockets }, lan] = await Promise.all([
     import('@freehold/core/mesh/mesh'),
     import('@libp2p/tcp'),
     import('@libp2p/websockets'),
+    ways?.mdns ? import('./lan-discovery.ts') : null,
   ])
-  return createMesh({ identity, listen }, { transports: [tcp(), webSockets()], log })
+  return createMesh(
+    { identity, listen, discovery: ways && { dht: ways.dht, gossip: ways.gossip } },
+    { transports: [tcp(), webSockets()], lan: lan ? [lan.lanDiscovery()] : [], log },
+  )
 }
 
 async function openChain(

@@ -34,6 +34,8 @@ export interface RemoteModel {
 export interface HubSettings {
   /** HF_ENDPOINT. */
   endpoint?: string | undefined
+  /** Asked one after the other where HF_ENDPOINT names none; the token goes to the first alone. */
+  endpoints?: readonly string[] | undefined
   /** HF_TOKEN. */
   token?: string | undefined
   /** FREEHOLD_OLLAMA_REGISTRY. */
@@ -65,14 +67,41 @@ const treeSchema = z.array(
 type TreeEntry = z.infer<typeof treeSchema>[number]
 const TREE = { schema: treeSchema, like: 'the Hugging Face hub', setting: 'HF_ENDPOINT' }
 
-/** Asks the hub which files a model has. @throws ModelError when it is not there */
+/** Asks the hub which files a model has, or the next one. @throws ModelError when none has it */
 export async function findOnHub(
   reference: HubReference,
   init: HubInit = {},
   components: RetryComponents = realWait,
 ): Promise<RemoteModel> {
+  const [first, ...others] = init.endpoint
+    ? [init.endpoint]
+    : (init.endpoints ?? [DEFAULT_ENDPOINT])
+  if (first === undefined) {
+    throw new ModelError({
+      what: `${reference.user}/${reference.repository} cannot be fetched`,
+      why: 'the setting modelHosts is empty',
+      next: 'Add a host to it, set HF_ENDPOINT, or bring the file: freehold import FILE',
+    })
+  }
+  try {
+    return await findOnHost(first, reference, init, components)
+  } catch (error) {
+    init.signal?.throwIfAborted()
+    if (others.length === 0) throw error
+    init.onWait?.(`${first} does not help (${(error as Error).message})`, 0)
+    const next = { ...init, endpoint: undefined, token: undefined, endpoints: others }
+    return findOnHub(reference, next, components)
+  }
+}
+
+async function findOnHost(
+  host: string,
+  reference: HubReference,
+  init: HubInit,
+  components: RetryComponents,
+): Promise<RemoteModel> {
   const { user, repository, revision } = reference
-  const endpoint = (init.endpoint || DEFAULT_ENDPOINT).replace(/\/+$/, '')
+  const endpoint = host.replace(/\/+$/, '')
   const headers = init.token ? { ...IDENTITY, authorization: `Bearer ${init.token}` } : IDENTITY
   const api = `${endpoint}/api/models/${user}/${repository}/tree/${encodeURIComponent(revision)}`
   const entries: TreeEntry[] = []

@@ -1,6 +1,6 @@
 import { UsageError } from '@freehold/core/errors'
 import { type Command, InvalidArgumentError } from 'commander'
-import { readEnvironment, readSettings } from '../../config.ts'
+import { hubOf, readEnvironment, readSettings } from '../../config.ts'
 import { BUNDLED } from '../../models/acorn.ts'
 import { parseModelName } from '../../models/name.ts'
 import { type PullProgress, pull, useProxies } from '../../models/pull.ts'
@@ -63,7 +63,7 @@ export async function pullModel(
     const { model, isUpToDate } = await pull(
       text,
       {
-        ...readEnvironment().hub,
+        ...hubOf(await readSettings(cliPaths(options).config), readEnvironment()),
         as: options.as === undefined ? undefined : storableName(parseModelName(options.as)),
         onProgress: (progress) => shown.onProgress(progress),
         signal,

@@ -4,7 +4,7 @@ import { totalmem } from 'node:os'
 import { UsageError } from '@freehold/core/errors'
 import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
+import { hubOf, type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
 import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
@@ -134,7 +134,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   await using serving = openServing(
     {
       paths: files,
-      hub: environment.hub,
+      hub: hubOf(settings, environment),
       responses: paths.responses,
       prefixes: keepsTexts ? paths.prefixes : undefined,
       widestScope: options.scope,
