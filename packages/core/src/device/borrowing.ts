@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import { orAborted, withinTime } from '../abort.ts'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
 import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
@@ -6,6 +7,7 @@ import { openAnswerPayer } from '../clearing/payer.ts'
 import { ClearingError, LendingError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
 import { borrowAnswer } from '../lending/borrower.ts'
+import { asLendingError } from '../lending/duplex.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
 import { ANSWER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Scope } from '../wire/frames.ts'
@@ -118,6 +120,7 @@ export function createBorrowService(
   ): Promise<BorrowResult> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
+    const { signal } = question
     const { known, offered: model } = question.from
     requireSameModel(model, question)
     const { payment } = known.offer
@@ -125,11 +128,14 @@ export function createBorrowService(
     if (payment !== null && channel === null) {
       throw new ClearingError({ what: 'this lender cannot be paid now' })
     }
-    await channels
-      .deliver(known, ending.leaving)
-      .catch((error) => log('borrow.deliver', { error: String(error) }))
+    // What is due from before must not hold this answer up: a lender that is dead takes it never.
+    await orAborted(
+      channels.deliver(known, ending.leaving),
+      withinTime(signal, deadlines.connectMs),
+    ).catch((error) => log('borrow.deliver', { error: String(error) }))
     const reqId = random(16)
     const id = toHex(reqId)
+    signal?.throwIfAborted()
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
@@ -142,8 +148,14 @@ export function createBorrowService(
       priceUnits: String(atMost),
       redacted: question.redacted,
     }
-    const { signal } = question
-    const { stream, peer } = await mesh.open(known.address, ANSWER_PROTOCOL, { signal })
+    const { stream, peer } = await mesh
+      .open(known.address, ANSWER_PROTOCOL, {
+        signal: withinTime(signal, deadlines.connectMs),
+      })
+      .catch((error) => {
+        signal?.throwIfAborted()
+        throw asLendingError(error)
+      })
     if (!equal(peer, known.lender)) {
       const error = new LendingError('protocol', { what: 'another device answers at this address' })
       stream.abort(error)

@@ -35,11 +35,10 @@ export interface PeerService {
 
 /** Offers that end within this time are asked for anew. */
 const LEAST_LIFE_MS = 30_000
-const ASK_MS = 5_000
 const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity, friends } = parts
+  const { mesh, clock, log, tables, identity, friends, deadlines } = parts
 
   async function ask(
     address: string,
@@ -47,7 +46,7 @@ export function createPeerService(parts: Parts): PeerService {
   ): Promise<KnownOffer> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const either = withinTime(signal, ASK_MS)
+    const either = withinTime(signal, deadlines.connectMs)
     const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
     const messages = messagesOver(stream, MAX_OFFER_BYTES)
     const data = await messages.read({ signal: either }).catch((error: Error) => {

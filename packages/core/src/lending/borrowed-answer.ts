@@ -28,6 +28,8 @@ const FAREWELL_MS = 5_000
 interface BorrowParts {
   duplex: FrameDuplex
   inbox: Inbox
+  /** Reads the answer; `inbox` what comes when it is over. */
+  live: Inbox
   payer: AnswerPayer | null
   terms: Terms
 }
@@ -121,7 +123,7 @@ export class BorrowedAnswer {
     const { ms, waitsFor } = this.#patience()
     const wake = this.#wake.signal
     try {
-      const frame = await this.#parts.inbox.next(ms, waitsFor, wake)
+      const frame = await this.#parts.live.next(ms, waitsFor, wake)
       if (this.#paymentError === null) return frame
     } catch (error) {
       if (!wake.aborted) throw error
