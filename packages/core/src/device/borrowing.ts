@@ -63,6 +63,7 @@ export function createBorrowService(
   services: { lenders: LenderService; audits: AuditService; channels: ChannelService },
 ): BorrowService {
   const { tables, identity, clock, random, log, mesh, deadlines, egress, budget } = parts
+  const { quarantine } = parts
   const { lenders, audits, channels } = services
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
@@ -70,7 +71,8 @@ export function createBorrowService(
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
     const { from, signal } = question
-    const turn = await turns.take(toHex(from.known.lender), { signal })
+    const device = toHex(from.known.lender)
+    const turn = await turns.take(device, { signal })
     let current = from
     const ask = () => borrowFrom({ ...question, from: current }, turn)
     try {
@@ -92,6 +94,7 @@ export function createBorrowService(
       )
     } catch (error) {
       turn.end()
+      if (error instanceof LendingError) await quarantine.note(device, error.reason)
       throw error
     }
   }
@@ -157,7 +160,7 @@ export function createBorrowService(
         throw asLendingError(error)
       })
     if (!equal(peer, known.lender)) {
-      const error = new LendingError('protocol', { what: 'another device answers at this address' })
+      const error = new LendingError('lost', { what: 'another device answers at this address' })
       stream.abort(error)
       throw error
     }
@@ -182,6 +185,12 @@ export function createBorrowService(
       auditor: null,
       pooled: null,
       payment: payment === null ? 'free' : 'open',
+    }
+    // Another answer may have convicted it while this one waited.
+    if ((await tables.standing.get(begun.lender))?.refusedBecause) {
+      const error = new LendingError('standing', { what: 'this lender failed an audit' })
+      stream.abort(error)
+      throw error
     }
     const borrowed = await borrowAnswer(
       framesOver(stream),
@@ -249,6 +258,7 @@ export function createBorrowService(
     }
     await tables.answers.put(id, record)
     await ending.note(record, borrowed)
+    await quarantine.note(record.lender, borrowed.end)
     const settled = ending
       .settle(record, borrowed, payment?.holdBackMs ?? null)
       .finally(() => turn.end())

@@ -18,6 +18,7 @@ import { createModelShelf } from './model-shelf.ts'
 import type { Network } from './network.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
+import { createQuarantine } from './quarantine.ts'
 import type { Recovery } from './recovery.ts'
 import type { SetOffService } from './set-off.ts'
 import type { WalletService } from './wallet.ts'
@@ -86,6 +87,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     spending: storage.table('spending'),
     orders: storage.table('orders'),
     relayed: storage.table('relayed'),
+    quarantine: storage.table('quarantine'),
   }
   const parts: Parts = {
     ...components,
@@ -93,6 +95,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     setOff: init.setOff ?? 'pairs',
     friends: new Set(init.friends),
     tables,
+    quarantine: createQuarantine(tables.quarantine, clock),
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),

@@ -1,5 +1,7 @@
+import { withinTime } from '../abort.ts'
 import { equal, toHex } from '../bytes.ts'
 import { LendingError, UsageError } from '../errors.ts'
+import { asLendingError } from '../lending/duplex.ts'
 import { byRung, isWithin } from '../routing/route.ts'
 import type { Scope } from '../wire/frames.ts'
 import type { OfferedModel } from '../wire/offer.ts'
@@ -48,7 +50,7 @@ export function createLenderService(
   parts: Parts,
   { peers, channels }: { peers: PeerService; channels: ChannelService },
 ): LenderService {
-  const { tables } = parts
+  const { tables, quarantine, deadlines } = parts
 
   /** Offers of everybody, or of the one lender that is meant. */
   async function meantOffers({ lender, signal }: LenderQuestion): Promise<KnownOffer[]> {
@@ -78,9 +80,10 @@ export function createLenderService(
       const isFree = known.offer.payment === null
       if (isFree || (await channels.payable(known)) !== null) payable.push(candidate)
     }
+    const { ready, wary } = await byQuarantine(payable, question)
     const price = ({ known }: Candidate) => known.offer.payment?.prices.output ?? 0
     // Nobody farther away reads what somebody nearer can answer, however cheap.
-    const [chosen] = payable.sort(
+    const [chosen = wary] = ready.sort(
       (one, other) => byRung(one.known.rung, other.known.rung) || price(one) - price(other),
     )
     if (chosen === undefined) throw await explainNobody(question)
@@ -89,6 +92,26 @@ export function createLenderService(
     )
     const sources = [chosen, ...same.filter((one) => one.known !== chosen.known)]
     return { ...chosen, sources: sources.map(({ known }) => known) }
+  }
+
+  /** Who failed lately comes last, and alone: whoever is back soonest. Who lied lately comes never. */
+  async function byQuarantine(
+    payable: Candidate[],
+    { lender }: LenderQuestion,
+  ): Promise<{ ready: Candidate[]; wary: Candidate | undefined }> {
+    // Somebody who is named is asked.
+    if (lender !== undefined) return { ready: payable, wary: undefined }
+    const looked = await Promise.all(
+      payable.map(async (candidate) => ({
+        candidate,
+        ...(await quarantine.look(toHex(candidate.known.lender))),
+      })),
+    )
+    const failed = looked.filter(({ leftMs, isLiar }) => leftMs > 0 && !isLiar)
+    return {
+      ready: looked.filter(({ leftMs }) => leftMs === 0).map(({ candidate }) => candidate),
+      wary: failed.toSorted((one, other) => one.leftMs - other.leftMs)[0]?.candidate,
+    }
   }
 
   /** Says why nobody may be asked, by what is in the way. */
@@ -116,6 +139,11 @@ export function createLenderService(
     if (refused.every(Boolean)) {
       return new LendingError('standing', { what, why: `failed audits: ${refused[0]}`, next })
     }
+    const looked = await Promise.all(inScope.map(({ lender }) => quarantine.look(toHex(lender))))
+    if (looked.some(({ isLiar }) => isLiar)) {
+      const why = 'who has it broke the protocol lately'
+      return new LendingError('standing', { what, why, next })
+    }
     const how = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
     return new LendingError('payment', { what, why: 'none of them can be paid now', next: how })
   }
@@ -124,7 +152,11 @@ export function createLenderService(
     { known, offered }: Candidate,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Candidate> {
-    const now = await peers.ask(known.address, { signal })
+    const inTime = withinTime(signal, deadlines.connectMs)
+    const now = await peers.ask(known.address, { signal: inTime }).catch((error) => {
+      signal?.throwIfAborted()
+      throw asLendingError(error)
+    })
     const same = now.offer.models.find((model) => equal(model.manifestHash, offered.manifestHash))
     if (same !== undefined && equal(now.lender, known.lender)) return { known: now, offered: same }
     throw new LendingError('model', { what: 'the lender does not offer this model any more' })

@@ -13,6 +13,7 @@ import type { EgressEntry, EgressLog } from '../routing/egress-log.ts'
 import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { ModelShelf } from './model-shelf.ts'
+import type { Quarantine, QuarantineRecord } from './quarantine.ts'
 import type {
   AnswerRecord,
   HeaderRecord,
@@ -96,6 +97,8 @@ export interface Tables {
   /** Handed to relayers, and submitted for others, by `orderId`. */
   orders: Table<OrderRecord>
   relayed: Table<RelayedRecord>
+  /** By device key, hex. */
+  quarantine: Table<QuarantineRecord>
 }
 
 /** What the parts of a device share. */
@@ -105,6 +108,7 @@ export interface Parts extends DeviceComponents {
   /** Peer ids of devices that the owner calls friends. */
   friends: ReadonlySet<string>
   tables: Tables
+  quarantine: Quarantine
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget

@@ -35,10 +35,12 @@ export interface PeerService {
 
 /** Offers that end within this time are asked for anew. */
 const LEAST_LIFE_MS = 30_000
+/** For an offer that somebody wants to see; a request does not wait that long. */
+const ASK_MS = 5_000
 const MAX_PEERS = 1_000
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity, friends, deadlines } = parts
+  const { mesh, clock, log, tables, identity, friends, deadlines, quarantine } = parts
 
   async function ask(
     address: string,
@@ -46,7 +48,7 @@ export function createPeerService(parts: Parts): PeerService {
   ): Promise<KnownOffer> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const either = withinTime(signal, deadlines.connectMs)
+    const either = withinTime(signal, ASK_MS)
     const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
     const messages = messagesOver(stream, MAX_OFFER_BYTES)
     const data = await messages.read({ signal: either }).catch((error: Error) => {
@@ -92,18 +94,22 @@ export function createPeerService(parts: Parts): PeerService {
     record: PeerRecord,
     init: { signal?: AbortSignal | undefined },
   ): Promise<KnownOffer | null> {
+    // Whom nobody reached a moment ago nobody waits for again.
+    const isLost = (await quarantine.look(record.device)).leftMs > 0
     for (const address of record.addresses) {
       const offer = record.offer && decodeOffer(record.offer)
       if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {
         return known(offer.certificate.device, address, offer)
       }
+      if (isLost) continue
       try {
-        return await ask(address, init)
+        return await ask(address, { signal: withinTime(init.signal, deadlines.connectMs) })
       } catch (error) {
         init.signal?.throwIfAborted()
         log('peers.unreachable', { address, error: String(error) })
       }
     }
+    if (record.addresses.length > 0 && !isLost) await quarantine.note(record.device, 'lost')
     return null
   }
 

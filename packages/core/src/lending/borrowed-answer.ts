@@ -22,6 +22,9 @@ import { checkEvidence, type Evidence, type SignedState } from './evidence.ts'
 /** Longest wait for the receipt after the borrower has cancelled. */
 const CANCEL_MS = 2_000
 
+/** Longest time that a voucher may take to leave once the answer broke off. */
+const LAST_PAYMENTS_MS = 1_000
+
 /** Longest wait for the lender to take the last voucher. */
 const FAREWELL_MS = 5_000
 
@@ -297,7 +300,10 @@ export class BorrowedAnswer {
     const { duplex, payer } = this.#parts
     const { clock } = this.#components
     const signedTokens = this.#evidence.signed?.count ?? 0
+    // A lender that takes nothing any more must not hold up what comes next.
+    const cut = error === null ? () => {} : clock.after(LAST_PAYMENTS_MS, () => duplex.abort(error))
     await this.#payments.catch(() => {})
+    cut()
     const untilMs = clock.now() + (this.#init.payment?.holdBackMs ?? 0)
     const isHeld = (await payer?.hold(signedTokens, untilMs)) ?? false
     if (error !== null && this.#evidence.receipt === null) duplex.abort(error)

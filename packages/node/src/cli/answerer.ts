@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
+import type { AnswerBreak } from '@freehold/core/device/answer-parts'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
 import type { ChatMessage } from '@freehold/core/device/text'
@@ -120,6 +121,7 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     send: options.send,
     seed: seed === undefined ? undefined : seedOf(seed),
     onHeader: showHeader,
+    onBreak: showBreak,
   })
   return { ...completion, tokens: completion.ids.length }
 }
@@ -129,6 +131,14 @@ function showHeader({ model, modelId, lender, chunks, ofChunks }: HeaderProgress
   const from = peerName(fromHex(lender))
   if (chunks === 0) say(`Fetching the header of ${safe(model)} (${modelId}) from ${from}`)
   else say(`  ${chunks} of ${ofChunks} MiB`)
+}
+
+/** The text goes on, and the person should know why it paused. */
+function showBreak({ lender, tokens, error }: AnswerBreak): void {
+  const name = peerName(fromHex(lender))
+  say(
+    `${name} broke off after ${tokens} tokens (${safe(error.what)}); the answer goes on elsewhere.`,
+  )
 }
 
 /** A typed seed, spread over 32 bytes. */
