@@ -100,6 +100,7 @@ async function frameVectors() {
     { kind: 'voucher', ...voucher },
     { kind: 'cancel' },
     { kind: 'audited', verdict: 'pass' },
+    { kind: 'alive' },
     { kind: 'request', ...terms.request, voucher },
   ]
   const answer = answerHash(terms)

@@ -1,4 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
+import { orAborted, withinTime } from '../abort.ts'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
 import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
@@ -6,6 +7,7 @@ import { openAnswerPayer } from '../clearing/payer.ts'
 import { CeilingError, LendingError } from '../errors.ts'
 import type { Borrowed } from '../lending/borrow-terms.ts'
 import { borrowAnswer } from '../lending/borrower.ts'
+import { asLendingError } from '../lending/duplex.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
 import { ANSWER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Scope } from '../wire/frames.ts'
@@ -72,6 +74,7 @@ export function createBorrowService(
   },
 ): BorrowService {
   const { tables, identity, clock, random, log, mesh, deadlines, egress, budget } = parts
+  const { quarantine } = parts
   const { lenders, audits, channels, measurements } = services
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
@@ -79,7 +82,8 @@ export function createBorrowService(
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
     const { from, signal } = question
-    const turn = await turns.take(toHex(from.known.lender), { signal })
+    const device = toHex(from.known.lender)
+    const turn = await turns.take(device, { signal })
     let current = from
     const ask = () => borrowFrom({ ...question, from: current }, turn)
     try {
@@ -104,6 +108,7 @@ export function createBorrowService(
       )
     } catch (error) {
       turn.end()
+      if (error instanceof LendingError) await quarantine.note(device, error.reason)
       throw error
     }
   }
@@ -157,15 +162,19 @@ export function createBorrowService(
   ): Promise<BorrowResult> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
+    const { signal } = question
     const { known, offered: model } = question.from
     requireSameModel(model, question)
     const { payment } = known.offer
     const channel = payment === null ? null : await takeChannel(known, services, question)
-    await channels
-      .deliver(known, ending.leaving)
-      .catch((error) => log('borrow.deliver', { error: String(error) }))
+    // What is due from before must not hold this answer up: a lender that is dead takes it never.
+    await orAborted(
+      channels.deliver(known, ending.leaving),
+      withinTime(signal, deadlines.connectMs),
+    ).catch((error) => log('borrow.deliver', { error: String(error) }))
     const reqId = random(16)
     const id = toHex(reqId)
+    signal?.throwIfAborted()
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
@@ -178,7 +187,6 @@ export function createBorrowService(
       priceUnits: String(atMost),
       redacted: question.redacted,
     }
-    const { signal } = question
     const lender = toHex(known.lender)
     const measure = (attempt: Attempt) =>
       measurements
@@ -186,15 +194,16 @@ export function createBorrowService(
         .catch((error) => log('borrow.measure', { error: String(error) }))
     const dialledMs = clock.now()
     const { stream, peer } = await mesh
-      .open(known.address, ANSWER_PROTOCOL, { signal })
+      .open(known.address, ANSWER_PROTOCOL, { signal: withinTime(signal, deadlines.connectMs) })
       .catch(async (error) => {
-        if (!signal?.aborted) await measure({ end: 'broken' })
-        throw error
+        signal?.throwIfAborted()
+        await measure({ end: 'broken' })
+        throw asLendingError(error)
       })
     const openedMs = clock.now()
     const attempt: Attempt = { end: 'refused', connectMs: openedMs - dialledMs }
     if (!equal(peer, known.lender)) {
-      const error = new LendingError('protocol', { what: 'another device answers at this address' })
+      const error = new LendingError('lost', { what: 'another device answers at this address' })
       stream.abort(error)
       throw error
     }
@@ -219,6 +228,12 @@ export function createBorrowService(
       auditor: null,
       pooled: null,
       payment: payment === null ? 'free' : 'open',
+    }
+    // Another answer may have convicted it while this one waited.
+    if ((await tables.standing.get(begun.lender))?.refusedBecause) {
+      const error = new LendingError('standing', { what: 'this lender failed an audit' })
+      stream.abort(error)
+      throw error
     }
     const borrowed = await borrowAnswer(
       framesOver(stream),
@@ -291,6 +306,7 @@ export function createBorrowService(
     }
     await tables.answers.put(id, record)
     await ending.note(record, borrowed)
+    await quarantine.note(record.lender, borrowed.end)
     const settled = ending
       .settle(record, borrowed, payment?.holdBackMs ?? null)
       .finally(() => turn.end())

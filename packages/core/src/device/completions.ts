@@ -2,8 +2,8 @@ import { toHex } from '../bytes.ts'
 import { type Ceilings, type PriceQuote, UNLIMITED, withinCeilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
 import type { Model } from '../engine/engine.ts'
-import { generate } from '../engine/generate.ts'
-import { CeilingError, type FreeholdError, UsageError } from '../errors.ts'
+import { finishOf, generate } from '../engine/generate.ts'
+import { CeilingError, ClearingError, FreeholdError, UsageError } from '../errors.ts'
 import type { Kind } from '../routing/detect/finding.ts'
 import type { Passage, Reach } from '../routing/policy.ts'
 import { createRestorer, type Restorer, redact } from '../routing/redact.ts'
@@ -11,8 +11,18 @@ import { decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Rule } from '../routing/rules.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
+import {
+  type AnswerBreak,
+  type AnswerPart,
+  breakReason,
+  ceilingsLeft,
+  isFault,
+  MOST_LENDERS,
+  partOf,
+  worstReport,
+} from './answer-parts.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowQuestion, BorrowService } from './borrowing.ts'
+import type { BorrowQuestion, BorrowResult, BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
 import type { Choice, LenderQuestion, LenderService } from './lenders.ts'
 import type { ShelvedModel } from './model-shelf.ts'
@@ -53,6 +63,8 @@ export interface CompletionInit {
   onHeader?: ((progress: HeaderProgress) => void) | undefined
   /** Called when a channel was opened for it, within the owner's limits. */
   onOpening?: BorrowQuestion['onOpening']
+  /** Called when a lender has broken off, before the answer goes on elsewhere. */
+  onBreak?: ((broken: AnswerBreak) => void) | undefined
   /** Called with text as it becomes certain. */
   onText?: ((text: string) => void) | undefined
 }
@@ -68,13 +80,17 @@ export interface Completion {
   totalMs: number
   /** Why a borrowed answer broke off; what came until then is in `text`. */
   error: FreeholdError | null
-  /** The receipt of a borrowed answer; null for one of this device's own. */
+  /** The receipt of a borrowed answer, of its last borrowed part; null for one of this device's own. */
   record: AnswerRecord | null
+  /** Who wrote what of it, in order. */
+  parts: readonly AnswerPart[]
   /** How many places of which kind were replaced before a borrowed answer's prompt left. */
   redacted: Readonly<Record<string, number>>
   /** Audit and payment of a borrowed answer, which go on after it. */
   settled: Promise<AuditReport | null>
 }
+
+type Ending = 'finish' | 'error' | 'record' | 'parts' | 'settled'
 
 /** Whom to ask, and how the request may leave for there. */
 interface Allowed {
@@ -91,7 +107,11 @@ interface Prepared {
   model: Model
   /** How the request leaves; null: it does not. */
   passage: Passage | null
+  /** Somebody else with the same model, to whom it may leave in the same words; null: there is nobody. */
+  again: (except: ReadonlySet<string>) => Promise<Choice | null>
 }
+
+const nobody = async () => null
 
 export const DEFAULT_TEMPERATURE = 0.8
 const DEFAULT_MAX_TOKENS = 512
@@ -169,7 +189,7 @@ export function createCompletions(
       const here = await shelf.take(init.model, { signal })
       const { name } = here.model.info
       const route = decideRoute({ scope, via, model: name, notHere: null })
-      return { route, here, choice: null, model: here.model, passage: null }
+      return { route, here, choice: null, model: here.model, passage: null, again: nobody }
     }
     const { passageOf, reachOf } = await import('../routing/policy.ts')
     const here = await shelf.find(init.model, { signal })
@@ -179,7 +199,7 @@ export function createCompletions(
     const decide = (reach: Reach) => decideRoute({ ...reach, via, model: name, notHere })
     if (decide(reachOf(rules, request)).where === 'here' && here !== null) {
       const route = decide(reachOf(rules, request))
-      return { route, here, choice: null, model: here.model, passage: null }
+      return { route, here, choice: null, model: here.model, passage: null, again: nobody }
     }
 
     // Before anybody is asked: what may not leave shall not cost a lender's time.
@@ -212,8 +232,16 @@ export function createCompletions(
       maxTokens: init.maxTokens ?? DEFAULT_MAX_TOKENS,
       scope: passage.scope as LenderQuestion['scope'],
     }
-    if (here === null) return { route, here, ...(await words(question, choose, init.onHeader)) }
-    return { route, here, ...(await choose(question)), model: here.model }
+    const found =
+      here === null
+        ? await words(question, choose, init.onHeader)
+        : { ...(await choose(question)), model: here.model }
+    const again = async (except: ReadonlySet<string>): Promise<Choice | null> => {
+      const { offered } = found.choice
+      const next = await choose({ ...question, model: toHex(offered.modelId), except })
+      return isSamePassage(next.passage, found.passage) ? next.choice : null
+    }
+    return { route, here, ...found, again }
   }
 
   return async (init) => {
@@ -222,7 +250,7 @@ export function createCompletions(
       throw new UsageError({ what: `temperature ${temperature} is not within 0 to 2` })
     }
     const { signal } = init
-    const { route: by, here, choice, model, passage } = await prepare(init)
+    const { route: by, here, choice, model, passage, again } = await prepare(init)
     const { info } = model
     const { messages, placeholders, counts } = redactMessages(init.messages, passage)
     const promptIds = await promptIdsOf(model, messages)
@@ -243,52 +271,125 @@ export function createCompletions(
       why: [by.why, ...(choice ? [choice.why] : []), ...(passage?.because ?? [])].join('; '),
     }
     const base = { route, model: info, promptTokens: promptIds.length, redacted: counts }
-
-    if (choice === null || passage === null) {
-      const seed = init.seed ?? random(32)
-      const ids: number[] = []
-      let finish: Finish | null = null
-      let firstTokenMs: number | null = null
+    const { endIds } = info
+    const ids: number[] = []
+    let firstTokenMs: number | null = null
+    const take = (more: readonly number[]) => {
+      firstTokenMs ??= clock.now() - startedMs
+      text.push(more)
+    }
+    /** What is left of the answer, by this device. */
+    const answerHere = async (seed: Uint8Array): Promise<Finish | null> => {
       await using sequence = await model.openSequence({ signal })
-      const { endIds } = info
-      const request = { promptIds, seed, temperature, maxTokens, endIds, signal }
-      for await (const token of generate(sequence, request)) {
-        firstTokenMs ??= clock.now() - startedMs
+      const prompt = [...promptIds, ...ids]
+      const limits = { maxTokens: maxTokens - ids.length, endIds, signal }
+      let finish: Finish | null = null
+      for await (const token of generate(sequence, {
+        ...limits,
+        ...{ promptIds: prompt, seed, temperature },
+      })) {
         ids.push(token.id)
-        text.push([token.id])
+        take([token.id])
         finish = token.finish ?? null
       }
+      return finish
+    }
+    const conclude = async (rest: Pick<Completion, Ending>): Promise<Completion> => {
       const totalMs = clock.now() - startedMs
-      const whole = await text.end()
-      const none = { error: null, record: null, settled: Promise.resolve(null) }
-      return { ...base, ...none, text: whole, ids, finish, firstTokenMs, totalMs }
+      return { ...base, ...rest, text: await text.end(), ids, firstTokenMs, totalMs }
     }
 
+    if (choice === null || passage === null) {
+      const finish = await answerHere(init.seed ?? random(32))
+      const none = { error: null, record: null, settled: Promise.resolve(null) }
+      const part = { lender: null, receipt: null, continues: 0, priceUnits: 0n } as const
+      const parts = [{ ...part, where: 'here', tokens: ids.length, end: 'here' }] as const
+      return conclude({ ...none, finish, parts })
+    }
+
+    const parts: AnswerPart[] = []
+    const settled: Promise<AuditReport | null>[] = []
+    const failed = new Set<string>()
     const asked = { promptTokens: promptIds.length, maxTokens }
-    const { record, ids, borrowed, settled } = await borrowing.borrow({
-      from: choice,
-      modelName: info.name,
-      vocabSize: info.vocabSize,
-      endIds: info.endIds,
-      templateHash: templateHash(info.chatTemplate),
-      manifestHash: here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
-      promptIds,
-      temperature,
-      maxTokens,
-      stopIds: [],
-      scope: passage.scope as Exclude<Scope, 'device'>,
-      why: route.why,
-      redacted: counts,
-      ceilings: await ceilingsFor(init, choice, asked),
-      signal,
-      onTokens: text.push,
-      onOpening: init.onOpening,
-    })
-    settled.catch(() => {})
-    const { firstTokenMs, totalMs, finish, error } = borrowed
-    const whole = await text.end()
-    return { ...base, text: whole, ids, finish, firstTokenMs, totalMs, error, record, settled }
+    const ceiling = await ceilingsFor(init, choice, asked)
+    let last: BorrowResult | null = null
+    let finish: Finish | null = null
+    let error: unknown = null
+    let from: Choice | null = choice
+    let why = route.why
+    while (from !== null) {
+      const lender = toHex(from.known.lender)
+      const before = ids.length
+      try {
+        last = await borrowing.borrow({
+          from,
+          modelName: info.name,
+          vocabSize: info.vocabSize,
+          endIds,
+          templateHash: templateHash(info.chatTemplate),
+          manifestHash:
+            here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
+          promptIds: [...promptIds, ...ids],
+          temperature,
+          maxTokens: maxTokens - before,
+          stopIds: [],
+          scope: passage.scope as Exclude<Scope, 'device'>,
+          why,
+          redacted: counts,
+          ceilings: ceilingsLeft(ceiling, parts),
+          signal,
+          onTokens: take,
+          onOpening: init.onOpening,
+        })
+        parts.push(partOf(last, before))
+        ids.push(...last.ids)
+        settled.push(last.settled)
+        last.settled.catch(() => {})
+        finish = last.borrowed.finish
+        error = last.borrowed.error
+      } catch (cause) {
+        error = cause
+      }
+      const isTooDear = error instanceof ClearingError && parts.length > 0
+      const reason = isTooDear ? 'payment' : breakReason(error)
+      if (reason === null || signal?.aborted) break
+      init.onBreak?.({
+        ...{ lender, reason, tokens: ids.length - before },
+        error: error as FreeholdError,
+      })
+      // Everything was said, and only the receipt is missing.
+      const said = ids.at(-1)
+      const end = said === undefined ? undefined : finishOf(said, ids.length, { maxTokens, endIds })
+      if (end !== undefined) {
+        finish = end
+        if (reason !== 'protocol') error = null
+        break
+      }
+      if (init.lender !== undefined) break
+      failed.add(lender)
+      why = `${route.why}; goes on after ${reason}`
+      from = failed.size < MOST_LENDERS ? await again(failed).catch(() => null) : null
+      if (signal?.aborted) break
+      if (from !== null || here === null || (ids.length === 0 && !isFault(reason))) continue
+      const already = ids.length
+      finish = await answerHere(random(32))
+      error = null
+      parts.push({
+        ...{ where: 'here', lender: null, receipt: null, priceUnits: 0n },
+        ...{ tokens: ids.length - already, continues: already, end: 'here' },
+      })
+    }
+    if (last === null && parts.length === 0) throw error
+    // The owner's ceilings and the like: what came until then is in the text.
+    if (error !== null && !(error instanceof FreeholdError)) throw error
+    const { record = null } = last ?? {}
+    return conclude({ finish, error, record, parts, settled: worstReport(settled) })
   }
+}
+
+/** Whether what left on one may leave on the other as it is. */
+function isSamePassage(one: Passage, other: Passage): boolean {
+  return one.scope === other.scope && JSON.stringify(one.redact) === JSON.stringify(other.redact)
 }
 
 /** About how many tokens texts are, before there is a tokeniser: to compare offers by, not to pay by. */

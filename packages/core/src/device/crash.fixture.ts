@@ -33,6 +33,9 @@ const DEPOSIT = 100_000n
 /** Long against what idle waiting may take for silence. */
 const WAIT_MS = 20_000
 const DEADLINES = {
+  connectMs: WAIT_MS,
+  silenceMs: WAIT_MS,
+  beatMs: WAIT_MS,
   firstTokenMs: WAIT_MS,
   stallMs: WAIT_MS,
   handshakeMs: WAIT_MS,

@@ -24,6 +24,7 @@ import { createPairBook, type PairBook } from './pair-book.ts'
 import type { PairingService } from './pairing.ts'
 import type { DeviceComponents, Parts, SetOffReach, Tables } from './parts.ts'
 import type { PeerService } from './peers.ts'
+import { createQuarantine } from './quarantine.ts'
 import type { Recovery } from './recovery.ts'
 import type { SeedService } from './seeding.ts'
 import type { SetOffService } from './set-off.ts'
@@ -118,6 +119,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     transactions: storage.table('transactions'),
     pairs: storage.table('pairs'),
     membership: storage.table('membership'),
+    quarantine: storage.table('quarantine'),
   }
   const chain =
     components.chain &&
@@ -136,6 +138,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     friends: new Set(init.friends),
     tables,
     pairs: createPairBook({ tables }),
+    quarantine: createQuarantine(tables.quarantine, clock),
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),

@@ -4,8 +4,10 @@ import { equal, toHex } from '../bytes.ts'
 import type { Model } from '../engine/engine.ts'
 import { tensorlessGguf } from '../engine/tensorless-gguf.ts'
 import { LendingError } from '../errors.ts'
+import { asLendingError } from '../lending/duplex.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { HEADER_PROTOCOL } from '../mesh/protocols.ts'
+import { watchSilence } from '../mesh/silence-watch.ts'
 import { existing } from '../storage.ts'
 import type { Scope } from '../wire/frames.ts'
 import { encodeHeaderRequest, MAX_HEADER_REPLY_BYTES } from '../wire/header-messages.ts'
@@ -44,7 +46,7 @@ export interface HeaderService extends AsyncDisposable {
 }
 
 export function createHeaderService(parts: Parts): HeaderService {
-  const { tables, engine, mesh, egress, deadlines, log, headers: blobs } = parts
+  const { tables, engine, mesh, egress, deadlines, log, clock, headers: blobs } = parts
   const loaded = new Map<string, Promise<{ model: Model }>>()
 
   async function take(
@@ -147,16 +149,26 @@ export function createHeaderService(parts: Parts): HeaderService {
       priceUnits: '0',
     })
     const signal = withinTime(cancelled, deadlines.totalMs)
-    const { stream, peer } = await mesh.open(source.address, HEADER_PROTOCOL, { signal })
+    const { stream, peer } = await mesh
+      .open(source.address, HEADER_PROTOCOL, {
+        signal: withinTime(signal, deadlines.connectMs),
+      })
+      .catch((error) => {
+        signal.throwIfAborted()
+        throw asLendingError(error)
+      })
+    using silence = watchSilence(stream, deadlines.silenceMs, clock)
     const messages = messagesOver(stream, MAX_HEADER_REPLY_BYTES)
     try {
       if (!equal(peer, source.lender)) {
         throw new LendingError('protocol', { what: 'another device answers at this address' })
       }
-      const from = { messages, deadlines, signal }
+      const either = AbortSignal.any([signal, silence.signal])
+      const from = { messages, deadlines, signal: either }
       const plan = (await keptPlan(offered)) ?? (await fetchPlan(offered, from))
       await keepPlan(offered, plan)
-      const onChunk = (chunks: number, ofChunks: number) =>
+      const onChunk = (chunks: number, ofChunks: number) => {
+        silence.touch()
         onProgress?.({
           model: name,
           modelId: toHex(modelId),
@@ -164,6 +176,7 @@ export function createHeaderService(parts: Parts): HeaderService {
           chunks,
           ofChunks,
         })
+      }
       const bytes = await fetchChunks(plan, offered, { ...from, blobs, onChunk })
       await messages.close()
       return await finish(offered, plan, bytes)

@@ -1,7 +1,9 @@
+import { withinTime } from '../abort.ts'
 import { equal, toHex } from '../bytes.ts'
 import type { Ceilings } from '../clearing/budget.ts'
 import { CeilingError, LendingError, UsageError } from '../errors.ts'
 import { peerName } from '../identity/peer-name.ts'
+import { asLendingError } from '../lending/duplex.ts'
 import { explainChoice } from '../routing/explain-offer.ts'
 import { isWithin } from '../routing/route.ts'
 import { pickOffer, rankOffers, type Scored } from '../routing/score-offer.ts'
@@ -85,7 +87,7 @@ export function createLenderService(
   },
 ): LenderService {
   const { peers, discovering } = services
-  const { tables, prefer, random, warm: limits } = parts
+  const { tables, prefer, random, warm: limits, quarantine, deadlines } = parts
   const assess = (candidate: Candidate, question: Terms) =>
     assessOffer(candidate, question, parts, services)
 
@@ -124,7 +126,9 @@ export function createLenderService(
     await endBorrowedLeftOvers(parts)
     const all = await candidates(question)
     const assessed = await Promise.all(all.map((candidate) => assess(candidate, question)))
-    const ranked = rankOffers(assessed, prefer)
+    const open = assessed.filter(({ barred }) => barred === null)
+    const { ready, wary } = await byQuarantine(open, question)
+    const ranked = rankOffers(ready.length > 0 || wary === undefined ? ready : [wary], prefer)
     const picked = pickOffer(ranked, random)
     if (picked === undefined)
       throw overCeilings(assessed, question) ?? (await explainNobody(question))
@@ -145,6 +149,26 @@ export function createLenderService(
     )
     const all = await Promise.all(candidates.map((candidate) => assess(candidate, question)))
     return { ranked: rankOffers(all, prefer), barred: all.filter(({ barred }) => barred !== null) }
+  }
+
+  /** Who failed lately comes last, and alone: whoever is back soonest. Who lied lately comes never. */
+  async function byQuarantine<Payable extends Candidate>(
+    payable: Payable[],
+    { lender }: LenderQuestion,
+  ): Promise<{ ready: Payable[]; wary: Payable | undefined }> {
+    // Somebody who is named is asked.
+    if (lender !== undefined) return { ready: payable, wary: undefined }
+    const looked = await Promise.all(
+      payable.map(async (candidate) => ({
+        candidate,
+        ...(await quarantine.look(toHex(candidate.known.lender))),
+      })),
+    )
+    const failed = looked.filter(({ leftMs, isLiar }) => leftMs > 0 && !isLiar)
+    return {
+      ready: looked.filter(({ leftMs }) => leftMs === 0).map(({ candidate }) => candidate),
+      wary: failed.toSorted((one, other) => one.leftMs - other.leftMs)[0]?.candidate,
+    }
   }
 
   /** Says why nobody may be asked, by what is in the way. */
@@ -172,6 +196,11 @@ export function createLenderService(
     if (refused.every(Boolean)) {
       return new LendingError('standing', { what, why: `failed audits: ${refused[0]}`, next })
     }
+    const looked = await Promise.all(inScope.map(({ lender }) => quarantine.look(toHex(lender))))
+    if (looked.some(({ isLiar }) => isLiar)) {
+      const why = 'who has it broke the protocol lately'
+      return new LendingError('standing', { what, why, next })
+    }
     const byHand = 'Open a channel: freehold wallet open ADDRESS AMOUNT'
     if (limits !== null) {
       const why =
@@ -189,7 +218,11 @@ export function createLenderService(
     { known, offered }: Candidate,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Candidate> {
-    const now = await peers.ask(known.address, { signal })
+    const inTime = withinTime(signal, deadlines.connectMs)
+    const now = await peers.ask(known.address, { signal: inTime }).catch((error) => {
+      signal?.throwIfAborted()
+      throw asLendingError(error)
+    })
     const same = now.offer.models.find((model) => equal(model.manifestHash, offered.manifestHash))
     if (same !== undefined && equal(now.lender, known.lender)) return { known: now, offered: same }
     throw new LendingError('model', { what: 'the lender does not offer this model any more' })

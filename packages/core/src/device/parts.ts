@@ -17,6 +17,7 @@ import type { Manifest } from '../wire/manifest.ts'
 import type { Measurement } from './measurements.ts'
 import type { ModelShelf } from './model-shelf.ts'
 import type { Membership, PairBook, PairRecord } from './pair-book.ts'
+import type { Quarantine, QuarantineRecord } from './quarantine.ts'
 import type {
   AnswerRecord,
   ContactRecord,
@@ -120,6 +121,8 @@ export interface Tables {
   pairs: Table<PairRecord>
   /** By whose word this device has the owner that it has, when not by its own phrase's. */
   membership: Table<Membership>
+  /** By device key, hex. */
+  quarantine: Table<QuarantineRecord>
 }
 
 /** What the parts of a device share. */
@@ -134,6 +137,7 @@ export interface Parts extends DeviceComponents {
   friends: ReadonlySet<string>
   tables: Tables
   pairs: PairBook
+  quarantine: Quarantine
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget

@@ -42,13 +42,14 @@ export interface PeerService {
 
 /** Offers that end within this time are asked for anew. */
 const LEAST_LIFE_MS = 30_000
+/** For an offer that somebody wants to see; a request does not wait that long. */
 const ASK_MS = 5_000
 /** Offers in the book, of at most 16 kB: those of devices that were met, and of those told of. */
 export const MAX_PEERS = 1_000
 export const MAX_TOLD_PEERS = 500
 
 export function createPeerService(parts: Parts): PeerService {
-  const { mesh, clock, log, tables, identity, friends, pairs } = parts
+  const { mesh, clock, log, tables, identity, friends, pairs, deadlines, quarantine } = parts
 
   async function ask(
     address: string,
@@ -167,18 +168,22 @@ export function createPeerService(parts: Parts): PeerService {
     record: PeerRecord,
     init: { signal?: AbortSignal | undefined },
   ): Promise<KnownOffer | null> {
+    // Whom nobody reached a moment ago nobody waits for again.
+    const isLost = (await quarantine.look(record.device)).leftMs > 0
     for (const address of record.addresses) {
       const offer = record.offer && decodeOffer(record.offer)
       if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {
         return await known(offer.certificate.device, address, offer)
       }
+      if (isLost) continue
       try {
-        return await ask(address, init)
+        return await ask(address, { signal: withinTime(init.signal, deadlines.connectMs) })
       } catch (error) {
         init.signal?.throwIfAborted()
         log('peers.unreachable', { address, error: String(error) })
       }
     }
+    if (record.addresses.length > 0 && !isLost) await quarantine.note(record.device, 'lost')
     return null
   }
 

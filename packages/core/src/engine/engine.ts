@@ -90,6 +90,8 @@ export interface Model extends AsyncDisposable {
   detokenize(ids: readonly number[]): Promise<string>
   /** Opens an empty sequence, waiting while all are taken. @throws ModelError with `vocabOnly` */
   openSequence(init?: { signal?: AbortSignal | undefined }): Promise<Sequence>
+  /** Resolves once what computes has answered; absent where that is this very thread. */
+  ping?(): Promise<void>
 }
 
 export interface Engine extends AsyncDisposable {

@@ -22,12 +22,17 @@ import { checkEvidence, type Evidence, type SignedState } from './evidence.ts'
 /** Longest wait for the receipt after the borrower has cancelled. */
 const CANCEL_MS = 2_000
 
+/** Longest time that a voucher may take to leave once the answer broke off. */
+const LAST_PAYMENTS_MS = 1_000
+
 /** Longest wait for the lender to take the last voucher. */
 const FAREWELL_MS = 5_000
 
 interface BorrowParts {
   duplex: FrameDuplex
   inbox: Inbox
+  /** Reads the answer; `inbox` what comes when it is over. */
+  live: Inbox
   payer: AnswerPayer | null
   terms: Terms
 }
@@ -122,7 +127,7 @@ export class BorrowedAnswer {
     const { ms, waitsFor } = this.#patience()
     const wake = this.#wake.signal
     try {
-      const frame = await this.#parts.inbox.next(ms, waitsFor, wake)
+      const frame = await this.#parts.live.next(ms, waitsFor, wake)
       if (this.#paymentError === null) return frame
     } catch (error) {
       if (!wake.aborted) throw error
@@ -296,7 +301,10 @@ export class BorrowedAnswer {
     const { duplex, payer } = this.#parts
     const { clock } = this.#components
     const signedTokens = this.#evidence.signed?.count ?? 0
+    // A lender that takes nothing any more must not hold up what comes next.
+    const cut = error === null ? () => {} : clock.after(LAST_PAYMENTS_MS, () => duplex.abort(error))
     await this.#payments.catch(() => {})
+    cut()
     const untilMs = clock.now() + (this.#init.payment?.holdBackMs ?? 0)
     const isHeld = (await payer?.hold(signedTokens, untilMs)) ?? false
     if (error !== null && this.#evidence.receipt === null) duplex.abort(error)

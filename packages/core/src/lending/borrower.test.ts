@@ -138,6 +138,7 @@ async function oneOfEach(met: Met): Promise<Record<FrameKind, Frame>> {
     cancel: { kind: 'cancel' },
     receipt: await met.receipt(),
     audited: { kind: 'audited', verdict: 'pass' },
+    alive: { kind: 'alive' },
   }
 }
 
@@ -205,7 +206,7 @@ describe('borrower', () => {
   })
 
   describe('frames out of order', () => {
-    it.each(except('ready', 'refuse'))(
+    it.each(except('ready', 'refuse', 'alive'))(
       'behaviour: %s instead of ready ends the stream',
       async (kind) => {
         const met = await meet()
@@ -215,7 +216,7 @@ describe('borrower', () => {
       },
     )
 
-    it.each(except('refuse', 'progress'))(
+    it.each(except('refuse', 'progress', 'alive'))(
       'behaviour: %s before the first token ends it',
       async (kind) => {
         const met = await meet()
@@ -225,13 +226,16 @@ describe('borrower', () => {
       },
     )
 
-    it.each(except('refuse', 'tokens'))('behaviour: %s among tokens ends it', async (kind) => {
-      const met = await meet()
-      await met.greet()
-      await met.say([1, 2])
-      await met.hand.say((await oneOfEach(met))[kind])
-      await expectEnd(met, 'protocol', 2)
-    })
+    it.each(except('refuse', 'tokens', 'alive'))(
+      'behaviour: %s among tokens ends it',
+      async (kind) => {
+        const met = await meet()
+        await met.greet()
+        await met.say([1, 2])
+        await met.hand.say((await oneOfEach(met))[kind])
+        await expectEnd(met, 'protocol', 2)
+      },
+    )
 
     it('behaviour: a refusal is passed on, and a late one is remembered', async () => {
       const early = await meet()

@@ -2,6 +2,7 @@ import type { Terms } from '../wire/transcript.ts'
 import type { BorrowComponents, Borrowed, BorrowInit } from './borrow-terms.ts'
 import { BorrowedAnswer, refusedBy } from './borrowed-answer.ts'
 import { asLendingError, createInbox, type FrameDuplex, unexpected } from './duplex.ts'
+import { createLiveInbox } from './live-inbox.ts'
 
 /** The borrowing side of one answer. @throws LendingError before the request is sent, never after */
 export async function borrowAnswer(
@@ -10,16 +11,17 @@ export async function borrowAnswer(
   components: BorrowComponents,
 ): Promise<Borrowed> {
   const inbox = createInbox(duplex, components.clock)
+  const live = createLiveInbox(inbox, init.deadlines, components.clock)
   try {
     await duplex.send({ kind: 'open', ...init.open })
-    const ready = await inbox.next(init.deadlines.handshakeMs, 'ready', init.signal)
+    const ready = await live.next(init.deadlines.handshakeMs, 'ready', init.signal)
     if (ready.kind === 'refuse') throw refusedBy(ready)
     if (ready.kind !== 'ready') unexpected(ready, 'waiting for ready')
     const [payer] = await Promise.all([init.payment?.openPayer(), init.beforeRequest?.()])
     const request = { ...init.request, b: components.random(32), voucher: null }
     const terms: Terms = { open: init.open, commit: ready.commit, request }
     const answer = new BorrowedAnswer(
-      { duplex, inbox, payer: payer ?? null, terms },
+      { duplex, inbox, live, payer: payer ?? null, terms },
       init,
       components,
     )

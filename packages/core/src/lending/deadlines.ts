@@ -1,8 +1,14 @@
 /** How long each side waits for the other. All in milliseconds; all can be set by the user. */
 export interface Deadlines {
+  /** To reach the other device and open a stream to it. */
+  connectMs: number
+  /** Between two frames of any kind, `alive` among them, from `open` to the receipt. */
+  silenceMs: number
+  /** A lender says at the latest so long after its last frame that it lives; well below `silenceMs`. */
+  beatMs: number
   /** From the request to the first token; each `progress` that gets further starts it anew. */
   firstTokenMs: number
-  /** Between two frames of a running answer. */
+  /** Between two frames of a running answer; `alive` does not count. */
   stallMs: number
   /** For the whole answer. */
   totalMs: number
@@ -15,6 +21,9 @@ export interface Deadlines {
 }
 
 export const DEFAULT_DEADLINES: Deadlines = {
+  connectMs: 1_800,
+  silenceMs: 1_800,
+  beatMs: 500,
   firstTokenMs: 15_000,
   stallMs: 8_000,
   totalMs: 10 * 60_000,

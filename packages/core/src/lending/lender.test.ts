@@ -99,6 +99,7 @@ async function oneOfEach(fixture: Fixture): Promise<Record<FrameKind, Frame>> {
       lps: [],
     },
     audited: { kind: 'audited', verdict: 'pass' },
+    alive: { kind: 'alive' },
   }
 }
 

@@ -11,11 +11,12 @@ import {
   unexpected,
 } from './duplex.ts'
 import type { Admission, LendComponents, LendInit, LentAnswer } from './lent-answer.ts'
+import { createPulse, type Pulse } from './pulse.ts'
 import { LAST_WORDS_MS, ServedAnswer } from './served-answer.ts'
 
 /** The lending side of one answer. Never throws: whatever happens is in the result. */
 export async function lendAnswer(
-  duplex: FrameDuplex,
+  carrier: FrameDuplex,
   init: LendInit,
   components: LendComponents,
 ): Promise<LentAnswer> {
@@ -30,17 +31,23 @@ export async function lendAnswer(
     isUnpaid: false,
   }
   let admission: Admission | undefined
+  let duplex = carrier
+  let pulse: Pulse | undefined
   try {
-    const inbox = createInbox(duplex, clock)
+    const inbox = createInbox(carrier, clock)
     const opened = await inbox.next(init.deadlines.handshakeMs, 'open', init.signal)
     if (opened.kind !== 'open') unexpected(opened, 'waiting for open')
     const { kind: _, ...open } = opened
+    pulse = createPulse(carrier, init.deadlines.beatMs, clock)
+    duplex = pulse.duplex
     admission = await components.admit(open)
+    const { model } = admission
+    pulse.watch(async () => model.ping?.())
     const { terms, n } = await shakeHands({ duplex, inbox, admission, open }, init, components)
     result.reqId = terms.open.reqId
     result.promptTokens = terms.request.promptIds.length
     const answer = new ServedAnswer(
-      { duplex, inbox, admission, terms, n, result },
+      { duplex, inbox, admission, terms, n, result, pulse },
       init,
       components,
     )
@@ -49,8 +56,10 @@ export async function lendAnswer(
     const error = asLendingError(cause)
     result.error = error
     log('lend.ended', { reason: error.reason, message: error.message })
+    pulse?.stop()
     if (!(await endsWithin(refuse(duplex, error), LAST_WORDS_MS, clock))) duplex.abort(error)
   } finally {
+    pulse?.stop()
     admission?.release()
   }
   return result

@@ -26,6 +26,10 @@ export const lender = await deriveIdentity(PHRASE, 1)
 
 /** Each wait has a length of its own, so that a test can tell which one is armed. */
 export const DEADLINES: Deadlines = {
+  // Without signs of life, but where a test is about them.
+  connectMs: 5_000,
+  silenceMs: Number.POSITIVE_INFINITY,
+  beatMs: Number.POSITIVE_INFINITY,
   firstTokenMs: 1_000,
   stallMs: 2_001,
   totalMs: 60_000,
@@ -114,6 +118,8 @@ export interface FixtureInit extends ToyModelInit {
   maxTokens?: number | undefined
   deposit?: bigint | undefined
   promptCapTokens?: number | undefined
+  /** Of the lender. */
+  deadlines?: Deadlines | undefined
   /** Changes what the lender grants or refuses. */
   admit?: ((admission: Admission, open: FrameOf<'open'>) => Admission) | undefined
 }
@@ -253,7 +259,8 @@ export function createFixture(init: FixtureInit = {}) {
           return changed
         },
       }
-      return lendAnswer(duplex, { deadlines: DEADLINES, signal }, components)
+      const { deadlines = DEADLINES } = init
+      return lendAnswer(duplex, { deadlines, signal }, components)
     },
     payerChannel: async () => (await paying.channels.get(CHANNEL)) as ChannelRecord,
     payeeChannel: async () => (await earning.channels.get(CHANNEL)) as ChannelRecord,

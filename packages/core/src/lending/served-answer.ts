@@ -16,6 +16,7 @@ import {
 } from '../wire/transcript.ts'
 import { endsWithin, type FrameDuplex, type Inbox, unexpected } from './duplex.ts'
 import type { Admission, LendComponents, LendInit, LentAnswer } from './lent-answer.ts'
+import type { Pulse } from './pulse.ts'
 
 /**
  * Tokens that come sooner than this after the last frame share the next one. Nobody sees that, and
@@ -36,6 +37,7 @@ interface ServedParts {
   terms: Terms
   n: Uint8Array
   result: LentAnswer
+  pulse: Pulse
 }
 
 /** Generation, signing, metering and the borrower's frames of one answer, side by side. */
@@ -324,7 +326,8 @@ export class ServedAnswer {
     }
     this.#queue(async () => {
       const sig = await this.#components.sign(receiptHash(body))
-      // From here on the borrower may answer with its verdict.
+      // The borrower listens for nothing else after it, and may answer with its verdict.
+      this.#parts.pulse.stop()
       this.#isOver = true
       await duplex.send({ kind: 'receipt', body, sig, lpSalt: this.#lpSalt, lps: this.#lps })
     })

@@ -102,6 +102,7 @@ const frames: { [K in FrameKind]: fc.Arbitrary<Omit<FrameOf<K>, 'kind'>> } = {
     lps: fc.array(fc.integer({ min: -32_768, max: 0 }), { maxLength: 40 }),
   }),
   audited: fc.record({ verdict: fc.constantFrom('pass', 'fail', 'pending') }),
+  alive: fc.constant({}),
 }
 
 const anyFrame = fc.oneof(
@@ -232,6 +233,7 @@ describe('frames', () => {
     progress: { kind: 'progress', promptTokensDone: 0 },
     refuse: { kind: 'refuse', reason: 'busy', message: '' },
     audited: { kind: 'audited', verdict: 'pass' },
+    alive: { kind: 'alive' },
     voucher: {
       kind: 'voucher',
       channelId: new Uint8Array(32),

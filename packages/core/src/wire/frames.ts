@@ -134,6 +134,8 @@ const frameFields = {
     lps: list(lpMilli, MAX_ANSWER_TOKENS),
   }),
   audited: record({ verdict: verdictField }),
+  /** The lender is there, and so is its engine; nothing else has changed. */
+  alive: record({}),
 }
 
 type FrameFields = typeof frameFields

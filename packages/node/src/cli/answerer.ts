@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { fromHex, utf8 } from '@freehold/core/bytes'
 import { UNLIMITED } from '@freehold/core/clearing/budget'
+import type { AnswerBreak } from '@freehold/core/device/answer-parts'
 import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { HeaderProgress } from '@freehold/core/device/headers'
@@ -137,6 +138,7 @@ async function answerHere(device: Device, asked: Asked, options: RunOptions): Pr
     maxPrice: options.maxPrice,
     agree: options.yes ? async () => UNLIMITED : asked.agree,
     onOpening: (opened) => say(openingText(opened)),
+    onBreak: showBreak,
   })
   return { ...completion, tokens: completion.ids.length }
 }
@@ -146,6 +148,14 @@ function showHeader({ model, modelId, lender, chunks, ofChunks }: HeaderProgress
   const from = peerName(fromHex(lender))
   if (chunks === 0) say(`Fetching the header of ${safe(model)} (${modelId}) from ${from}`)
   else say(`  ${chunks} of ${ofChunks} MiB`)
+}
+
+/** The text goes on, and the person should know why it paused. */
+function showBreak({ lender, tokens, error }: AnswerBreak): void {
+  const name = peerName(fromHex(lender))
+  say(
+    `${name} broke off after ${tokens} tokens (${safe(error.what)}); the answer goes on elsewhere.`,
+  )
 }
 
 /** A typed seed, spread over 32 bytes. */

@@ -37,6 +37,9 @@ const WINDOW = 16
 const EXIT_DELAY_SECONDS = 172_800
 /** Short, so that what a dead process left running ends soon; whoever is slower is asked again. */
 const DEADLINES = {
+  connectMs: 1_500,
+  silenceMs: 2_000,
+  beatMs: 500,
   firstTokenMs: 2_000,
   stallMs: 2_000,
   totalMs: 3_000,

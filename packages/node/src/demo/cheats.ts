@@ -84,6 +84,7 @@ function wrap(model: Model, change: (sequence: Sequence) => Sequence): Model {
     tokenize: (text, init) => model.tokenize(text, init),
     detokenize: (ids) => model.detokenize(ids),
     openSequence: async (init) => change(await model.openSequence(init)),
+    ping: async () => model.ping?.(),
     [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
   }
 }

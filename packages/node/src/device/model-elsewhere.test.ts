@@ -276,7 +276,7 @@ describe('a lender that', () => {
       async (request) => (request.chunk === 1 ? null : honestAnswer(wordy, request)),
       { file: wordy, device: impatient },
     )
-    expect(error).toMatchObject({ reason: 'deadline', why: expect.stringMatching(/chunk/) })
+    expect(error).toMatchObject({ reason: 'deadline', why: expect.stringMatching(/nothing came/) })
     expect(asked.map(({ chunk }) => chunk)).toEqual([null, 0, 1])
     expect(kept).toHaveLength(2)
 

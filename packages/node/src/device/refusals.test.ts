@@ -307,9 +307,10 @@ describe('payment', () => {
     await lender.device[Symbol.asyncDispose]()
     const listen = [TCP.replace('/0', `/${port}`)]
     const other = await town.lender({ device: { ...toy(), listen } })
-    const asked = borrower.device.complete(question())
+    const named = toHex(lender.device.identity!.device)
+    const asked = borrower.device.complete(question({ lender: named }))
     await expect(asked).rejects.toMatchObject({
-      reason: 'protocol',
+      reason: 'lost',
       message: expect.stringMatching(/another device/),
     })
     expect(await other.device.tables.lent.list()).toEqual([])

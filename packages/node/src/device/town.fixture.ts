@@ -26,6 +26,8 @@ export const WEB_SOCKETS = '/ip4/127.0.0.1/tcp/0/ws'
 export const MODEL = 'acorn'
 export const DEPOSIT = 1_000_000n
 const MINTED = 5_000_000n
+/** A machine that has much else to do is not dead. */
+const PATIENT = { connectMs: 10_000, silenceMs: 10_000 }
 
 /** A device and what it takes to open it again. */
 export interface Inhabitant extends AsyncDisposable {
@@ -78,6 +80,7 @@ export async function createTown(): Promise<Town> {
         listen: [],
         chain: chain.settings,
         ...init,
+        deadlines: { ...PATIENT, ...init.deadlines },
         paths: pathsOf({ home }),
         phrase,
       })

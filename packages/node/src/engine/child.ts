@@ -71,6 +71,8 @@ async function perform(
   request: Request,
 ): Promise<Operations[keyof Operations]['result']> {
   switch (request.op) {
+    case 'ping':
+      return null
     case 'tokenize':
       return Uint32Array.from(model.model.tokenize(request.text, request.special))
     case 'detokenize':

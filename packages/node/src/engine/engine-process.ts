@@ -23,6 +23,7 @@ const LAST_WORDS_MS = 100
 /** What the child was doing, for the message when it dies. */
 const DOING: Record<Operation, string> = {
   load: 'it loaded the model',
+  ping: 'it was idle',
   tokenize: 'it tokenised a text',
   detokenize: 'it turned tokens into text',
   open: 'it opened a sequence',

@@ -54,6 +54,8 @@ export interface TextShape {
 /** The operations of the child, with what each takes and gives. */
 export interface Operations {
   load: { params: LoadParams; result: LoadedParts }
+  /** Answered at once, whatever is computed. */
+  ping: { params: object; result: null }
   tokenize: { params: { text: string; special: boolean }; result: Uint32Array }
   detokenize: { params: { ids: Uint32Array }; result: string }
   /** Opens a sequence without ids. */

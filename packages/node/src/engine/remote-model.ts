@@ -69,6 +69,9 @@ export function createRemoteModel(process: EngineProcess, init: RemoteModelInit)
       requireIds(ids, info.vocabSize)
       return process.call('detokenize', { ids: Uint32Array.from(ids) }).result
     },
+    async ping() {
+      await process.call('ping', {}).result
+    },
     async openText(textInit) {
       requireTensors(sequences === null)
       return texts.open(textInit)

@@ -49,14 +49,8 @@ export async function* borrowAnswer(
   return endOf(completion)
 }
 
-function endOf({
-  ids,
-  finish,
-  promptTokens,
-  firstTokenMs,
-  totalMs,
-  record,
-}: Completion): AnswerEnd {
+function endOf({ ids, finish, promptTokens, firstTokenMs, totalMs, parts }: Completion): AnswerEnd {
+  const receipts = parts.flatMap(({ receipt }) => receipt ?? []).join(', ')
   return {
     finish: finish === 'length' ? 'length' : 'stop',
     stopText: null,
@@ -66,6 +60,6 @@ function endOf({
     loadMs: 0,
     promptMs: firstTokenMs ?? totalMs,
     generateMs: totalMs - (firstTokenMs ?? totalMs),
-    receipt: record?.id ?? null,
+    receipt: receipts === '' ? null : receipts,
   }
 }
