@@ -20,6 +20,8 @@ import { DEFAULT_SEED_RATE, WEIGHTS_REQUESTS, WEIGHTS_STREAMS } from './seed-lim
 
 /** A puller that is still busy with what it has may be silent for so long. */
 const IDLE_MS = 60_000
+/** Half of what pullers wait for a reply, and of that some for the way. */
+const REPLY_SECONDS = 10
 
 /** A file of a model that is seeded. */
 export interface SeededFile {
@@ -27,7 +29,7 @@ export interface SeededFile {
   /** SHA-256 of each of its chunks, one after the other. */
   chunkHashes: Uint8Array
   /** Bytes of the file, fewer at its end. */
-  read(from: number, count: number): Promise<Uint8Array>
+  read: (from: number, count: number) => Promise<Uint8Array>
 }
 
 /** A model that its owner lets others have. */
@@ -59,7 +61,10 @@ export function createWeightsDesk(
   { models, bytesPerSecond = DEFAULT_SEED_RATE }: WeightsDeskInit,
   { clock, allowance, deadlines, hash = sha256 }: WeightsDeskComponents,
 ): WeightsDesk {
-  const places = createPlaces(WEIGHTS_STREAMS, { clock })
+  // Whoever has a place gets a chunk in time, however slow the owner wants it to be.
+  const inTime = Math.floor((REPLY_SECONDS * bytesPerSecond) / CHUNK_BYTES)
+  const running = Math.max(1, Math.min(WEIGHTS_STREAMS.running, inTime))
+  const places = createPlaces({ ...WEIGHTS_STREAMS, running }, { clock })
   const rate = createRateLimit(WEIGHTS_REQUESTS, clock)
   const pace = createPace(bytesPerSecond, clock)
   const files = models.flatMap((model) => model.files)

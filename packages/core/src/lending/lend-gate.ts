@@ -19,7 +19,7 @@ export interface LendGateInit {
 
 export interface LendGateComponents {
   /** Looks at the machine. */
-  look(): Promise<MachineState>
+  look: () => Promise<MachineState>
   clock: Clock
   log: Log
 }

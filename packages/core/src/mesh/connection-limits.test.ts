@@ -15,7 +15,7 @@ function start() {
       isDenied,
       close: () => target.dispatchEvent(new Event('close')),
       finish: (remotePeer: string) => {
-        gater.denyInboundUpgradedConnection?.(remotePeer as unknown as PeerId, maConn)
+        void gater.denyInboundUpgradedConnection?.(remotePeer as unknown as PeerId, maConn)
         there.push({ remotePeer, remoteAddr: address })
       },
     }

@@ -3,7 +3,8 @@ import { createStreamLimits } from './stream-limits.ts'
 
 describe('createStreamLimits', () => {
   it('default: one device has so many, all together so many, and what ended counts no more', () => {
-    const { enter } = createStreamLimits({ streamsPerDevice: 2, streamsInAll: 3 })
+    const limits = createStreamLimits({ streamsPerDevice: 2, streamsInAll: 3 })
+    const enter = (device: string) => limits.enter(device)
     const leave = enter('a')
     enter('a')
     expect(() => enter('a')).toThrow(/too many streams/)

@@ -35,7 +35,7 @@ async function main([home = '']: string[]): Promise<void> {
   const file = seededFile(new Uint8Array(8 << 20))
   await device.seeding.start({ models: [{ modelId: file.file.sha256, files: [file] }] })
   const offer = await lending.offer()
-  process.on('message', async () => {
+  const answerOwner = async () => {
     const { text } = await device.complete({
       model: MODEL,
       messages: [{ role: 'user', content: 'Tell a story.' }],
@@ -46,7 +46,8 @@ async function main([home = '']: string[]): Promise<void> {
     })
     const answer: OwnersAnswer = { text, rssBytes: process.memoryUsage.rss() }
     process.send?.(answer)
-  })
+  }
+  process.on('message', () => void answerOwner())
   process.on('disconnect', () => process.exit())
   const [lent] = offer.models
   if (lent === undefined) throw new Error('nothing is lent')

@@ -119,6 +119,14 @@ describe('pull from peers', () => {
     await requireWhole()
   })
 
+  it('behaviour: of an address, peers are asked for what the digest behind it names', async () => {
+    await seed()
+    hub.files.set('x/birch.gguf', Buffer.from(WHOLE))
+    await pullAll(`${hub.plain}/x/x/birch.gguf@sha256:${DIGEST}`)
+    await requireWhole()
+    expect(hub.requests.map(({ range }) => range)).toEqual([undefined])
+  })
+
   it('behaviour: a wrong chunk bans its sender and costs that chunk alone', async () => {
     const liar = await seed({ change: wrongChunk })
     for (let i = 0; i < 3; i++) await seed()

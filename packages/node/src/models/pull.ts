@@ -94,11 +94,12 @@ async function findRemote(
   const { swarm } = components
   if (reference.kind === 'digest') return findByDigest(reference.digest, init, swarm)
   try {
-    return await findAtHost(
-      reference,
-      init,
-      components.wait ? { wait: components.wait } : undefined,
-    )
+    const waits = components.wait ? { wait: components.wait } : undefined
+    const remote = await findAtHost(reference, init, waits)
+    const [only] = remote.files
+    if (swarm === undefined || digest === null || !only || remote.files.length > 1) return remote
+    // Where its host says nothing of a file's bytes, the name does: then peers can have them too.
+    return { ...remote, files: [{ ...only, sha256: only.sha256 ?? digest }] }
   } catch (error) {
     init.signal?.throwIfAborted()
     // Without its host a model that is named by its bytes can still be had.
