@@ -42,7 +42,10 @@ export function readPairCode(text: string): string {
     .replace(/[\s-]/g, '')
     .replaceAll('O', '0')
     .replace(/[IL]/g, '1')
-  if (letters.length !== CODE_LETTERS || [...letters].some((one) => !LETTERS.includes(one))) {
+  if (
+    letters.length !== CODE_LETTERS ||
+    Array.from(letters).some((one) => !LETTERS.includes(one))
+  ) {
     throw new IdentityError({
       what: 'this is no pairing code',
       next: 'It is eight letters and digits, such as K7QM-2XPD; freehold pair shows one',

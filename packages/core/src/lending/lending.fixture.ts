@@ -22,7 +22,11 @@ import type { Admission, LentAnswer } from './lent-answer.ts'
 
 const PHRASE = 'test test test test test test test test test test test junk'
 export const borrower = await deriveIdentity(PHRASE, 0)
-export const lender = await deriveIdentity(PHRASE, 1)
+/** Of another owner: own devices would owe each other nothing. */
+export const lender = await deriveIdentity(
+  'legal winner thank year wave sausage worth useful legal winner thank yellow',
+  0,
+)
 
 /** Each wait has a length of its own, so that a test can tell which one is armed. */
 export const DEADLINES: Deadlines = {

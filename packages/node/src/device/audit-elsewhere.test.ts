@@ -190,7 +190,7 @@ describe('an audit by another device of the same owner', () => {
       payment: termsOn(town.chain.settings),
       device: { phrase: borrower.phrase, deviceIndex: 1 },
     })
-    await befriend(borrower.device, own.lending)
+    await borrower.device.peers.ask(own.lending.addresses()[0] ?? '')
     const completion = await borrower.device.complete(question({ scope: 'own' }))
     expect(await completion.settled).toMatchObject({ pooled: 'pending', auditor: null })
   })

@@ -173,7 +173,8 @@ async function paired(device: Device, options: PairOptions) {
 async function list(options: PairOptions): Promise<void> {
   await using device = await openCliDevice({ listen: null, needsKeys: false })
   const rows = await paired(device, options)
-  if (options.json) return printJson(rows.map(({ key: _, ...row }) => row))
+  if (options.json)
+    return printJson(rows.map(({ name, as, device: id }) => ({ name, as, device: id })))
   if (rows.length === 0) return say('No device is paired. Pair one with: freehold pair --as own')
   print(
     table(
