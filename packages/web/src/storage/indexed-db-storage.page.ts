@@ -64,6 +64,7 @@ describe('IndexedDB storage', () => {
       isRecovered: false,
       isLeaving: false,
       exitDueAtMs: null,
+      cleared: {},
     }
     expect(await storage.table('channels').get('a')).toEqual(channel)
     expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })
