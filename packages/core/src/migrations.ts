@@ -86,13 +86,18 @@ function countNothingAsConfirmed(rows: readonly StoredRow[]): StoredRow[] {
   })
 }
 
-/** Version 3 noted neither that a channel is being left nor when its exit may be completed. */
+/**
+ * Version 3 noted neither that a channel is being left, nor when its exit may be completed, nor when
+ * and how what is settled was cleared.
+ */
 function fillInLeaving(rows: readonly StoredRow[]): StoredRow[] {
   return rows.map(({ table, key, value }) => {
     if (table !== 'channels') return { table, key, value }
-    const { role, status } = value as OldRow
+    const { role, status, settled, seenAtMs } = value as OldRow
     const isLeaving = role === 'payer' && status === 'exiting'
-    return { table, key, value: { isLeaving, exitDueAtMs: null, ...(value as OldRow) } }
+    const seenOn = new Date((seenAtMs as number | undefined) ?? 0).toISOString().slice(0, 10)
+    const cleared = settled ? { [seenOn]: { settled, setOff: 0n } } : {}
+    return { table, key, value: { isLeaving, exitDueAtMs: null, cleared, ...(value as OldRow) } }
   })
 }
 

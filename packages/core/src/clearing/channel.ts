@@ -78,6 +78,14 @@ export interface ChannelRecord {
    * that lags behind hides, no further answer is paid on it. Only a top-up by the owner ends that.
    */
   isLeaving: boolean
+  /** By the day (UTC) that it was seen on, what the contract cleared: all days together are `settled`. */
+  cleared: Readonly<Record<string, Cleared>>
+}
+
+/** Token units that the contract moved from a payer's deposit, and that it set off. */
+export interface Cleared {
+  settled: bigint
+  setOff: bigint
 }
 
 /** A channel that has just been opened or introduced. */
@@ -100,6 +108,7 @@ export function createChannelRecord(
     undelivered: {},
     isRecovered: false,
     isLeaving: false,
+    cleared: {},
     ...known,
   }
 }

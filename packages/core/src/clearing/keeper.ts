@@ -44,11 +44,15 @@ export interface Keeper {
   settle(asked?: boolean): Promise<Settlement | null>
 }
 
-/** Applies what the chain says to a record. */
+/**
+ * Applies what the chain says to a record.
+ * @param isSettlement this device just settled it: whatever was added to the deposit is no set-off
+ */
 export function seeChannel(
   record: ChannelRecord,
   seen: ChannelOnChain,
   nowMs: number,
+  isSettlement = false,
 ): ChannelRecord {
   const open = seen.exitRequestedAt > 0 ? 'exiting' : 'open'
   // A channel that the chain does not know yet, or not any more: its opening was reorganised away,
@@ -61,8 +65,30 @@ export function seeChannel(
     deposit: seen.deposit,
     confirmedDeposit: seen.confirmedDeposit,
     settled: seen.settled,
+    cleared: clear(record, seen, nowMs, isSettlement),
     seenAtMs: nowMs,
   }
+}
+
+/**
+ * A set-off puts into the deposit what it settles, and nothing else that others do does both. What a
+ * reorganisation took away is booked as less than nothing, so that the days stay the whole.
+ */
+function clear(
+  { cleared, deposit, settled }: ChannelRecord,
+  seen: ChannelOnChain,
+  nowMs: number,
+  isSettlement: boolean,
+): ChannelRecord['cleared'] {
+  const more = seen.settled - settled
+  if (more === 0n) return cleared
+  const added = seen.deposit - deposit
+  const isBoth = !isSettlement && settled + deposit > 0n && more > 0n && added > 0n
+  const setOff = isBoth ? (added < more ? added : more) : 0n
+  const day = new Date(nowMs).toISOString().slice(0, 10)
+  const before = cleared[day] ?? { settled: 0n, setOff: 0n }
+  const now = { settled: before.settled + more - setOff, setOff: before.setOff + setOff }
+  return { ...cleared, [day]: now }
 }
 
 /** What the contract would pay on a channel now. */
@@ -139,7 +165,7 @@ export function createKeeper(
         const seen = await chain.channel(before.id)
         await channels.update(before.id, (old) => {
           if (old === undefined) return undefined
-          const { owedSinceMs: _, ...rest } = seeChannel(old, seen, clock.now())
+          const { owedSinceMs: _, ...rest } = seeChannel(old, seen, clock.now(), true)
           return rest
         })
         done.amount += seen.settled - before.settled

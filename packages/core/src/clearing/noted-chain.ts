@@ -1,6 +1,6 @@
 import type { Address } from 'viem'
 import { to0x } from '../bytes.ts'
-import type { Clock } from '../platform.ts'
+import type { Clock, Log } from '../platform.ts'
 import type { Table } from '../storage.ts'
 import type { SignedOrder } from '../wire/relay-messages.ts'
 import type { Chain, Mined } from './chain.ts'
@@ -47,12 +47,17 @@ export function noteTransactions(
     account,
     transactions,
     clock,
-  }: { account: Address | null; transactions: Table<TransactionRecord>; clock: Clock },
+    log,
+  }: { account: Address | null; transactions: Table<TransactionRecord>; clock: Clock; log: Log },
 ): Chain {
   const noted = async <T extends Mined>(purpose: Purpose, sending: Promise<T>): Promise<T> => {
     const mined = await sending
     const { hash, gasUsed, feeWei } = mined
-    await transactions.put(hash, { hash, purpose, atMs: clock.now(), gasUsed, feeWei })
+    const row = { hash, purpose, atMs: clock.now(), gasUsed, feeWei }
+    // It is in a block: whoever heard of a failure now would send it again.
+    await transactions
+      .put(hash, row)
+      .catch((error) => log('transactions.unnoted', { hash, error: String(error) }))
     return mined
   }
   const isOwn = (signer: string) => signer.toLowerCase() === account?.toLowerCase()

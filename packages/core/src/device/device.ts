@@ -127,6 +127,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       account: components.identity?.wallet.address ?? null,
       transactions: tables.transactions,
       clock,
+      log,
     })
   const parts: Parts = {
     ...components,

@@ -69,7 +69,10 @@ describe('the ledger', () => {
       gasUsed: 9n,
       feeWei: 18n,
     } as const
-    const days = spentByDay(answers, [transaction])
+    const channel = testRecord('payer', {
+      ...{ settled: 9n, cleared: { '1970-01-02': { settled: 4n, setOff: 5n } } },
+    })
+    const days = spentByDay(answers, [transaction], [channel])
     expect([...days.keys()]).toEqual(['1970-01-01', '1970-01-02'])
     expect(days.get('1970-01-01')).toMatchObject({ answers: 2, priceUnits: 11n, audits: 1 })
     const all = [...days.values()].reduce(addSpent, NOTHING_SPENT)
@@ -77,6 +80,7 @@ describe('the ledger', () => {
       ...{ answers: 3, tokens: 30, priceUnits: 18n },
       ...{ transactions: 1, gasUsed: 9n, feeWei: 18n },
       ...{ audits: 2, auditSeconds: 5, auditTokens: 20 },
+      ...{ settledOut: 4n, setOffOut: 5n, settledIn: 0n, setOffIn: 0n },
     })
   })
 })

@@ -73,7 +73,11 @@ describe('deployHouse', () => {
       expect(await client().getTransactionCount({ address: by.address })).toBe(0)
       return deployHouse(init, { account: by }).catch((error: Error) => error.message)
     }
-    expect(await refused({ rpc, token, chainId: 1 })).toMatch(/is chain 31337, not 1/)
+    const keyed = `${rpc}/?key=node-secret`
+    const another = await refused({ rpc: keyed, token, chainId: 1 })
+    expect(another).toMatch(/127\.0\.0\.1:\d+ is chain 31337, not 1/)
+    // What is printed ends in logs and pictures.
+    expect(another).not.toMatch(/node-secret/)
     expect(await refused({ rpc, token: account.address })).toMatch(/there is no token at/)
     const poor = privateKeyToAccount(generatePrivateKey())
     expect(await refused({ rpc, token }, poor)).toMatch(/holds 0 of the native coin/)

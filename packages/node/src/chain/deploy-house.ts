@@ -1,4 +1,5 @@
 import { clearingHouseAbi, clearingHouseBytecode } from '@freehold/contracts/clearing-house'
+import { nodeName } from '@freehold/core/clearing/rpc-nodes'
 import { ChainError, ClearingError, FreeholdError } from '@freehold/core/errors'
 import {
   type Address,
@@ -88,7 +89,7 @@ export async function deployHouse(
     if (expected !== undefined && chainId !== expected) {
       throw new ClearingError({
         what: 'this is another chain',
-        why: `${rpc} is chain ${chainId}, not ${expected}`,
+        why: `${nodeName(rpc)} is chain ${chainId}, not ${expected}`,
         next: 'Nothing was sent. Name the RPC node of the chain that you mean',
       })
     }

@@ -4,6 +4,7 @@ import type { CompletionInit } from '@freehold/core/device/completions'
 import type { Device } from '@freehold/core/device/device'
 import type { WarmLimits } from '@freehold/core/device/warm-channels'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { warmLimitsOf } from '../config.ts'
 import { accountOf, createTown, question, type Town, toyEngine } from './town.fixture.ts'
 
 let town: Town
@@ -47,6 +48,15 @@ describe('warm channels', () => {
     await borrow(device, { onOpening })
     expect(opened).toEqual([4_000n])
     expect(await payers(device)).toMatchObject([{ status: 'open', deposit: 4_000n }])
+  })
+
+  it('behaviour: row “max_deposit used as default deposit”: what may wait in all is never one deposit', async () => {
+    const { device } = await newcomer({ ...LIMITS, total: 1_000_000n })
+    await borrow(device)
+    expect(await payers(device)).toMatchObject([{ deposit: LIMITS.perLender }])
+    // Nor where the settings say nothing of one lender.
+    const said = { total: 1_000n, perLender: 250n, channels: 8, lenders: [] }
+    expect(warmLimitsOf({ warm: { total: 1_000 } })).toEqual(said)
   })
 
   it('behaviour: without limits none is opened, and the error says how to set them', async () => {

@@ -7,6 +7,37 @@ let opened = 0
 
 storageCompliance('IndexedDB', () => openIndexedDbStorage(`compliance-${opened++}`))
 
+/** A database as the first version wrote it. */
+async function createFirst(name: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
+  const request = indexedDB.open(name, 1)
+  request.onupgradeneeded = () => {
+    const rows = request.result.createObjectStore('rows')
+    rows.put({ cumulative: 7n, answers: {}, isConfirmed: true }, ['channels', 'a'])
+    rows.put({ answers: 2 }, ['standing', 'b'])
+  }
+  request.onsuccess = () => resolve(request.result)
+  request.onerror = () => reject(request.error)
+  const first = await promise
+  first.close()
+}
+
+/** What is in a database, whatever its version. */
+async function look(name: string): Promise<{ version: number; rows: unknown[] }> {
+  const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
+  const request = indexedDB.open(name)
+  request.onsuccess = () => resolve(request.result)
+  request.onerror = () => reject(request.error)
+  const db = await promise
+  const found = Promise.withResolvers<unknown[]>()
+  const all = db.transaction('rows').objectStore('rows').getAll()
+  all.onsuccess = () => found.resolve(all.result)
+  all.onerror = () => found.reject(all.error)
+  const rows = await found.promise
+  db.close()
+  return { version: db.version, rows }
+}
+
 describe('IndexedDB storage', () => {
   it('default: keeps rows when it is closed', async () => {
     const first = await openIndexedDbStorage('kept')
@@ -44,17 +75,7 @@ describe('IndexedDB storage', () => {
   })
 
   it('behaviour: rows of the first version are filled in', async () => {
-    const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
-    const request = indexedDB.open('first', 1)
-    request.onupgradeneeded = () => {
-      const rows = request.result.createObjectStore('rows')
-      rows.put({ cumulative: 7n, answers: {}, isConfirmed: true }, ['channels', 'a'])
-      rows.put({ answers: 2 }, ['standing', 'b'])
-    }
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error)
-    const first = await promise
-    first.close()
+    await createFirst('first')
     await using storage = await openIndexedDbStorage('first')
     const channel = {
       cumulative: 7n,
@@ -64,10 +85,42 @@ describe('IndexedDB storage', () => {
       isRecovered: false,
       isLeaving: false,
       exitDueAtMs: null,
+      cleared: {},
     }
     expect(await storage.table('channels').get('a')).toEqual(channel)
     expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })
   })
+
+  for (const writes of [1, 2]) {
+    it(`behaviour: broken off after ${writes} rows of the new version it is the old one, and the next start goes on`, async () => {
+      const name = `broken-${writes}`
+      await createFirst(name)
+      const before = await look(name)
+      expect(before.rows).toHaveLength(2)
+      const { put } = IDBObjectStore.prototype
+      let left = writes
+      const after: unknown = null
+      IDBObjectStore.prototype.put = function (value, key) {
+        // Nothing is written any more.
+        if (left === 0) return after as IDBRequest<IDBValidKey>
+        const request = put.call(this, value, key)
+        // As when the page is closed: what was written goes with the transaction.
+        if (--left === 0) this.transaction.abort()
+        return request
+      }
+      try {
+        await expect(openIndexedDbStorage(name)).rejects.toThrow(/cannot be opened/)
+      } finally {
+        IDBObjectStore.prototype.put = put
+      }
+      expect(left).toBe(0)
+      expect(await look(name)).toEqual(before)
+      await using storage = await openIndexedDbStorage(name)
+      const channel = { cumulative: 7n, isRecovered: false, isLeaving: false }
+      expect(await storage.table('channels').get('a')).toMatchObject(channel)
+      expect(await storage.table('standing').get('b')).toMatchObject({ answers: 2, forgiven: {} })
+    })
+  }
 
   it('behaviour: what cannot be stored leaves the old value', async () => {
     await using storage = await openIndexedDbStorage('unstorable')

@@ -67,7 +67,8 @@ async function watch(file: string, options: GlobalOptions & { once?: boolean }):
     else if (done !== null) say(`Settled ${done.vouchers} vouchers in ${done.hash}`)
     else if (options.once) say('Nobody leaves a channel with something to settle')
   }
-  if (options.once) return look()
+  // Awaited: else the device would be closed under it.
+  if (options.once) return await look()
   try {
     await look()
     for await (const _ of setInterval(WATCH_MS, null, { signal })) {

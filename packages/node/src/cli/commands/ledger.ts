@@ -1,23 +1,36 @@
 import { auditRate, deterrence, NEW_STANDING } from '@freehold/core/audit/standing'
 import { fromHex } from '@freehold/core/bytes'
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
-import { type ChannelTotals, channelTotals, spentByDay } from '@freehold/core/device/ledger'
+import {
+  type AnswerCost,
+  answerCosts,
+  type ChannelTotals,
+  channelTotals,
+  spentByDay,
+} from '@freehold/core/device/ledger'
 import { peerName } from '@freehold/core/identity/peer-name'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
-import { print, printJson, say, table } from '../output.ts'
+import { csv } from '../csv.ts'
+import { print, printJson, safe, say, table } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { shownChannel } from './wallet-channels.ts'
 
 interface LedgerOptions extends GlobalOptions {
   why?: boolean
   days?: number
+  csv?: 'days' | 'answers' | 'channels' | 'transactions'
 }
 
 export function ledgerCommand(command: Command): void {
   command
     .option('--why', 'show for each lender why cheating would not pay')
     .option('--days <number>', 'only the last so many days that had any', wholeNumber)
+    .addOption(
+      new Option('--csv [table]', 'print one table as comma-separated values')
+        .choices(['days', 'answers', 'channels', 'transactions'])
+        .preset('days'),
+    )
     .action((options: LedgerOptions) => ledger(options))
   withGlobals(command)
 }
@@ -32,7 +45,20 @@ async function ledger(options: LedgerOptions): Promise<void> {
   const of = (role: ChannelRecord['role']) => records.filter((record) => record.role === role)
   const [pays, earns] = [channelTotals(of('payer')), channelTotals(of('payee'))]
   const transactions = (await tables.transactions.list()).map(([, row]) => row)
-  const days = [...spentByDay(answers, transactions)].slice(-(options.days ?? Infinity))
+  const days = [...spentByDay(answers, transactions, records)].slice(-(options.days ?? Infinity))
+  const costs = answerCosts(answers, records).map(shownCost)
+  const perDay = days.map(([day, spent]) => ({ day, ...spent }))
+  if (options.csv) {
+    const tables = { days: perDay, answers: costs, channels, transactions }
+    const text = csv(tables[options.csv])
+    if (text !== '') print(text)
+    return
+  }
+  const relays = (await tables.relayed.list()).map(([, row]) => row)
+  // What is owed on a channel is counted there.
+  const relayed = relays
+    .filter(({ kind, transaction }) => transaction !== null && kind !== 'topUpFromWallet')
+    .reduce((sum, { fee }) => sum + fee, 0n)
   const standing = await Promise.all(
     [...new Set(answers.map(({ lender }) => lender))].map(async (lender) => {
       const own = (await tables.standing.get(lender)) ?? NEW_STANDING
@@ -54,30 +80,25 @@ async function ledger(options: LedgerOptions): Promise<void> {
   )
   if (options.json) {
     const borrowed = answers.map((answer) => ({ ...answer, evidence: undefined }))
-    const perDay = days.map(([day, spent]) => ({ day, ...spent }))
     return printJson({
       borrowed,
+      costs,
       lent,
       channels,
       standing,
       pays,
-      earns,
+      earns: { ...earns, relayed },
       days: perDay,
       transactions,
     })
   }
-  answers.sort((a, b) => a.startedAtMs - b.startedAtMs)
   section(
-    'Borrowed',
-    ['RECEIPT', 'MODEL', 'TOKENS', 'PRICE', 'END', 'AUDIT', 'PAYMENT'],
-    answers.map((a) => [
-      a.id.slice(0, 12),
-      a.modelName,
-      String(a.tokens),
-      String(a.priceUnits),
-      a.end,
-      a.pooled ?? (a.isDrawn === false ? 'not drawn' : 'none'),
-      a.payment,
+    'Borrowed: compute, clearing, coordination',
+    ['RECEIPT', 'MODEL', 'TOKENS', 'PRICE', 'RELAYERS', 'SECONDS', 'END', 'AUDIT', 'PAYMENT'],
+    costs.map((c) => [
+      ...[c.receipt.slice(0, 12), safe(c.model), String(c.tokens)],
+      ...[String(c.priceUnits), String(c.relayFee), c.auditSeconds.toFixed(1)],
+      ...[c.end, c.audit, c.payment],
     ]),
   )
   section(
@@ -95,16 +116,18 @@ async function ledger(options: LedgerOptions): Promise<void> {
       ...[c.deposit, c.due, c.held, c.paid, c.settled].map(String),
     ]),
   )
-  const totals = ({ due, answers: paid, relayFee, held, lost, settled }: ChannelTotals) =>
-    [due, paid, held, lost, relayFee, settled].map(String)
+  const totals = (sum: ChannelTotals) =>
+    [sum.due, sum.answers, sum.relayFee, sum.held, sum.lost, sum.settled, sum.setOff].map(String)
   section(
     'Token units',
-    ['', 'OWED', 'PAID', 'HELD', 'LOST', 'RELAYERS', 'SETTLED'],
+    ['', 'OWED', 'PAID', 'RELAYERS', 'HELD', 'LOST', 'SETTLED', 'SET OFF'],
     [
       ['this device owes', ...totals(pays)],
       ['it is owed', ...totals(earns)],
     ],
   )
+  const earned = earns.answers + earns.relayFee + relayed
+  print(`Earned: ${earned}, of it ${earns.relayFee + relayed} for submitting what others signed\n`)
   section(
     'By day: compute, clearing, coordination',
     [
@@ -118,11 +141,16 @@ async function ledger(options: LedgerOptions): Promise<void> {
       'AUDITS',
       'SECONDS',
       'AGAIN',
+      'SETTLED',
+      'SET OFF',
     ],
     days.map(([day, spent]) => [
       ...[day, spent.answers, spent.tokens, spent.priceUnits].map(String),
       ...[spent.transactions, spent.gasUsed, spent.feeWei].map(String),
       ...[spent.audits, spent.auditSeconds.toFixed(1), spent.auditTokens].map(String),
+      // What this device paid, and what it was paid.
+      `-${spent.settledOut} +${spent.settledIn}`,
+      `-${spent.setOffOut} +${spent.setOffIn}`,
     ]),
   )
   if (!options.why) return
@@ -140,4 +168,19 @@ async function ledger(options: LedgerOptions): Promise<void> {
 function section(title: string, headings: string[], rows: string[][]): void {
   if (rows.length === 0) say(`${title}: nothing yet`)
   else print(`${title}\n${table(headings, rows)}\n`)
+}
+
+function shownCost({ answer, ...cost }: AnswerCost) {
+  const { id, lender, modelName, startedAtMs, tokens, end, pooled, isDrawn, payment } = answer
+  return {
+    receipt: id,
+    begun: new Date(startedAtMs).toISOString(),
+    lender: peerName(fromHex(lender)),
+    model: modelName,
+    tokens,
+    ...cost,
+    end,
+    audit: pooled ?? (isDrawn === false ? 'not drawn' : 'none'),
+    payment,
+  }
 }
