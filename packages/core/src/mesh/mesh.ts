@@ -9,6 +9,8 @@ import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../platform.ts'
+import { passesRelay } from './passes-relay.ts'
+import type { Reachability } from './reachability.ts'
 
 export interface MeshInit {
   identity: Identity
@@ -22,6 +24,8 @@ export interface MeshInit {
 export interface MeshComponents {
   /** TCP, WebSockets, …: what the platform can do. */
   transports: NonNullable<Libp2pOptions['transports']>
+  /** How it is reached where it cannot be dialled, and reaches such. @default by addresses of its own alone */
+  reachability?: Reachability | undefined
   log: Log
 }
 
@@ -53,19 +57,20 @@ const LINGER_MS = 5_000
 /** Starts libp2p with Noise, Yamux and identify. Nothing is dialled that the user did not name. */
 export async function createMesh(init: MeshInit, components: MeshComponents): Promise<Mesh> {
   const { identity, listen } = init
+  const { reachability } = components
   const maxConnections = init.maxConnections ?? DEFAULT_CONNECTIONS
   const maxStreams = init.maxStreams ?? DEFAULT_STREAMS
   const node: Libp2p = await createLibp2p({
     // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
     nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
     privateKey: await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey),
-    addresses: { listen: [...listen] },
-    transports: components.transports,
+    addresses: { listen: [...listen, ...(reachability?.listen ?? [])] },
+    transports: [...components.transports, ...(reachability?.transports ?? [])],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    services: { identify: identify() },
+    services: { identify: identify(), ...reachability?.services },
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
-    connectionGater: { denyDialMultiaddr: () => false },
+    connectionGater: { denyDialMultiaddr: () => false, ...reachability?.gater },
     connectionManager: { maxConnections, maxIncomingPendingConnections: 20 },
     connectionMonitor: { enabled: false },
   })
@@ -81,16 +86,22 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
           stream.abort(error instanceof Error ? error : new Error(String(error)))
         }
       }
-      await node.handle(protocol, serve, { maxInboundStreams: maxStreams })
+      await node.handle(protocol, serve, {
+        maxInboundStreams: maxStreams,
+        runOnLimitedConnection: passesRelay(protocol),
+      })
     },
     open: async (address, protocol, { signal } = {}) => {
       const target = parseAddress(address)
       const either = withinTime(signal, DIAL_MS)
       try {
-        const connection = await node.dial(target, { signal: either })
+        const connection = reachability
+          ? await reachability.connect(node, target, protocol, { signal: either })
+          : await node.dial(target, { signal: either })
         const stream = await connection.newStream(protocol, {
           signal: either,
           maxOutboundStreams: maxStreams,
+          runOnLimitedConnection: passesRelay(protocol),
         })
         return { stream, peer: rawKey(connection.remotePeer) }
       } catch (cause) {

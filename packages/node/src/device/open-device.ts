@@ -14,6 +14,7 @@ import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/
 import type { Storage } from '@freehold/core/storage'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
+import type { NodeReachInit } from '../mesh/open-mesh.ts'
 import { openModelLibrary } from '../models/library.ts'
 import { createModelSource } from '../models/model-source.ts'
 import { createBlobFolder } from '../storage/blob-folder.ts'
@@ -27,6 +28,8 @@ export interface OpenDeviceInit extends DeviceInit {
   deviceIndex?: number | undefined
   /** Multiaddrs to listen on, or null for a device that opens no socket at all. */
   listen?: readonly string[] | null | undefined
+  /** Relays and what else takes it to be reached. @default off: nothing but addresses that it is told */
+  reach?: NodeReachInit | undefined
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
@@ -58,7 +61,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? await openMesh(identity, listen, log) : null,
+    mesh: identity && listen ? await openMesh(identity, listen, { reach: init.reach, log }) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
@@ -83,13 +86,13 @@ async function identityOf(phrase: string, index: number): Promise<Identity> {
   return deriveIdentity(phrase, index)
 }
 
-async function openMesh(identity: Identity, listen: readonly string[], log: Log): Promise<Mesh> {
-  const [{ createMesh }, { tcp }, { webSockets }] = await Promise.all([
-    import('@freehold/core/mesh/mesh'),
-    import('@libp2p/tcp'),
-    import('@libp2p/websockets'),
-  ])
-  return createMesh({ identity, listen }, { transports: [tcp(), webSockets()], log })
+async function openMesh(
+  identity: Identity,
+  listen: readonly string[],
+  { reach, log }: { reach: NodeReachInit | undefined; log: Log },
+): Promise<Mesh> {
+  const mesh = await import('../mesh/open-mesh.ts')
+  return mesh.openMesh({ identity, listen, reach }, { log })
 }
 
 async function openChain(
