@@ -20,7 +20,8 @@ const device = await openDevice({
   engine: toyEngine(),
   log: (event, details) => {
     if (event === 'mesh.direct' && details?.address) direct.add(details.peer)
-    if (process.env.NETNS_LOG) process._rawDebug(settings.name, event, details)
+    if (process.env.NETNS_LOG)
+      process.stderr.write(`${settings.name} ${event} ${JSON.stringify(details)}\n`)
   },
 })
 const lending = settings.lends

@@ -5,7 +5,7 @@ import type { Connection, ConnectionGater, Libp2p } from '@libp2p/interface'
 import { isPrivate } from '@libp2p/utils'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2pOptions } from 'libp2p'
-import { withinTime } from '../abort.ts'
+import { orAborted, withinTime } from '../abort.ts'
 import type { Log } from '../platform.ts'
 import { keepReservations, type Libp2pComponents, type Libp2pService } from './keep-reservations.ts'
 import { isDirectFirst } from './passes-relay.ts'
@@ -67,7 +67,7 @@ export function createReachability(init: ReachInit, components: ReachComponents)
       return {}
     },
     autoNat: (given) => autoNAT()(dialsAnew(given)),
-    dcutr: dcutr(),
+    dcutr: (given) => dcutr()(leavesOpen(given)),
     ...(relays.length > 0 ? { reservations: keepReservations(relays, log) } : {}),
     ...(relay !== false ? { relay: relayService } : {}),
     ...components.services,
@@ -113,18 +113,22 @@ export function createReachability(init: ReachInit, components: ReachComponents)
     const punched = circuit.toString().includes('/webrtc/')
       ? circuit
       : circuit.decapsulate(`/p2p/${peer}`).encapsulate(`/webrtc/p2p/${peer}`)
+    const late = withinTime(signal, DIRECT_MS)
+    const { promise: met, resolve } = Promise.withResolvers<Connection>()
+    const onOpen = ({ detail }: CustomEvent<Connection>) => {
+      if (detail.limits === undefined && detail.remotePeer.equals(remotePeer)) resolve(detail)
+    }
+    node.addEventListener('connection:open', onOpen)
     try {
-      return await node.dial(punched, {
-        force: true,
-        signal: withinTime(signal, DIRECT_MS),
-      } as object)
+      // The other side tries as well, and one of the two comes through first.
+      const own = node.dial(punched, { force: true, signal: late } as object)
+      return await orAborted(Promise.any([own, met]), late)
     } catch (error) {
-      // The other side may have come through meanwhile.
-      const met = existing()
-      if (met !== undefined) return met
       if (tried.size >= MAX_TRIED) tried.clear()
       tried.set(peer, Date.now() + TRY_AGAIN_MS)
       throw error
+    } finally {
+      node.removeEventListener('connection:open', onOpen)
     }
   }
 
@@ -170,6 +174,24 @@ function dialsAnew(components: Libp2pComponents): Libp2pComponents {
       manager.openConnection(to, { ...options, force: true }),
     )
   return replacing(components, 'connectionManager', anew(components.connectionManager))
+}
+
+/** libp2p's DCUtR closes the relayed connection once there is a direct one, with the answers on it. */
+function leavesOpen(components: Libp2pComponents): Libp2pComponents {
+  const { registrar } = components
+  const open = (connection: Connection) => replacing(connection, 'close', async () => {})
+  const gentle = replacing(
+    replacing(registrar, 'register', (protocol, { onConnect, ...topology }) =>
+      registrar.register(protocol, {
+        ...topology,
+        onConnect: (peer, connection) => onConnect?.(peer, open(connection)),
+      }),
+    ),
+    'handle',
+    (protocol, handler, init) =>
+      registrar.handle(protocol, (stream, connection) => handler(stream, open(connection)), init),
+  )
+  return replacing(components, 'registrar', gentle)
 }
 
 /** The same object but for one property. */

@@ -36,6 +36,10 @@ const ALL: Required<Settings> = {
   rules: [],
   setOff: 'friends',
   friends: ['12D3KooWA'],
+  relays: ['/p2p-circuit'],
+  relay: true,
+  stun: ['stun.test:3478'],
+  upnp: true,
   resident: '1m',
 }
 

@@ -82,6 +82,10 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   ceilings: fromFile('ceilings', null),
   setOff: fromFile('setOff', 'pairs'),
   friends: fromFile('friends', []),
+  relays: fromFile('relays', []),
+  relay: fromFile('relay', false),
+  stun: fromFile('stun', []),
+  upnp: fromFile('upnp', false),
   resident: (given) => {
     if (given.environment.mayStartResident) return fromFile('resident', DEFAULT_IDLE)(given)
     return { name: 'resident', value: false, origin: 'FREEHOLD_NORESIDENT' }
