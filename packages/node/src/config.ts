@@ -10,6 +10,7 @@ import { type Rule, readRules } from '@freehold/core/routing/rules'
 import { PREFERENCES, type Preference } from '@freehold/core/routing/score-offer'
 import type { Address } from 'viem'
 import type { DiscoveryWays } from './device/open-device.ts'
+import type { NodeReachInit } from './mesh/open-mesh.ts'
 
 /** Every environment variable and path of the program, in one place. */
 export interface Environment {
@@ -173,6 +174,12 @@ export interface Settings {
   prefer?: Preference
   /** Devices of friends, by their peer ids (`12D3Koo…`), with or without a name; freehold pair adds to them. */
   friends?: (string | NamedFriend)[]
+  /** Whether it relays for others once it is known to be reachable; `always`: without waiting. @default false */
+  relay?: boolean | 'always'
+  /** STUN servers (`HOST:PORT`) besides the relays. */
+  stun?: string[]
+  /** Whether the router is asked for a port (UPnP, NAT-PMP). @default false */
+  upnp?: boolean
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
   resident?: string | false
   /** Whether `lend` hands shared models to whoever asks for them by digest. @default false */
@@ -220,6 +227,9 @@ const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown
   seedPerDay: ['a whole number of bytes', isCount],
   warm: ['an object', isObject],
   lend: ['an object', isObject],
+  relay: ['true, false or always', (value) => typeof value === 'boolean' || value === 'always'],
+  stun: ['a list of HOST:PORT', areTexts],
+  upnp: ['true or false', (value) => typeof value === 'boolean'],
   resident: ['a duration or false', (value) => typeof value === 'string' || value === false],
 }
 
@@ -426,6 +436,24 @@ export function warmLimitsOf({ warm }: Settings): WarmLimits | null {
   }
   return { total: BigInt(total), perLender: BigInt(perLender), channels, lenders }
 }
+
+/**
+ * How the settings let this device be reached. @returns undefined when they say nothing of it: it then
+ * dials plain addresses only @throws UsageError for a relay that is no address
+ */
+export function reachOf({ relays, relay, stun, upnp }: Settings): NodeReachInit | undefined {
+  if (relays === undefined && !relay && stun === undefined && !upnp) return undefined
+  const strange = relays?.find((one) => one !== '/p2p-circuit' && !RELAY.test(one))
+  if (strange !== undefined) {
+    throw new UsageError({
+      what: `the setting relays has ${JSON.stringify(strange)}`,
+      next: 'A relay looks like /ip4/192.0.2.1/tcp/4215/p2p/12D3Koo…; /p2p-circuit means any',
+    })
+  }
+  return { relays, relay, stun, upnp }
+}
+
+const RELAY = /^\/(ip4|ip6|dns|dns4|dns6)\/.+\/p2p\/12D3Koo[1-9A-HJ-NP-Za-km-z]{45}$/
 
 /** A chain given as `RPC[ RPC…],CHAIN-ID,HOUSE,TOKEN` on the command line. @throws UsageError */
 export function parseChain(text: string): ChainSettings {

@@ -13,6 +13,8 @@ import type { Log } from '../platform.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import type { Discovery, DiscoveryInit, LanDiscovery } from './discovery.ts'
 import { MESH_LIMITS, type MeshLimits } from './mesh-limits.ts'
+import { passesRelay } from './passes-relay.ts'
+import type { Reachability } from './reachability.ts'
 import { createStreamLimits } from './stream-limits.ts'
 
 export interface MeshInit {
@@ -33,6 +35,8 @@ export interface MeshComponents {
   transports: NonNullable<Libp2pOptions['transports']>
   /** Finds devices in the local network. */
   lan?: readonly LanDiscovery[] | undefined
+  /** How it is reached where it cannot be dialled, and reaches such. @default by addresses of its own alone */
+  reachability?: Reachability | undefined
   log: Log
 }
 
@@ -68,7 +72,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
   const maxStreams = init.maxStreams ?? limits.streams
   const streams = createStreamLimits(limits)
   const privateKey = await generateKeyPairFromSeed('Ed25519', identity.deviceSecretKey)
-  const { lan, log } = components
+  const { lan, log, reachability } = components
   const finding =
     init.discovery &&
     (await import('./discovery.ts')).discoveryParts(init.discovery, {
@@ -80,15 +84,16 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     // Whoever connects hears these: nothing of the machine, its browser or the versions on it.
     nodeInfo: { name: 'freehold', version: '1', userAgent: 'freehold/1' },
     privateKey,
-    addresses: { listen: [...listen] },
-    transports: components.transports,
+    addresses: { listen: [...listen, ...(reachability?.listen ?? [])] },
+    transports: [...components.transports, ...(reachability?.transports ?? [])],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: limits.streamsPerConnection })],
-    services: { identify: identify(), ...finding?.services },
+    services: { identify: identify(), ...finding?.services, ...reachability?.services },
     ...(finding ? { datastore: finding.datastore, peerDiscovery: finding.peerDiscovery } : {}),
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
     connectionGater: {
       denyDialMultiaddr: () => false,
+      ...reachability?.gater,
       ...createConnectionLimits(limits, () => node.getConnections()),
     },
     connectionManager: {
@@ -116,16 +121,22 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
           leave()
         }
       }
-      await node.handle(protocol, serve, { maxInboundStreams: maxStreams })
+      await node.handle(protocol, serve, {
+        maxInboundStreams: maxStreams,
+        runOnLimitedConnection: passesRelay(protocol),
+      })
     },
     open: async (address, protocol, { signal } = {}) => {
       const target = parseAddress(address)
       const either = withinTime(signal, DIAL_MS)
       try {
-        const connection = await node.dial(target, { signal: either })
+        const connection = reachability
+          ? await reachability.connect(node, target, protocol, { signal: either })
+          : await node.dial(target, { signal: either })
         const stream = await connection.newStream(protocol, {
           signal: either,
           maxOutboundStreams: maxStreams,
+          runOnLimitedConnection: passesRelay(protocol),
         })
         return { stream, peer: rawKey(connection.remotePeer) }
       } catch (cause) {

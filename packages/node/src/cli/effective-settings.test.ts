@@ -32,7 +32,6 @@ const ALL: Required<Settings> = {
   peers: ['/ip4/127.0.0.1/tcp/1'],
   discovery: ['mdns'],
   bootstrap: ['/ip4/127.0.0.1/tcp/2'],
-  relays: ['/ip4/127.0.0.1/tcp/3'],
   modelHosts: ['http://127.0.0.1:4'],
   tokens: ['apple', 'pear'],
   keepPrefixes: false,
@@ -47,6 +46,10 @@ const ALL: Required<Settings> = {
   shared: ['00'],
   seedRate: 1,
   seedPerDay: 2,
+  relays: ['/p2p-circuit'],
+  relay: true,
+  stun: ['stun.test:3478'],
+  upnp: true,
   resident: '1m',
 }
 

@@ -95,6 +95,9 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
   lend: fromFile('lend', {}),
   seedRate: fromFile('seedRate', DEFAULT_SEED_RATE),
   seedPerDay: fromFile('seedPerDay', DEFAULT_SEED_PER_DAY),
+  relay: fromFile('relay', false),
+  stun: fromFile('stun', []),
+  upnp: fromFile('upnp', false),
   resident: (given) => {
     if (given.environment.mayStartResident) return fromFile('resident', DEFAULT_IDLE)(given)
     return { name: 'resident', value: false, origin: 'FREEHOLD_NORESIDENT' }

@@ -15,6 +15,7 @@ import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/
 import type { Storage } from '@freehold/core/storage'
 import type { Paths } from '../config.ts'
 import { createLlamaEngine } from '../engine/llama-engine.ts'
+import type { NodeReachInit } from '../mesh/open-mesh.ts'
 import { openModelLibrary } from '../models/library.ts'
 import { createModelSource } from '../models/model-source.ts'
 import { createBlobFolder } from '../storage/blob-folder.ts'
@@ -33,6 +34,8 @@ export interface OpenDeviceInit extends DeviceInit {
   listen?: readonly string[] | null | undefined
   /** How it finds others. @default it does not: it knows those alone that it is told of */
   discovery?: DiscoveryWays | undefined
+  /** Relays and what else takes it to be reached. @default off: nothing but addresses that it is told */
+  reach?: NodeReachInit | undefined
   chain?: ChainSettings | undefined
   /** Answers with another engine than llama.cpp: for tests and the demo's dishonest lenders. */
   engine?: Engine | undefined
@@ -70,7 +73,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? await openMesh(identity, listen, init.discovery, log) : null,
+    mesh: identity && listen ? await openMesh(identity, listen, init, log) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
@@ -101,19 +104,11 @@ async function identityOf(phrase: string, index: number, storage: Storage): Prom
 async function openMesh(
   identity: Identity,
   listen: readonly string[],
-  ways: DiscoveryWays | undefined,
+  { discovery, reach }: Pick<OpenDeviceInit, 'discovery' | 'reach'>,
   log: Log,
 ): Promise<Mesh> {
-  const [{ createMesh }, { tcp }, { webSockets }, lan] = await Promise.all([
-    import('@freehold/core/mesh/mesh'),
-    import('@libp2p/tcp'),
-    import('@libp2p/websockets'),
-    ways?.mdns ? import('./lan-discovery.ts') : null,
-  ])
-  return createMesh(
-    { identity, listen, discovery: ways && { dht: ways.dht, gossip: ways.gossip } },
-    { transports: [tcp(), webSockets()], lan: lan ? [lan.lanDiscovery()] : [], log },
-  )
+  const mesh = await import('../mesh/open-mesh.ts')
+  return mesh.openMesh({ identity, listen, discovery, reach }, { log })
 }
 
 async function openChain(

@@ -1,0 +1,78 @@
+import type { Identity } from '@freehold/core/identity/identity'
+import type { Mesh } from '@freehold/core/mesh/mesh'
+import type { ReachInit } from '@freehold/core/mesh/reachability'
+import type { Log } from '@freehold/core/platform'
+import type { DiscoveryWays } from '../device/open-device.ts'
+
+/** How a device on Node is reached. All of it is off where nothing is said. */
+export interface NodeReachInit extends ReachInit {
+  /** STUN servers (`HOST:PORT`) besides the relays, which answer STUN too. */
+  stun?: readonly string[] | undefined
+  /** Whether the router is asked for a port (UPnP, NAT-PMP). */
+  upnp?: boolean | undefined
+}
+
+/** This device's place in the network, with what Node can do. */
+export async function openMesh(
+  { identity, listen, discovery: ways, reach }: OpenMeshInit,
+  { log }: { log: Log },
+): Promise<Mesh> {
+  const [{ createMesh }, { tcp }, { webSockets }, found] = await Promise.all([
+    import('@freehold/core/mesh/mesh'),
+    import('@libp2p/tcp'),
+    import('@libp2p/websockets'),
+    ways?.mdns ? import('../device/lan-discovery.ts') : null,
+  ])
+  const discovery = ways && { dht: ways.dht, gossip: ways.gossip }
+  const init = { identity, listen, discovery }
+  const lan = found ? [found.lanDiscovery()] : []
+  const transports = [tcp(), webSockets()]
+  if (reach === undefined) return createMesh(init, { transports, lan, log })
+  const [{ createReachability }, webRtc, upnp] = await Promise.all([
+    import('@freehold/core/mesh/reachability'),
+    import('@libp2p/webrtc'),
+    reach.upnp ? import('@libp2p/upnp-nat') : null,
+  ])
+  const { relays = [], stun = [] } = reach
+  const hosts = [...relays.map(stunOf).filter((host) => host !== null), ...stun]
+  // An empty list is meant: libp2p's own would ask strangers.
+  const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
+  const reachability = createReachability(reach, {
+    transports: [webRtc.webRTC({ rtcConfiguration }), webRtc.webRTCDirect({ rtcConfiguration })],
+    services: upnp ? { upnp: upnp.uPnPNAT({ portMappingDescription: 'freehold' }) } : {},
+    log,
+  })
+  const mesh = await createMesh(init, { transports, lan, reachability, log })
+  const responder = reach.relay ? await answerStun(mesh, log) : null
+  return {
+    ...mesh,
+    [Symbol.asyncDispose]: async () => {
+      await responder?.[Symbol.asyncDispose]()
+      await mesh[Symbol.asyncDispose]()
+    },
+  }
+}
+
+interface OpenMeshInit {
+  identity: Identity
+  listen: readonly string[]
+  discovery?: DiscoveryWays | undefined
+  reach?: NodeReachInit | undefined
+}
+
+/** Relays answer STUN on the UDP port of the number of their TCP port. @returns `HOST:PORT` or null */
+function stunOf(relay: string): string | null {
+  const [, host, port] = /^\/(?:ip4|dns4?)\/([^/]+)\/tcp\/(\d+)/.exec(relay) ?? []
+  return host && port ? `${host}:${port}` : null
+}
+
+/** Devices behind routers learn from it how they are seen; without it they use its relaying alone. */
+async function answerStun(mesh: Mesh, log: Log): Promise<AsyncDisposable | null> {
+  const port = /\/tcp\/(\d+)\//.exec(mesh.addresses()[0] ?? '')?.[1]
+  if (port === undefined) return null
+  const { startStunResponder } = await import('./stun-responder.ts')
+  return startStunResponder(Number(port)).catch((error: unknown) => {
+    log('mesh.stun', { port, error: String(error) })
+    return null
+  })
+}
