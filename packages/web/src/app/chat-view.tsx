@@ -4,6 +4,7 @@ import type { Said } from '../chats/conversation.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { Composer } from './composer.tsx'
+import { Icon } from './icon.tsx'
 import { LiveRegion } from './live-region.tsx'
 import { MessageView } from './message-view.tsx'
 import { preferences } from './preferences.ts'
@@ -50,6 +51,7 @@ export function ChatView({ app, id }: { app: App; id: string | null }) {
             <h2>{say('welcome')}</h2>
             <p>{say('welcomeNote')}</p>
             <p class="muted">{say('welcomeLimits')}</p>
+            <OfflineState app={app} />
             <ul>
               {EXAMPLES.map((example) => (
                 <li key={example}>
@@ -87,6 +89,23 @@ export function ChatView({ app, id }: { app: App; id: string | null }) {
         <Composer app={app} chat={chat} onEdit={setEdited} onSay={ask} />
       </div>
     </>
+  )
+}
+
+/** Says when the network can go. */
+function OfflineState({ app }: { app: App }) {
+  const hasModel = app.space.models.value.some(
+    ({ sha256, isHere }) => isHere && sha256 === app.model.value,
+  )
+  return (
+    <p class="offline" role="status">
+      {app.offline.isReady.value && hasModel && (
+        <>
+          <Icon name="check" />
+          {say('offlineReady')}
+        </>
+      )}
+    </p>
   )
 }
 

@@ -22,7 +22,7 @@ export function MessageView(props: MessageProps) {
   if (message.role === 'user') {
     return (
       <li class="message person">
-        <h3 class="visually-hidden">{say('you')}</h3>
+        <h2 class="visually-hidden">{say('you')}</h2>
         {message.attachments.map(({ name }) => (
           <p class="file" key={name} dir="auto">
             {name}
@@ -42,7 +42,7 @@ export function MessageView(props: MessageProps) {
   const { state, note, error } = message
   return (
     <li class="message answer" aria-busy={state === 'writing'}>
-      <h3 class="visually-hidden">{note?.model ?? 'Acorn'}</h3>
+      <h2 class="visually-hidden">{note?.model ?? 'Acorn'}</h2>
       <Markdown text={message.content} />
       {state === 'writing' && <Working app={app} hasWords={message.content !== ''} />}
       {state === 'stopped' && <p class="state">{say('answerStopped')}</p>}

@@ -52,11 +52,12 @@ export function createModelFolder(): ModelFolder {
       }
     },
     keep: async (bytes, { sha256: wanted, onProgress, signal }) => {
-      const handle = await (await folder()).getFileHandle(wanted + SUFFIX, { create: true })
-      const writable = await handle.createWritable()
       const hash = sha256.create()
       let done = 0
+      let writable: FileSystemWritableFileStream | undefined
       try {
+        const handle = await (await folder()).getFileHandle(wanted + SUFFIX, { create: true })
+        writable = await handle.createWritable()
         for await (const part of bytes) {
           signal?.throwIfAborted()
           hash.update(part)
@@ -67,7 +68,7 @@ export function createModelFolder(): ModelFolder {
         if (toHex(hash.digest()) !== wanted) throw otherBytes()
         await writable.close()
       } catch (error) {
-        await writable.abort().catch(() => {})
+        await writable?.abort().catch(() => {})
         if (error instanceof DOMException && error.name === 'QuotaExceededError')
           throw noRoom(error)
         throw error
