@@ -11,9 +11,11 @@ interface Shot {
 }
 
 async function ask(page: Page, text: string): Promise<void> {
+  const marks = page.locator('.answer .mark')
+  const before = await marks.count()
   await page.fill('#message', text)
   await page.click('button[type=submit]')
-  await page.locator('.answer .mark').last().waitFor()
+  await marks.nth(before).waitFor()
 }
 
 async function chat(page: Page): Promise<void> {

@@ -118,7 +118,7 @@ export function Composer({ app, chat, onSay, onEdit }: ComposerProps) {
             class="round"
             aria-label={say('stop')}
             title={say('stop')}
-            onClick={app.conversation.stop}
+            onClick={() => app.conversation.stop()}
           >
             <Icon name="stop" />
           </button>

@@ -7,11 +7,11 @@ export function Notices({ app }: { app: App }) {
   const { conversation, offline, book, notice } = app
   const notices: (Notice & { key: string })[] = []
   if (conversation.held.value !== null) {
-    const action = { label: say('useThisTab'), run: conversation.takeOver }
+    const action = { label: say('useThisTab'), run: () => conversation.takeOver() }
     notices.push({ key: 'held', text: say('otherTabBusy'), action })
   }
   if (offline.isUpdateWaiting.value) {
-    const action = { label: say('updateNow'), run: offline.update }
+    const action = { label: say('updateNow'), run: () => offline.update() }
     notices.push({ key: 'update', text: say('updateReady'), action })
   }
   const failure = book.failure.value

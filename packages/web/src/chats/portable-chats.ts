@@ -17,7 +17,8 @@ export function exportChats(chats: readonly Chat[]): string {
 export function importChats(text: string): Chat[] {
   const whole = record(parse(text), 'the file')
   if (whole.format !== FORMAT) fail('it is no file of chats', `format is not "${FORMAT}"`)
-  if (whole.version !== VERSION) fail('it was written by another version', `${whole.version}`)
+  if (whole.version !== VERSION)
+    fail('it was written by another version', `${String(whole.version)}`)
   return list(whole.chats, 'chats').map((chat, i) => chatOf(chat, `chats[${i}]`))
 }
 

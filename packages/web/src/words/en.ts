@@ -35,7 +35,7 @@ export const en = {
   you: 'You',
   writing: 'is writing …',
   gettingModel: 'Getting {name} … {percent} %',
-  loadingModel: 'Waking {name} up …',
+  loadingModel: '{name} is thinking …',
   answerStopped: 'You stopped this answer.',
   answerBroken: 'This answer broke off.',
   pageClosed: 'The page was closed while it was being written.',
