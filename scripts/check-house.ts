@@ -37,7 +37,7 @@ const IMPORT = /(?:from|import)\s*\(?\s*'([^']+)'/g
 /** Checks who imports whom in the house. @returns a sentence for each import that may not be */
 export async function checkHouse(): Promise<string[]> {
   const problems: string[] = []
-  for await (const file of glob('packages/*/src/**/*.ts', { cwd: ROOT })) {
+  for await (const file of glob('packages/*/src/**/*.{ts,tsx}', { cwd: ROOT })) {
     const text = await readFile(join(ROOT, file), 'utf8')
     for (const [, target = ''] of text.matchAll(IMPORT)) {
       const why = judge(file, target)

@@ -8,12 +8,15 @@ import { type GuardInit, guard } from './guard.ts'
 import { readBody } from './read-body.ts'
 import type { ApiEnv, ApiParts } from './route.ts'
 import { ROUTES } from './routes.ts'
+import { notBuilt, type Site } from './site.ts'
 
 export interface AppInit extends GuardInit {
   /** The widest scope that a request may ask for. */
   widestScope: Scope
   /** Says what nobody foresaw. */
   onDefect?: ((error: unknown) => void) | undefined
+  /** The web app's files. @default none: whoever looks for it is told how to build it */
+  site?: Site | undefined
 }
 
 const SCOPES = ['device', 'own', 'friends', 'market'] as const
@@ -30,7 +33,15 @@ export function createApp(init: AppInit, parts: ApiParts): Hono<ApiEnv> {
     c.res.headers.set('x-request-id', requestId)
     parts.metrics.request(c.req.routePath, c.res.status)
   })
-  app.use(guard(init))
+  const { site } = init
+  app.use(guard({ ...init, isOpen: (path) => site?.has(path) ?? false }))
+  app.get('*', async (c, next) => {
+    const isPage = c.req.path === '/' && c.req.header('accept')?.includes('text/html')
+    if (isPage && site === undefined) return notBuilt()
+    // Programs that ask at the root look for Ollama.
+    const isFile = isPage || (c.req.path !== '/' && site?.has(c.req.path))
+    return isFile && site !== undefined ? site.respond(c.req.path) : next()
+  })
 
   for (const route of ROUTES) {
     app.on(route.method, route.path, async (c) => {

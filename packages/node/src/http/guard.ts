@@ -11,6 +11,8 @@ export interface GuardInit {
   origins: readonly string[]
   /** Names of this device in `Host`, besides those of loopback, such as `host.docker.internal`. */
   hosts: readonly string[]
+  /** Paths that hold nothing of the person's: a browser that opens them can show no token. @default none */
+  isOpen?: ((path: string) => boolean) | undefined
 }
 
 /** Names that no name server can give to somebody else. */
@@ -49,7 +51,8 @@ export function guard(init: GuardInit): MiddlewareHandler<ApiEnv> {
     if (c.req.method === 'OPTIONS') return preflight(c.req.raw.headers, origin)
     const token = bearer(header('authorization')) ?? header('x-api-key')
     const place = placeOf(token, digests)
-    if (digests.length > 0 && !OPEN_PATHS.has(c.req.path) && place < 0) {
+    const isOpen = OPEN_PATHS.has(c.req.path) || (isRead(c.req.method) && init.isOpen?.(c.req.path))
+    if (digests.length > 0 && !isOpen && place < 0) {
       return withOrigin(refuse(wrongToken()), origin)
     }
     c.set('key', known[place]?.name)
@@ -58,6 +61,10 @@ export function guard(init: GuardInit): MiddlewareHandler<ApiEnv> {
     if (origin !== undefined) allow(c.res.headers, origin)
     return undefined
   }
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }
 
 /** `Host` without its port: who forwards a port may give it another number. */

@@ -1,12 +1,11 @@
 import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { CALIBRATION } from '@freehold/core/audit/calibration-tables'
-import { type ChainSettings, createRpcChain } from '@freehold/core/clearing/rpc-chain'
+import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { createDevice, type Device, type DeviceInit } from '@freehold/core/device/device'
+import type { ModelSource } from '@freehold/core/device/parts'
 import type { Engine } from '@freehold/core/engine/engine'
-import { deriveIdentity, type Identity } from '@freehold/core/identity/identity'
-import { createMesh } from '@freehold/core/mesh/mesh'
+import type { Identity } from '@freehold/core/identity/identity'
 import { type Log, systemClock, systemRandom } from '@freehold/core/platform'
-import { webSockets } from '@libp2p/websockets'
 import { fetchSource, type ReadSource } from '../engine/read-source.ts'
 import { WASM_FILES } from '../engine/wasm-files.ts'
 import { createWllamaEngine } from '../engine/wllama-engine.ts'
@@ -17,8 +16,8 @@ import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
 export interface OpenDeviceInit extends DeviceInit {
   /** Name of this device's database in the page's origin. */
   database: string
-  /** Where the page finds models, by the names that it gives them. */
-  models: Readonly<Record<string, string>>
+  /** Where the page finds models, by the names that it gives them; or what finds them. */
+  models: Readonly<Record<string, string>> | ModelSource
   /** Owner phrase; absent: a device without keys, which can only answer by itself. */
   phrase?: string | undefined
   deviceIndex?: number | undefined
@@ -33,15 +32,15 @@ export interface OpenDeviceInit extends DeviceInit {
   log?: Log | undefined
 }
 
-/** A device in a page: hands everything that belongs to the platform to core. */
+/**
+ * A device in a page: hands everything that belongs to the platform to core. Keys, network and chain
+ * are only loaded for a device that has them.
+ */
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const { database, phrase, chain, dials = true } = init
   const log = init.log ?? (() => {})
   const clock = systemClock
-  const identity: Identity | null = phrase
-    ? await deriveIdentity(phrase, init.deviceIndex ?? 0)
-    : null
-  const transports = [webSockets()]
+  const identity = phrase ? await identityOf(phrase, init.deviceIndex) : null
   const storage = await openIndexedDbStorage(database)
   const headers = createBlobTable(storage.table('blobs'))
   const read: ReadSource = async (source, options) =>
@@ -53,11 +52,32 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     identity,
     storage,
     engine: init.engine ?? createWllamaEngine({ wasm: WASM_FILES, read, threads: init.threads }),
-    models: createModelSource(init.models),
+    models: isSource(init.models) ? init.models : createModelSource(init.models),
     headers,
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh:
-      identity && dials ? await createMesh({ identity, listen: [] }, { transports, log }) : null,
-    chain: identity && chain ? createRpcChain(chain, { account: identity.wallet, clock }) : null,
+    mesh: identity && dials ? await dialMesh(identity, log) : null,
+    chain: identity && chain ? await chainOf(chain, identity) : null,
   })
+}
+
+function isSource(models: OpenDeviceInit['models']): models is ModelSource {
+  return typeof models.find === 'function'
+}
+
+async function identityOf(phrase: string, deviceIndex = 0): Promise<Identity> {
+  const { deriveIdentity } = await import('@freehold/core/identity/identity')
+  return deriveIdentity(phrase, deviceIndex)
+}
+
+async function dialMesh(identity: Identity, log: Log) {
+  const [{ createMesh }, { webSockets }] = await Promise.all([
+    import('@freehold/core/mesh/mesh'),
+    import('@libp2p/websockets'),
+  ])
+  return createMesh({ identity, listen: [] }, { transports: [webSockets()], log })
+}
+
+async function chainOf(chain: ChainSettings, { wallet }: Identity) {
+  const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
+  return createRpcChain(chain, { account: wallet, clock: systemClock })
 }

@@ -46,7 +46,8 @@ export async function bytesOf(blob: Blob, from: number, count: number): Promise<
   return new Uint8Array(await blob.slice(from, from + count).arrayBuffer())
 }
 
-async function hashBlob(blob: Blob, signal: AbortSignal | undefined): Promise<string> {
+/** SHA-256 of all bytes, 64 lower-case hex digits. */
+export async function hashBlob(blob: Blob, signal?: AbortSignal): Promise<string> {
   const hash = sha256.create()
   for await (const part of blob.stream()) {
     signal?.throwIfAborted()

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hubOf, type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
+import { openSite, SITE_FOLDER } from '../../http/site.ts'
 import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
 import { VERSION } from '../../version.ts'
 import {
@@ -143,6 +144,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       tokens: tokens.length > 0 || isBackground ? [...tokens, token] : [],
       origins: options.allowOrigin,
       hosts: options.allowHost,
+      site: isBackground ? undefined : await openSite(SITE_FOLDER),
       pool: {
         keepAliveMs: options.keepAlive,
         parallel: options.parallel,

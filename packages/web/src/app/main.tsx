@@ -1,0 +1,22 @@
+import { render } from 'preact'
+import { sentenceOf } from '../chats/conversation.ts'
+import { say } from '../words/words.ts'
+import { openApp } from './app-state.ts'
+import './app.css'
+import { readPreferences } from './preferences.ts'
+import { Shell } from './shell.tsx'
+
+const root = document.getElementById('app')
+if (root !== null) {
+  readPreferences()
+  openApp().then(
+    (app) => render(<Shell app={app} />, root),
+    (error: unknown) =>
+      render(
+        <p class="fatal" role="alert">
+          {say('problem')}: {sentenceOf(error)}
+        </p>,
+        root,
+      ),
+  )
+}

@@ -1,0 +1,107 @@
+import { FreeholdError } from '@freehold/core/errors'
+import type { AnswerNote, Attachment, Chat, Message } from './chat.ts'
+
+const FORMAT = 'freehold-chats'
+const VERSION = 1
+const STATES = ['writing', 'done', 'stopped', 'broken'] as const
+
+/** Everything that was said, as JSON that `importChats` reads. */
+export function exportChats(chats: readonly Chat[]): string {
+  return JSON.stringify({ format: FORMAT, version: VERSION, chats }, null, 2)
+}
+
+/**
+ * Reads what `exportChats` wrote. Fields that nobody knows are left out; nothing is guessed.
+ * @throws FreeholdError saying what is wrong and where
+ */
+export function importChats(text: string): Chat[] {
+  const whole = record(parse(text), 'the file')
+  if (whole.format !== FORMAT) fail('it is no file of chats', `format is not "${FORMAT}"`)
+  if (whole.version !== VERSION)
+    fail('it was written by another version', `${String(whole.version)}`)
+  return list(whole.chats, 'chats').map((chat, i) => chatOf(chat, `chats[${i}]`))
+}
+
+function chatOf(value: unknown, at: string): Chat {
+  const row = record(value, at)
+  const messages = list(row.messages, `${at}.messages`).map((message, i) =>
+    messageOf(message, `${at}.messages[${i}]`),
+  )
+  return {
+    id: string(row.id, `${at}.id`),
+    title: string(row.title, `${at}.title`),
+    createdMs: number(row.createdMs, `${at}.createdMs`),
+    changedMs: number(row.changedMs, `${at}.changedMs`),
+    system: string(row.system, `${at}.system`),
+    messages,
+    leaf: row.leaf === null ? null : string(row.leaf, `${at}.leaf`),
+  }
+}
+
+function messageOf(value: unknown, at: string): Message {
+  const row = record(value, at)
+  const { role, state } = row
+  if (role !== 'user' && role !== 'assistant') fail(`${at}.role`, 'it is "user" or "assistant"')
+  const known = STATES.find((name) => name === state) ?? null
+  if (known === null && state !== null) fail(`${at}.state`, `it is one of ${STATES.join(', ')}`)
+  return {
+    id: string(row.id, `${at}.id`),
+    parent: row.parent === null ? null : string(row.parent, `${at}.parent`),
+    role,
+    content: string(row.content, `${at}.content`),
+    createdMs: number(row.createdMs, `${at}.createdMs`),
+    attachments: list(row.attachments, `${at}.attachments`).map((file, i) =>
+      attachmentOf(file, `${at}.attachments[${i}]`),
+    ),
+    // Nobody goes on writing what comes from a file.
+    state: known === 'writing' ? 'broken' : known,
+    error: row.error === null ? null : string(row.error, `${at}.error`),
+    note: row.note === null ? null : noteOf(row.note, `${at}.note`),
+  }
+}
+
+function attachmentOf(value: unknown, at: string): Attachment {
+  const row = record(value, at)
+  return { name: string(row.name, `${at}.name`), text: string(row.text, `${at}.text`) }
+}
+
+function noteOf(value: unknown, at: string): AnswerNote {
+  const row = record(value, at)
+  return {
+    model: string(row.model, `${at}.model`),
+    modelId: string(row.modelId, `${at}.modelId`),
+    tokens: number(row.tokens, `${at}.tokens`),
+    totalMs: number(row.totalMs, `${at}.totalMs`),
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    return fail('it is no JSON', cause instanceof Error ? cause.message : String(cause))
+  }
+}
+
+function record(value: unknown, at: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>
+  }
+  return fail(at, 'it is no object')
+}
+
+function list(value: unknown, at: string): unknown[] {
+  return Array.isArray(value) ? value : fail(at, 'it is no list')
+}
+
+function string(value: unknown, at: string): string {
+  return typeof value === 'string' ? value : fail(at, 'it is no text')
+}
+
+function number(value: unknown, at: string): number {
+  return Number.isFinite(value) ? (value as number) : fail(at, 'it is no number')
+}
+
+function fail(at: string, why: string): never {
+  throw new FreeholdError({ what: 'the chats cannot be read', why: `${at}: ${why}` })
+}
