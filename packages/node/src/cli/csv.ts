@@ -11,6 +11,9 @@ export function csv(rows: readonly object[]): string {
 function cell(value: unknown): string {
   if (value === null || value === undefined) return ''
   const isText = typeof value === 'string'
-  const text = isText && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value)
+  const text =
+    isText && /^[=+\-@\t\r]/.test(value)
+      ? `'${value}`
+      : String(value as string | number | bigint | boolean)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

@@ -7,6 +7,8 @@ let opened = 0
 
 storageCompliance('IndexedDB', () => openIndexedDbStorage(`compliance-${opened++}`))
 
+type Put = (this: IDBObjectStore, value: unknown, key?: IDBValidKey) => IDBRequest<IDBValidKey>
+
 /** A database as the first version wrote it. */
 async function createFirst(name: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<IDBDatabase>()
@@ -97,7 +99,8 @@ describe('IndexedDB storage', () => {
       await createFirst(name)
       const before = await look(name)
       expect(before.rows).toHaveLength(2)
-      const { put } = IDBObjectStore.prototype
+      const own = Object.getOwnPropertyDescriptor(IDBObjectStore.prototype, 'put')
+      const put: Put = own?.value
       let left = writes
       const after: unknown = null
       IDBObjectStore.prototype.put = function (value, key) {
@@ -111,7 +114,7 @@ describe('IndexedDB storage', () => {
       try {
         await expect(openIndexedDbStorage(name)).rejects.toThrow(/cannot be opened/)
       } finally {
-        IDBObjectStore.prototype.put = put
+        Object.assign(IDBObjectStore.prototype, { put })
       }
       expect(left).toBe(0)
       expect(await look(name)).toEqual(before)
