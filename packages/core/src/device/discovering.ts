@@ -131,10 +131,18 @@ export function createDiscoveringService(
   /** Somebody in the local network says that it is there: what does it offer? */
   function greetNear({ device, addresses }: Provider): void {
     const key = toHex(device)
-    const [address] = addresses
-    if (address === undefined || (near.get(key) ?? 0) > clock.now()) return
+    if ((near.get(key) ?? 0) > clock.now()) return
     remember(near, key, clock.now() + NEAR_MS)
-    background(peers.ask(address, { signal: stop.signal }), 'discovery.near')
+    const askAny = async () => {
+      for (const address of addresses) {
+        try {
+          return void (await peers.ask(address, { signal: stop.signal }))
+        } catch (error) {
+          log('discovery.near', { address, error: String(error) })
+        }
+      }
+    }
+    background(askAny(), 'discovery.near')
   }
 
   if (discovery) {

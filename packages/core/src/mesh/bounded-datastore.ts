@@ -106,7 +106,7 @@ export function createBoundedDatastore(self: string): Datastore {
   const found = (key: Key): Uint8Array => {
     const value = get(key)
     if (value !== undefined) return value
-    throw Object.assign(new Error(`nothing under ${key}`), { name: 'NotFoundError' })
+    throw Object.assign(new Error(`nothing under ${key.toString()}`), { name: 'NotFoundError' })
   }
   const under = (prefix: string): Pair[] => {
     const exact = folders.get(prefix)

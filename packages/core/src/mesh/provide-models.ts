@@ -95,7 +95,7 @@ export function openModelTable(
 /** An address under which nobody but this device is accepted. */
 export function withPeer(address: Multiaddr, id: PeerId): string {
   const text = address.toString()
-  return /\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${id}`
+  return /\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${id.toString()}`
 }
 
 type ContentId = Parameters<KadDHT['provide']>[0]

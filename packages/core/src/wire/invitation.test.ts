@@ -4,7 +4,7 @@ import { WireError } from '../errors.ts'
 import { decodeInvitation, encodeInvitation, type Invitation } from './invitation.ts'
 
 const plain = (max: number) =>
-  fc.string({ maxLength: max, unit: fc.constantFrom(...'abcxyz0123456789/.:-ÄÖ✓') })
+  fc.string({ maxLength: max, unit: fc.constantFrom(...Array.from('abcxyz0123456789/.:-ÄÖ✓')) })
 const invitations: fc.Arbitrary<Invitation> = fc.record({
   device: fc.uint8Array({ minLength: 32, maxLength: 32 }),
   addresses: fc.array(plain(64), { minLength: 1, maxLength: 4 }),
@@ -30,7 +30,10 @@ describe('invitations', () => {
   })
 
   it('behaviour: any other text is refused with a sentence, whatever it is', () => {
-    const letters = fc.string({ unit: fc.constantFrom(...LINK.slice(9)), maxLength: 200 })
+    const letters = fc.string({
+      unit: fc.constantFrom(...Array.from(LINK.slice(9))),
+      maxLength: 200,
+    })
     const others = fc.oneof(
       fc.string(),
       letters.map((text) => `freehold:${text}`),
