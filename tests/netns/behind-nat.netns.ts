@@ -63,7 +63,8 @@ describe.skipIf(why !== null)(`a device behind a router${why === null ? '' : ` (
       const { addresses = [], device = '' } = await lender.tell({ do: 'addresses' })
       const address = addresses.find((one) => /\/p2p-circuit\/p2p\/[^/]+$/.test(one))
       if (address !== undefined) return { address, device }
-      if (Date.now() > until) throw new Error(`it has no place at the relay: ${addresses}`)
+      if (Date.now() > until)
+        throw new Error(`it has no place at the relay: ${addresses.join(' ')}`)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }

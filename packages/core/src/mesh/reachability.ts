@@ -181,10 +181,10 @@ function leavesOpen(components: Libp2pComponents): Libp2pComponents {
   const { registrar } = components
   const open = (connection: Connection) => replacing(connection, 'close', async () => {})
   const gentle = replacing(
-    replacing(registrar, 'register', (protocol, { onConnect, ...topology }) =>
+    replacing(registrar, 'register', (protocol, topology) =>
       registrar.register(protocol, {
         ...topology,
-        onConnect: (peer, connection) => onConnect?.(peer, open(connection)),
+        onConnect: (peer, connection) => topology.onConnect?.(peer, open(connection)),
       }),
     ),
     'handle',
