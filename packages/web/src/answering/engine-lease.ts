@@ -17,9 +17,9 @@ export interface EngineLease extends Disposable {
 }
 
 export interface EngineLeaseComponents {
-  isBusy(): boolean
+  isBusy: () => boolean
   /** Closes the device, so that another tab can open it. */
-  letGo(): Promise<void>
+  letGo: () => Promise<void>
 }
 
 export function createEngineLease({ isBusy, letGo }: EngineLeaseComponents): EngineLease {

@@ -74,10 +74,10 @@ export async function openChatBook(storage: Storage): Promise<ChatBook> {
     if (dirty.size > 0) void flush()
   }
 
-  for (const [key, text] of Object.entries({ ...localStorage })) {
+  for (const key of Object.keys(localStorage)) {
     if (!key.startsWith(ASIDE)) continue
     const id = key.slice(ASIDE.length)
-    show(id, (JSON.parse(text as string) as Chat | null) ?? undefined)
+    show(id, (JSON.parse(localStorage.getItem(key) ?? 'null') as Chat | null) ?? undefined)
     dirty.add(id)
   }
   void flush()
@@ -102,7 +102,7 @@ export async function openChatBook(storage: Storage): Promise<ChatBook> {
       show(id, change(chat))
       dirty.add(id)
       if (soon === undefined) void flush()
-      else timer ??= setTimeout(flush, SAVE_MS)
+      else timer ??= setTimeout(() => void flush(), SAVE_MS)
     },
     remove: (id) => {
       show(id, undefined)
