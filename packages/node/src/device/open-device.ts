@@ -35,6 +35,9 @@ export interface OpenDeviceInit extends DeviceInit {
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
+  /** Another time than the system's, and another network than the opened one: for tests. */
+  clock?: Clock | undefined
+  changeMesh?: ((mesh: Mesh) => Mesh) | undefined
   /** Whether it may answer from a home that cannot be written: only without keys. @default false */
   mayForget?: boolean | undefined
 }
@@ -43,7 +46,7 @@ export interface OpenDeviceInit extends DeviceInit {
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const { paths, phrase, chain, listen = null } = init
   const log = init.log ?? (() => {})
-  const clock = systemClock
+  const { clock = systemClock, changeMesh = (mesh) => mesh } = init
   const library = openModelLibrary({ paths })
   const identity = phrase ? await identityOf(phrase, init.deviceIndex ?? 0) : null
   return createDevice(init, {
@@ -58,7 +61,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? await openMesh(identity, listen, log) : null,
+    mesh: identity && listen ? changeMesh(await openMesh(identity, listen, log)) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
