@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js'
-import { orAborted, withinTime } from '../abort.ts'
+import { withinTime } from '../abort.ts'
 import { concat, equal, from0x, toHex, u32le } from '../bytes.ts'
 import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
@@ -167,14 +167,16 @@ export function createBorrowService(
     requireSameModel(model, question)
     const { payment } = known.offer
     const channel = payment === null ? null : await takeChannel(known, services, question)
-    // What is due from before must not hold this answer up: a lender that is dead takes it never.
-    await orAborted(
-      channels.deliver(known, ending.leaving),
-      withinTime(signal, deadlines.connectMs),
-    ).catch((error) => log('borrow.deliver', { error: String(error) }))
+    // A lender that takes no voucher within the time to reach it would take no request either.
+    const { connectMs: replyMs } = deadlines
+    await channels.deliver(known, ending.leaving, { replyMs, signal }).catch((error) => {
+      log('borrow.deliver', { error: String(error) })
+      signal?.throwIfAborted()
+      const isSilent = error instanceof LendingError || error.name === 'TimeoutError'
+      if (payment !== null && isSilent) throw asLendingError(error)
+    })
     const reqId = random(16)
     const id = toHex(reqId)
-    signal?.throwIfAborted()
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }

@@ -1,6 +1,7 @@
 import type { Hex } from 'viem'
 import { getAddress, isAddressEqual } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
+import { withinTime } from '../abort.ts'
 import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
@@ -68,12 +69,14 @@ export interface ChannelService {
   introduce(known: KnownOffer): Promise<boolean>
   /**
    * Hands over what is due to a lender from earlier answers.
+   * @param init.replyMs how long one of them may take; the lender is silent else
    * @param except request ids in hex of answers whose own streams may still do it
    * @returns how many it took
    */
   deliver(
     known: Pick<KnownOffer, 'lender' | 'address'>,
     except?: ReadonlySet<string>,
+    init?: { replyMs?: number | undefined; signal?: AbortSignal | undefined },
   ): Promise<number>
   /** Leaves a channel that this device pays: asks for the exit, or completes it after the delay. */
   leave(id: Hex, init?: RelayInit): Promise<LeftChannel>
@@ -104,10 +107,15 @@ export function createChannelService(
     return { chain, identity }
   }
 
-  async function say(address: string, lender: Uint8Array, request: ChannelRequest) {
+  async function say(
+    address: string,
+    lender: Uint8Array,
+    request: ChannelRequest,
+    inTime: AbortSignal = AbortSignal.timeout(REPLY_MS),
+  ) {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const signal = AbortSignal.timeout(REPLY_MS)
+    const signal = inTime
     const { stream, peer } = await mesh.open(address, CHANNEL_PROTOCOL, { signal })
     const messages = messagesOver(stream, MAX_MESSAGE_BYTES)
     try {
@@ -270,6 +278,10 @@ export function createChannelService(
   async function deliver(
     { lender, address }: Pick<KnownOffer, 'lender' | 'address'>,
     except: ReadonlySet<string> = new Set(),
+    {
+      replyMs = REPLY_MS,
+      signal,
+    }: { replyMs?: number | undefined; signal?: AbortSignal | undefined } = {},
   ) {
     const { identity } = needs()
     const peer = toHex(lender)
@@ -287,7 +299,8 @@ export function createChannelService(
       const sig = await signVoucher(identity.voucherSigner, record, cumulative)
       const voucher = { channelId: from0x(id), reqId: fromHex(reqId), cumulative, sig, ...work }
       try {
-        await say(address, lender, { config: null, leave: null, voucher })
+        const request = { config: null, leave: null, voucher }
+        await say(address, lender, request, withinTime(signal, replyMs))
       } catch (error) {
         if (!(error instanceof ClearingError)) throw error
         log('channels.undeliverable', { error: error.message })

@@ -141,11 +141,16 @@ export function createLendingService(
     const relays = createRelayDesk({ unitsPerCoin: null, ...init.relaying }, parts)
     const stop = new AbortController()
     const { handshakeMs, totalMs } = deadlines
-    // Once now, and once when whatever an earlier process left running must be dead.
+    // Now, and again and again: besides what an earlier process left, a disk that was full leaves some.
     await book.endLeftOvers()
-    const cancelSweep = clock.after(handshakeMs + totalMs + LEFT_OVER_GRACE_MS + 1, () => {
-      book.endLeftOvers().catch((error) => log('lend.left-overs', { error: String(error) }))
-    })
+    let cancelSweep = () => {}
+    const sweepLater = () => {
+      cancelSweep = clock.after(handshakeMs + totalMs + LEFT_OVER_GRACE_MS + 1, () => {
+        book.endLeftOvers().catch((error) => log('lend.left-overs', { error: String(error) }))
+        sweepLater()
+      })
+    }
+    sweepLater()
 
     const offerRate = createRateLimit(OFFERS_ASKED, clock)
     const channelRate = createRateLimit(CHANNEL_REQUESTS, clock)

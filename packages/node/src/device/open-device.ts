@@ -44,6 +44,9 @@ export interface OpenDeviceInit extends DeviceInit {
   /** Tables for models that Freehold ships none for. */
   calibration?: readonly CalibrationTable[] | undefined
   log?: Log | undefined
+  /** Another time than the system's, and another network than the opened one: for tests. */
+  clock?: Clock | undefined
+  changeMesh?: ((mesh: Mesh) => Mesh) | undefined
   /** Whether it may answer from a home that cannot be written: only without keys. @default false */
   mayForget?: boolean | undefined
 }
@@ -52,7 +55,7 @@ export interface OpenDeviceInit extends DeviceInit {
 export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const { paths, phrase, chain, listen = null } = init
   const log = init.log ?? (() => {})
-  const clock = systemClock
+  const { clock = systemClock, changeMesh = (mesh) => mesh } = init
   const library = openModelLibrary({ paths })
   const storage = await openStorage(paths.database, init.mayForget ?? false)
   const identity = phrase
@@ -73,7 +76,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? await openMesh(identity, listen, init, log) : null,
+    mesh: identity && listen ? changeMesh(await openMesh(identity, listen, init, log)) : null,
     chain: identity && chain ? await openChain(identity, chain, clock) : null,
     checkVoucher: lazyVoucherCheck(),
   })
