@@ -39,7 +39,7 @@ const device = await openDevice({
   friends,
   calibration: [calibration],
   listen: role === 'lender' ? [`/ip4/127.0.0.1/tcp/${port}`] : [],
-  clock: { now: () => systemClock.now() + skewMs, after: systemClock.after },
+  clock: { now: () => systemClock.now() + skewMs, after: (ms, run) => systemClock.after(ms, run) },
   changeMesh: (mesh) =>
     lyingMesh(
       mesh,
