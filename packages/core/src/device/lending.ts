@@ -160,6 +160,7 @@ export function createLendingService(
           random,
           log,
           sign: (hash) => identity.sign(hash),
+          ping: ({ modelId }) => models.ping(modelId),
           admit: (open) => {
             begun.modelId = toHex(open.modelId)
             return admit(open, peer)
