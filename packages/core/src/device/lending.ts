@@ -207,6 +207,7 @@ export function createLendingService(
           random,
           log,
           sign: (hash) => identity.sign(hash),
+          ping: ({ modelId }) => models.ping(modelId),
           admit: async (open) => {
             begun.modelId = toHex(open.modelId)
             if (init.gate && init.gate.why !== null) throw busyWithItself()

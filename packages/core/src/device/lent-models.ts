@@ -17,6 +17,8 @@ export interface LentModels {
   byId(modelId: Uint8Array): LentModel
   /** A model in memory; loaded anew when the process that held it died. @throws LendingError `model` */
   take(modelId: Uint8Array): Promise<ShelvedModel>
+  /** Resolves once the engine that holds it has answered; at once while one is loaded anew. */
+  ping(modelId: Uint8Array): Promise<void>
 }
 
 export function createLentModels(
@@ -24,6 +26,8 @@ export function createLentModels(
   { shelf }: { shelf: ModelShelf },
 ): LentModels {
   const { lent, contextTokens, sequences } = init
+
+  let loads = 0
 
   function byId(modelId: Uint8Array): LentModel {
     const found = lent.find(({ offered }) => equal(offered.modelId, modelId))
@@ -38,9 +42,15 @@ export function createLentModels(
       const id = toHex(modelId)
       const loaded = await shelf.byId(id)
       if (loaded !== undefined) return loaded
-      const shelved = await shelf.take(name, { contextTokens, sequences })
+      loads++
+      const loading = shelf.take(name, { contextTokens, sequences })
+      const shelved = await loading.finally(() => loads--)
       if (shelved.model.info.modelId === id) return shelved
       throw new LendingError('model', { what: 'the file of this model has changed' })
+    },
+    ping: async (modelId) => {
+      // To be found, it has to answer.
+      if (loads === 0) await shelf.byId(toHex(modelId))
     },
   }
 }

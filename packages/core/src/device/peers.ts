@@ -169,7 +169,7 @@ export function createPeerService(parts: Parts): PeerService {
     init: { signal?: AbortSignal | undefined },
   ): Promise<KnownOffer | null> {
     // Whom nobody reached a moment ago nobody waits for again.
-    const isLost = (await quarantine.look(record.device)).leftMs > 0
+    const isLost = (await quarantine.look(record.device)).isFresh
     for (const address of record.addresses) {
       const offer = record.offer && decodeOffer(record.offer)
       if (offer && offer.expiresAtMs > clock.now() + LEAST_LIFE_MS) {

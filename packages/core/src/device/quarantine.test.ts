@@ -54,13 +54,19 @@ describe('quarantine', () => {
   })
 
   it('behaviour: refusals are no offence, lies are a long one that no whole answer ends', async () => {
-    const { quarantine } = meet()
+    const { quarantine, pass } = meet()
     await quarantine.note('aa', 'busy')
     expect((await quarantine.look('aa')).leftMs).toBe(0)
     await quarantine.note('aa', 'protocol')
     await quarantine.note('aa', 'lost')
     await quarantine.note('aa', 'receipt')
-    expect(await quarantine.look('aa')).toEqual({ leftMs: 10 * MINUTE_MS, isLiar: true })
+    expect(await quarantine.look('aa')).toEqual({
+      leftMs: 10 * MINUTE_MS,
+      isLiar: true,
+      isFresh: true,
+    })
+    pass(MINUTE_MS)
+    expect(await quarantine.look('aa')).toMatchObject({ isLiar: true, isFresh: false })
   })
 
   it('behaviour: a clock that is set back prolongs nothing', async () => {

@@ -15,8 +15,11 @@ interface Offence {
 export interface Quarantine {
   /** Books how an answer ended with a lender. @param device its key, hex */
   note(device: string, end: EndReason | 'receipt'): Promise<void>
-  /** For how long it is left alone, and whether it broke the protocol: then it is no last resort either. */
-  look(device: string): Promise<{ leftMs: number; isLiar: boolean }>
+  /**
+   * For how long it is left alone; whether it broke the protocol, so that it is no last resort either;
+   * whether it failed a moment ago, so that not even its offer is asked for.
+   */
+  look(device: string): Promise<{ leftMs: number; isLiar: boolean; isFresh: boolean }>
 }
 
 /** Quarantine of a first offence. Refusals are no offence: who is asked may say no. */
@@ -30,6 +33,7 @@ const FIRST_MS: Partial<Record<EndReason, number>> = {
 /** It doubles with each further one, up to this. */
 const MOST_MS = 6 * 3_600_000
 const HALF_LIFE_MS = 10 * 60_000
+const FRESH_MS = 15_000
 /** Answers that break off together have broken off once. */
 const SAME_MS = 5_000
 
@@ -59,6 +63,7 @@ export function createQuarantine(table: Table<QuarantineRecord>, clock: Clock): 
       const offences = Object.entries((await table.get(device)) ?? {}) as [EndReason, Offence][]
       const left = offences.map(([cause, offence]) => ({
         cause,
+        ageMs: clock.now() - offence.atMs,
         leftMs: offence.atMs + lengthMs(cause, offence) - clock.now(),
       }))
       // A clock that was set back shall not prolong it.
@@ -66,6 +71,7 @@ export function createQuarantine(table: Table<QuarantineRecord>, clock: Clock): 
       return {
         leftMs: Math.max(0, ...active.map(({ leftMs }) => leftMs)),
         isLiar: active.some(({ cause }) => cause === 'protocol'),
+        isFresh: active.some(({ ageMs }) => ageMs < FRESH_MS),
       }
     },
   }

@@ -22,7 +22,7 @@ export interface Deadlines {
 
 export const DEFAULT_DEADLINES: Deadlines = {
   connectMs: 1_800,
-  silenceMs: 1_800,
+  silenceMs: 1_500,
   beatMs: 500,
   firstTokenMs: 15_000,
   stallMs: 8_000,

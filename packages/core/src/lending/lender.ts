@@ -40,6 +40,8 @@ export async function lendAnswer(
     const { kind: _, ...open } = opened
     pulse = createPulse(carrier, init.deadlines.beatMs, clock)
     duplex = pulse.duplex
+    // In line before a wedged engine nobody shall wait.
+    pulse.watch(async () => components.ping?.(open))
     admission = await components.admit(open)
     const { model } = admission
     pulse.watch(async () => model.ping?.())

@@ -29,6 +29,8 @@ export interface LendComponents {
   log: Log
   /** Signs with the device key. */
   sign(hash: Uint8Array): Promise<Uint8Array>
+  /** Resolves once the engine that an answer waits for has answered; see `Model.ping`. */
+  ping?(open: Terms['open']): Promise<void>
   /** Decides about an `open`. @throws LendingError with the reason to refuse */
   admit(open: Terms['open']): Promise<Admission>
 }

@@ -75,6 +75,8 @@ const DEPOSIT = 1_000_000n
 const READY_MS = 120_000
 const STUCK_MS = 60_000
 const GRACE_MS = 6_000
+/** Offers allow for a minute. */
+const SKEW_MS = 15_000
 /** A lender that came back is left in peace for so long. */
 const AGAIN_MS = 2_000
 const NEXT_MS = 100
@@ -205,7 +207,7 @@ function start(one: Townsman, mark: string, { lies, convicted }: Observed): void
   one.process = startParty<TownOrder, TownWord, TownSettings>(one.role, one.settings, mark, ENTRY)
   one.process.onWord = (word) => {
     if (word.said === 'lied') (lies as unknown[]).push({ ...word, lender: one.key })
-    else if (word.said === 'convicted') (convicted as unknown[]).push(word)
+    else if (word.said === 'convicted') (convicted as unknown[]).push({ ...word, by: one.name })
     else if (word.said === 'serving') servedAt.set(one.key, word.atMs)
   }
 }
@@ -309,7 +311,7 @@ async function commit(
   else if (kind === 'cut-off') one.proxy?.cut()
   else if (kind === 'chain-down') chain.pause()
   else if (kind === 'skewed')
-    await tell({ do: 'skew', ms: fault.lastsMs % 2 < 1 ? 50_000 : -50_000 })
+    await tell({ do: 'skew', ms: fault.lastsMs % 2 < 1 ? SKEW_MS : -SKEW_MS })
   else if (kind === 'disk-full') await one.disk?.fill()
   else await tell({ do: 'mood', mood: kind })
   // A liar lies on.
@@ -353,9 +355,9 @@ async function comeToRest(
       }),
     )
   await rest()
-  await setTimeout(lifeMs)
+  await setTimeout(lifeMs + SKEW_MS)
   await rest()
-  await setTimeout(HOLD_BACK_MS + GRACE_MS)
+  await setTimeout(HOLD_BACK_MS + GRACE_MS + SKEW_MS)
   await rest()
   for (const one of town) {
     const stopped = one.process.tell({ do: 'stop' }, STUCK_MS).then(() => one.process.ended)

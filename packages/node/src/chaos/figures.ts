@@ -32,7 +32,8 @@ export interface Observed {
   done: readonly Done[]
   moves: readonly Move[]
   lies: readonly { lie: Lie; lender: string; atMs: number }[]
-  convicted: readonly { lender: string; endedAtMs: number; atMs: number }[]
+  /** By which borrower, by its name; each goes by its own audits. */
+  convicted: readonly { by: string; lender: string; endedAtMs: number; atMs: number }[]
 }
 
 /** What was noticed of each fault, how soon, and what was noticed that was none. */

@@ -44,7 +44,7 @@ function turned(sequence: Sequence): Sequence {
  */
 export function createStandInEngine(init: { mood: () => Mood; onStep: () => void }): Engine {
   const { mood, onStep } = init
-  const never = new Promise<void>(() => {})
+  const never = new Promise<never>(() => {})
 
   async function spend(ms: number, slowMs: number, signal?: AbortSignal): Promise<void> {
     await setTimeout(mood() === 'slow' ? slowMs : ms, undefined, signal && { signal })
@@ -82,6 +82,7 @@ export function createStandInEngine(init: { mood: () => Mood; onStep: () => void
           const model = mood() === 'wrong-model' ? other : real
           return timed(await model.openSequence(options))
         },
+        tokenize: (text, options) => (mood() === 'wedged' ? never : real.tokenize(text, options)),
         ping: () => (mood() === 'wedged' ? never : Promise.resolve()),
       }
     },

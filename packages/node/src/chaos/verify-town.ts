@@ -57,11 +57,10 @@ export async function verifyTown(
       )
     }
     for (const answer of disk.answers) {
-      const convicted = observed.convicted.find(({ lender }) => lender === answer.lender)
-      const isLate = convicted !== undefined && answer.startedAtMs > convicted.atMs
-      // Each borrower goes by its own audits.
-      const own = standing.find(([key]) => key === answer.lender)?.[1].refusedBecause
-      if (isLate && own && answer.tokens > 0) counts.lendersAskedAfterFail++
+      const convicted = observed.convicted.find(
+        ({ by, lender }) => by === borrower.name && lender === answer.lender,
+      )
+      if (convicted && answer.startedAtMs > convicted.atMs) counts.lendersAskedAfterFail++
       if (answer.pooled !== 'pass' || answer.evidence?.signed == null) continue
       const positions = await replayEvidence(model, answer.evidence)
       if (positions.some(({ margin }) => margin > MOST_MARGIN)) counts.answersWrongUnnoticed++

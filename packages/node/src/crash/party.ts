@@ -98,8 +98,10 @@ async function obey(order: Order): Promise<Word> {
       )
       await completion.settled
       await device.borrowing.idle()
-      const { error } = completion
-      return { said: 'ended', end: error === null ? 'whole' : String(error) }
+      const { error, parts } = completion
+      // What went on here is no sign that the lender is back.
+      const isWhole = error === null && parts.every(({ end }) => end === 'receipt')
+      return { said: 'ended', end: isWhole ? 'whole' : String(error ?? parts[0]?.end) }
     }
     case 'settle':
       await device.keeper?.refresh()

@@ -55,7 +55,7 @@ export async function verifyDisks(
       tally,
       'unitsLost',
       unpaid - windowTokens,
-      `${where}: lent answer ${id} beyond its window`,
+      `${where}: lent answer ${id} (${end}) made ${tokens}, of which ${paid.get(id)} can be shown`,
     )
   }
   for (const { refusedBecause } of borrower.standing) {
