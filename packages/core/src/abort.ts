@@ -1,3 +1,5 @@
+import type { Clock } from './platform.ts'
+
 /** A signal that also aborts once `ms` have passed. */
 export function withinTime(signal: AbortSignal | undefined, ms: number): AbortSignal {
   const late = AbortSignal.timeout(ms)
@@ -15,5 +17,20 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undef
   } finally {
     signal?.removeEventListener('abort', abort)
     work.catch(() => {})
+  }
+}
+
+/** Waits so long by `clock`, or throws what `signal` is aborted for first. */
+export async function pause(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const cancel = clock.after(ms, resolve)
+  try {
+    await orAborted(promise, signal)
+  } finally {
+    cancel()
   }
 }

@@ -1,6 +1,7 @@
 import { equal, fromHex, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
-import { type Identity, isCertified } from '../identity/identity.ts'
+import type { Identity } from '../identity/identity.ts'
+import { isCertified } from '../identity/is-certified.ts'
 import { peerName } from '../identity/peer-name.ts'
 import { isWithin, type Rung } from '../routing/route.ts'
 import type { Certificate } from '../wire/certificate.ts'

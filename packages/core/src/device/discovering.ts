@@ -1,4 +1,4 @@
-import { withinTime } from '../abort.ts'
+import { pause, withinTime } from '../abort.ts'
 import { fromHex, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import type { Discovery } from '../mesh/discovery.ts'
@@ -213,7 +213,7 @@ export function createDiscoveringService(
         })
         if (stored !== 0) left = left.filter((other) => other !== digest)
       }
-      if (left.length > 0) await pause(waitMs, signal)
+      if (left.length > 0) await pause(clock, waitMs, signal)
     }
   }
 
@@ -223,16 +223,6 @@ export function createDiscoveringService(
   ): Promise<Uint8Array> {
     if (!discovery) throw new LendingError('lost', { what: 'this device runs without a network' })
     return discovery.greet(address, { signal: withinTime(signal, GREET_MS) })
-  }
-
-  function pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = clock.after(ms, resolve)
-      signal.addEventListener('abort', () => {
-        cancel()
-        reject(signal.reason)
-      })
-    })
   }
 
   return {
@@ -245,7 +235,8 @@ export function createDiscoveringService(
         for (;;) {
           const told = await discovery?.gossip?.tell(encodeOffer(await offer()))
           // Neighbours are there once they have said what they listen to.
-          await pause(told === 0 ? Math.min(FIRST_RETRY_MS, lifeMs / 2) : lifeMs / 2, signal)
+          const waitMs = told === 0 ? Math.min(FIRST_RETRY_MS, lifeMs / 2) : lifeMs / 2
+          await pause(clock, waitMs, signal)
         }
       }
       background(book.here(mesh?.addresses() ?? []), 'discovery.here')

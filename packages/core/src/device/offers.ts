@@ -3,7 +3,8 @@ import { equal, from0x, to0x, toHex } from '../bytes.ts'
 import type { Model } from '../engine/engine.ts'
 import { LendingError } from '../errors.ts'
 import { verifyEd25519 } from '../identity/ed25519.ts'
-import { type Identity, isCertified } from '../identity/identity.ts'
+import type { Identity } from '../identity/identity.ts'
+import { isCertified } from '../identity/is-certified.ts'
 import { MAX_OFFER_MS } from '../wire/limits.ts'
 import {
   type Offer,

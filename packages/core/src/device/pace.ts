@@ -1,3 +1,4 @@
+import { pause } from '../abort.ts'
 import type { Clock } from '../platform.ts'
 
 /** Spreads bytes over time: who comes waits until those before it are paid off. */
@@ -15,18 +16,7 @@ export function createPace(bytesPerSecond: number | null, clock: Clock): Pace {
       const now = clock.now()
       const waitMs = Math.max(0, freeAtMs - now)
       freeAtMs = Math.max(freeAtMs, now) + (1_000 * bytes) / bytesPerSecond
-      if (waitMs === 0) return
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const stop = clock.after(waitMs, resolve)
-      const abort = () => reject(signal?.reason)
-      signal?.addEventListener('abort', abort, { once: true })
-      if (signal?.aborted) abort()
-      try {
-        await promise
-      } finally {
-        stop()
-        signal?.removeEventListener('abort', abort)
-      }
+      if (waitMs > 0) await pause(clock, waitMs, signal)
     },
   }
 }

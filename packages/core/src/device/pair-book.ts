@@ -1,6 +1,7 @@
 import { equal, toHex } from '../bytes.ts'
 import { IdentityError } from '../errors.ts'
-import { type Identity, isCertified } from '../identity/identity.ts'
+import type { Identity } from '../identity/identity.ts'
+import { isCertified } from '../identity/is-certified.ts'
 import type { Table } from '../storage.ts'
 import type { Certificate } from '../wire/certificate.ts'
 import type { Parts } from './parts.ts'

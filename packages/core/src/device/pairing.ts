@@ -1,7 +1,7 @@
 import { withinTime } from '../abort.ts'
 import { equal, toHex } from '../bytes.ts'
 import { FreeholdError, IdentityError, LendingError, UsageError } from '../errors.ts'
-import { isCertified } from '../identity/identity.ts'
+import { isCertified } from '../identity/is-certified.ts'
 import {
   createPairCode,
   type PairParties,

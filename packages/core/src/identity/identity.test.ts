@@ -5,7 +5,8 @@ import { toHex } from '../bytes.ts'
 import { IdentityError } from '../errors.ts'
 import { certificateHash } from '../wire/certificate.ts'
 import { verifyEd25519 } from './ed25519.ts'
-import { deriveIdentity, type Identity, isCertified } from './identity.ts'
+import { deriveIdentity, type Identity } from './identity.ts'
+import { isCertified } from './is-certified.ts'
 import { phraseSeed } from './phrase.ts'
 
 /** The phrase of Foundry's and Hardhat's development accounts. */

@@ -5,7 +5,7 @@ import { type PrivateKeyAccount, privateKeyToAccount } from 'viem/accounts'
 import { to0x, u32le } from '../bytes.ts'
 import { IdentityError } from '../errors.ts'
 import { type Certificate, certificateHash } from '../wire/certificate.ts'
-import { ed25519PublicKey, signEd25519, verifyEd25519 } from './ed25519.ts'
+import { ed25519PublicKey, signEd25519 } from './ed25519.ts'
 import { phraseSeed } from './phrase.ts'
 import { deriveEd25519 } from './slip10.ts'
 
@@ -83,9 +83,4 @@ export async function certifyDevice(
   const ownerKey = deriveEd25519(phraseSeed(phrase), [PURPOSE, 0])
   const statement = { owner: ed25519PublicKey(ownerKey), device, index }
   return { ...statement, sig: await signEd25519(certificateHash(statement), ownerKey) }
-}
-
-/** Whether the owner really certified this device. */
-export async function isCertified(certificate: Certificate): Promise<boolean> {
-  return verifyEd25519(certificate.sig, certificateHash(certificate), certificate.owner)
 }

@@ -356,14 +356,13 @@ describe('freehold ledger and audit', () => {
     const { code, json } = await freehold(['ledger', '--json'], { home: 'fresh' })
     expect(code).toBe(0)
     const none = Object.fromEntries(
-      ['due', 'answers', 'relayFee', 'held', 'lost', 'vouchers', 'settled'].map((name) => [
-        name,
-        '0',
-      ]),
+      ['due', 'answers', 'relayFee', 'held', 'lost', 'vouchers', 'settled', 'setOff'].map(
+        (name) => [name, '0'],
+      ),
     )
     expect(json).toEqual({
-      ...{ borrowed: [], lent: [], channels: [], standing: [] },
-      ...{ pays: none, earns: none, days: [], transactions: [] },
+      ...{ borrowed: [], lent: [], channels: [], standing: [], costs: [] },
+      ...{ pays: none, earns: { ...none, relayed: '0' }, days: [], transactions: [] },
     })
   })
 

@@ -34,6 +34,10 @@ async function main([home = '']: string[]): Promise<void> {
   const lending = await device.lending.start({ models: [MODEL], payment: null })
   const file = seededFile(new Uint8Array(8 << 20))
   await device.seeding.start({ models: [{ modelId: file.file.sha256, files: [file] }] })
+  // Nobody may pair without it, so nobody could be flooded with it either.
+  const confirm = async () => false
+  const { paired } = await device.pairing.show({ as: 'friend', name: 'A friend', confirm })
+  paired.catch(() => {})
   const offer = await lending.offer()
   const answerOwner = async () => {
     const { text } = await device.complete({

@@ -276,7 +276,7 @@ describe('a lender that', () => {
       async (request) => (request.chunk === 1 ? null : honestAnswer(wordy, request)),
       { file: wordy, device: impatient },
     )
-    expect(error).toMatchObject({ reason: 'deadline', why: expect.stringMatching(/nothing came/) })
+    expect(error).toMatchObject({ reason: 'deadline', why: expect.stringMatching(/no chunk/) })
     expect(asked.map(({ chunk }) => chunk)).toEqual([null, 0, 1])
     expect(kept).toHaveLength(2)
 
@@ -303,10 +303,15 @@ describe('a lender that', () => {
     await befriend(one.device, lender.lending)
     const { lender: key } = await one.device.peers.ask(liar.address)
     // The liar is free, so it is the cheapest: asked first for the header, and then for the answer,
-    // to which it never says ready: no content has left.
-    const asked = one.device.complete(question())
-    await expect(asked).rejects.toMatchObject({ reason: 'lost' })
-    expect((await egressOf(one)).map(({ to }) => to === toHex(key))).toEqual([true, false])
+    // to which it never says ready: no content has left for it.
+    const broken: string[] = []
+    const { error, parts } = await one.device.complete(
+      question({ onBreak: ({ lender: by, reason }) => broken.push(by, reason) }),
+    )
+    expect(broken).toEqual([toHex(key), 'lost'])
+    expect({ error, parts }).toMatchObject({ error: null, parts: [{ end: 'receipt' }] })
+    const left = (await egressOf(one)).map(({ to }) => to === toHex(key))
+    expect(left).toEqual([true, false, false])
   })
 
   it('behaviour: offers a false manifest for nothing stands in nobody’s way', async () => {

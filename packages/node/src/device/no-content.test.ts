@@ -3,6 +3,7 @@ import type { Ceilings } from '@freehold/core/clearing/budget'
 import { createChannelRecord } from '@freehold/core/clearing/channel'
 import type { CompletionInit } from '@freehold/core/device/completions'
 import { makeOffer } from '@freehold/core/device/offers'
+import type { EndReason } from '@freehold/core/errors'
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { messagesOver } from '@freehold/core/mesh/frames-over-stream'
@@ -94,12 +95,14 @@ async function ask(
     house: { chainId, address: house },
   })
   await device.tables.channels.put(CHANNEL, { ...record, status: 'open', deposit: 1_000_000n })
-  const error = await device.complete(question({ maxTokens: 40, ...init })).then(
+  const broken: EndReason[] = []
+  const onBreak: CompletionInit['onBreak'] = ({ reason }) => broken.push(reason)
+  const error = await device.complete(question({ maxTokens: 40, onBreak, ...init })).then(
     (completion) => completion.error,
     (thrown: Error) => thrown,
   )
   if (peer.heard.opens > 0) await peer.over
-  return { error, heard: { ...peer.heard }, egress: await device.egress.entries() }
+  return { error, broken, heard: { ...peer.heard }, egress: await device.egress.entries() }
 }
 
 const READY: Frame = { kind: 'ready', commit: from0x(CHANNEL) }
@@ -150,11 +153,11 @@ describe('content of a prompt', () => {
   it.each<Refusal>(reasons)(
     'behaviour: a lender that refuses with %s hears none',
     async (reason) => {
-      const { error, heard, egress } = await ask(
+      const { broken, heard, egress } = await ask(
         {},
         { reply: { kind: 'refuse', reason, message: 'no' } },
       )
-      expect(error).toMatchObject({ name: 'LendingError', reason })
+      expect(broken).toEqual([reason])
       expect(heard).toEqual({ opens: 1, contentBytes: 0 })
       expect(egress).toEqual([])
     },

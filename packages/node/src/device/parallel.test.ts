@@ -243,7 +243,8 @@ describe('one of eight', () => {
     })
     const [odd, others] = await Promise.all([all.odd, all.others])
     await expectWhole(others)
-    expect(odd).toMatchObject({ error: { reason: 'engine' }, finish: null })
+    expect(odd).toMatchObject({ error: null, finish: 'length' })
+    expect(odd.parts).toMatchObject([{ end: 'engine', tokens: 30 }, { where: 'here' }])
     expect(odd.record?.tokens).toBe(30)
     await odd.settled
     await all.device.borrowing.idle()

@@ -42,7 +42,8 @@ describe('a lender whose owner needs the machine', () => {
     const borrower = await town.inhabitant({ engine: toyEngine() })
     const { known } = await befriend(borrower.device, lender.lending)
     const completion = await borrower.device.complete(question({ maxTokens: 200 }))
-    expect(completion.error).toMatchObject({ reason: 'owner' })
+    expect(completion.parts).toMatchObject([{ end: 'owner' }, { where: 'here' }])
+    expect(completion).toMatchObject({ error: null, finish: 'length' })
     expect(steps - stepsAtClose).toBeLessThanOrEqual(1)
     await completion.settled
     const standing = await borrower.device.tables.standing.get(toHex(known.lender))
@@ -51,7 +52,9 @@ describe('a lender whose owner needs the machine', () => {
     expect(completion.record?.tokens).toBeGreaterThan(0)
 
     // Nobody new is served or told that it lends.
-    await expect(borrower.device.peers.ask(known.address)).rejects.toThrow(/lends nothing now/)
+    await expect(borrower.device.peers.ask(known.address)).rejects.toThrow(
+      /lends nothing to this one now/,
+    )
     const again = await borrower.device.complete(question()).catch((error: Error) => ({ error }))
     expect(again.error).toMatchObject({ reason: 'owner' })
     expect(energy).toEqual([{ joules: 2, source: 'rapl' }])

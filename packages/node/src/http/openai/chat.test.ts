@@ -408,7 +408,8 @@ describe('x-freehold-scope and x-freehold-via', () => {
       asked.push(init)
       init.onText?.('Le')
       init.onText?.('nt.')
-      return { ...lent, finish: 'eos', record: { id: 'abc' }, error } as unknown as Completion
+      const parts = [{ receipt: 'abc' }, { receipt: null }, { receipt: 'def' }]
+      return { ...lent, finish: 'eos', parts, error } as unknown as Completion
     }) as never
   const headers = { 'x-freehold-scope': 'market', 'x-freehold-via': 'peer' }
 
@@ -422,7 +423,7 @@ describe('x-freehold-scope and x-freehold-via', () => {
     const asked: CompletionInit[] = []
     await using api = createTestApi({ widestScope: 'market', complete: complete(null, asked) })
     const answer = await api.ask(PATH, body({ temperature: 1 }), { headers })
-    expect(answer.headers.get('x-freehold-receipt')).toBe('abc')
+    expect(answer.headers.get('x-freehold-receipt')).toBe('abc, def')
     expect(answer.json.choices[0].message.content).toBe('Lent.')
     expect(asked[0]).toMatchObject({ scope: 'market', via: 'peer', temperature: 1 })
     const elsewhere = await api.ask(PATH, body({ model: 'birch' }), {

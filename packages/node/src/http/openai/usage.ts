@@ -12,7 +12,7 @@ export function usageOf(ends: readonly AnswerEnd[]) {
   }
 }
 
-/** `x-freehold-receipt` names the receipt of a borrowed answer. */
+/** `x-freehold-receipt` names the receipts of a borrowed answer, comma-separated: one, or one for each of its parts. */
 export function receiptHeaders(ends: readonly AnswerEnd[]): Record<string, string> {
   const receipt = ends[0]?.receipt
   return receipt ? { 'x-freehold-receipt': receipt } : {}
