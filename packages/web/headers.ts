@@ -10,7 +10,9 @@ const POLICY = {
   'worker-src': "'self' blob:",
   'style-src': "'self'",
   'img-src': "'self'",
-  'connect-src': "'self' blob:",
+  // Lenders can be anywhere, and no policy can name a network: sockets to all. The chain's node over
+  // https, or on this machine. Each page narrows it further when it starts: member/seal-page.ts.
+  'connect-src': "'self' blob: ws: wss: https: http://127.0.0.1:* http://localhost:*",
   'manifest-src': "'self'",
   'base-uri': "'none'",
   'form-action': "'none'",

@@ -1,8 +1,11 @@
+import type { ChatMessage } from '@freehold/core/device/text'
+import type { Scope } from '@freehold/core/wire/frames'
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
-import { type Answerer, createAnswerer } from '../answering/answerer.ts'
+import { type Answerer, type BorrowInit, createAnswerer } from '../answering/answerer.ts'
 import { createEngineLease, type EngineLease } from '../answering/engine-lease.ts'
 import { type ChatBook, openChatBook } from '../chats/chat-book.ts'
 import { type Conversation, createConversation } from '../chats/conversation.ts'
+import { type Member, type MemberDevice, openMember } from '../member/member.ts'
 import { type ModelSpace, openModelSpace } from '../models/model-space.ts'
 import { type Offline, startOffline } from '../offline/offline.ts'
 import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
@@ -27,14 +30,35 @@ export interface App {
   readonly notice: Signal<Notice | null>
   /** SHA-256 of the model that answers. */
   readonly model: ReadonlySignal<string>
+  readonly member: Member
+  /** How far the next message may travel. Each page begins with `device`. */
+  readonly scope: Signal<Scope>
+  /** What waits for the person's word before it leaves; null: nothing does. */
+  readonly departure: Signal<Departure | null>
+}
+
+/** A request that would leave, and what happens when it may. */
+export interface Departure {
+  messages: readonly ChatMessage[]
+  scope: Exclude<Scope, 'device'>
+  go: (borrow: BorrowInit | null) => void
 }
 
 export async function openApp(): Promise<App> {
   const storage = await openIndexedDbStorage(DATABASE)
-  const [book, space] = await Promise.all([openChatBook(storage), openModelSpace(storage)])
-  const answerer: Answerer = createAnswerer({ models: space.source })
+  const here = (): MemberDevice => ({ ...answerer, take: () => lease.take() })
+  const [book, space, member] = await Promise.all([
+    openChatBook(storage),
+    openModelSpace(storage),
+    openMember(storage, here),
+  ])
+  const answerer: Answerer = createAnswerer({
+    models: space.source,
+    keyRing: member.keyRing,
+    settings: () => member.settings.value,
+  })
   const lease: EngineLease = createEngineLease({
-    isBusy: () => conversation.writing.value !== null,
+    isBusy: () => conversation.writing.value !== null || member.isBusy(),
     letGo: async () => {
       await conversation.handOver()
       await answerer.close()
@@ -48,10 +72,12 @@ export async function openApp(): Promise<App> {
   const conversation = createConversation({ book, answerer, lease, model })
   void conversation.endLeftOvers()
   const app: App = {
-    ...{ book, space, conversation, model },
+    ...{ book, space, conversation, model, member },
     offline: startOffline(),
     route: routeSignal(),
     notice: signal(null),
+    scope: signal('device'),
+    departure: signal(null),
   }
   // The model that comes with the app is there before anybody asks, so that they may go offline.
   const [bundled] = space.models.value

@@ -254,7 +254,7 @@ describe('web app', { timeout: TEST_MS }, () => {
     await ended(page)
     await page.click('.mark summary')
     await check()
-    for (const view of ['models', 'settings']) {
+    for (const view of ['models', 'lenders', 'wallet', 'egress', 'settings']) {
       await page.goto(`${site.url}#/${view}`)
       await page.locator('.page').waitFor()
       await check()

@@ -7,8 +7,7 @@ import { Composer } from './composer.tsx'
 import { Icon } from './icon.tsx'
 import { LiveRegion } from './live-region.tsx'
 import { MessageView } from './message-view.tsx'
-import { preferences } from './preferences.ts'
-import { go } from './route.ts'
+import { sayIn } from './send.ts'
 
 /** Nearer to the end than this, what is written next scrolls into view. */
 const NEAR_END_PX = 80
@@ -35,7 +34,7 @@ export function ChatView({ app, id }: { app: App; id: string | null }) {
 
   const ask = (said: Said) => {
     isAtEnd.current = true
-    go({ view: 'chat', id: app.conversation.say(id, said, preferences.value.system) })
+    sayIn(app, chat, said)
   }
   return (
     <>

@@ -111,7 +111,7 @@ export function Composer({ app, chat, onSay, onEdit }: ComposerProps) {
             })
           }}
         />
-        <ScopeSwitch />
+        <ScopeSwitch app={app} />
         {isWriting ? (
           <button
             type="button"

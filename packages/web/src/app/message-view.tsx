@@ -5,6 +5,8 @@ import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { CopyButton } from './copy-button.tsx'
 import { Icon, type IconName } from './icon.tsx'
+import { Mark } from './mark.tsx'
+import { editIn, regenerateIn } from './send.ts'
 
 export interface MessageProps {
   app: App
@@ -54,39 +56,18 @@ export function MessageView(props: MessageProps) {
       {state === 'done' && error !== null && <p class="state">{error}</p>}
       {state !== 'writing' && (
         <div class="tools">
-          <Mark message={message} />
+          <Mark app={app} chat={chat} message={message} />
           <Versions {...props} />
           <CopyButton text={message.content} label="copy" />
           <Tool
             icon="redo"
             label={say('regenerate')}
             isOff={isWriting}
-            onClick={() => app.conversation.regenerate(chat.id, message)}
+            onClick={() => regenerateIn(app, chat, message)}
           />
         </div>
       )}
     </li>
-  )
-}
-
-/** Who wrote an answer, and what that proves. */
-function Mark({ message: { note } }: { message: Message }) {
-  if (note === null) return null
-  const seconds = (note.totalMs / 1000).toFixed(1)
-  return (
-    <details class="popover mark" name="popover">
-      <summary>
-        <Icon name="device" />
-        <span>{say('writtenHere', { model: note.model })}</span>
-      </summary>
-      <div>
-        <p>{say('markProof')}</p>
-        <p>{say('markNumbers', { tokens: note.tokens, seconds })}</p>
-        <p>
-          {say('fingerprint')}: <code>{note.modelId}</code>
-        </p>
-      </div>
-    </details>
   )
 }
 
@@ -98,6 +79,7 @@ function Working({ app, hasWords }: { app: App; hasWords: boolean }) {
     return <p class="state">{say('gettingModel', { name: fetching.name, percent })}</p>
   }
   if (hasWords) return <span class="cursor" />
+  if (app.conversation.writing.value?.borrow) return <p class="state pulse">{say('borrowing')}</p>
   return <p class="state pulse">{say('loadingModel', { name })}</p>
 }
 
@@ -134,7 +116,7 @@ function EditView({ app, chat, message, onEdit }: MessageProps) {
   const [text, setText] = useState(message.content)
   const save = () => {
     onEdit(null)
-    if (text.trim() !== '') app.conversation.edit(chat.id, message, text)
+    if (text.trim() !== '') editIn(app, chat, message, text)
   }
   return (
     <li class="message person">

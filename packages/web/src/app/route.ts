@@ -1,7 +1,11 @@
 import { type Signal, signal } from '@preact/signals'
 
 /** What is shown; after `#` in the address, so that any host of plain files can serve it. */
-export type Route = { view: 'chat'; id: string | null } | { view: 'models' } | { view: 'settings' }
+export type Route = { view: 'chat'; id: string | null } | { view: Page }
+export type Page = (typeof PAGES)[number]
+
+/** Everything besides chats. */
+export const PAGES = ['models', 'lenders', 'wallet', 'egress', 'settings'] as const
 
 export function routeSignal(): Signal<Route> {
   const route = signal(parseRoute(location.hash))
@@ -13,7 +17,8 @@ export function routeSignal(): Signal<Route> {
 
 export function parseRoute(hash: string): Route {
   const [, view, id] = hash.split('/')
-  if (view === 'models' || view === 'settings') return { view }
+  const page = PAGES.find((name) => name === view)
+  if (page !== undefined) return { view: page }
   return { view: 'chat', id: view === 'chat' && id ? id : null }
 }
 

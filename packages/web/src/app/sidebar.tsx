@@ -2,8 +2,16 @@ import { useState } from 'preact/hooks'
 import { searchChats } from '../chats/search-chats.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
-import { Icon } from './icon.tsx'
-import { go, hrefOf } from './route.ts'
+import { Icon, type IconName } from './icon.tsx'
+import { go, hrefOf, PAGES, type Page } from './route.ts'
+
+const ICONS: Record<Page, IconName> = {
+  models: 'box',
+  lenders: 'people',
+  wallet: 'key',
+  egress: 'list',
+  settings: 'gear',
+}
 
 /** All chats and the way to the other pages. */
 export function Sidebar({ app, onGo }: { app: App; onGo: () => void }) {
@@ -78,14 +86,12 @@ export function Sidebar({ app, onGo }: { app: App; onGo: () => void }) {
         </ul>
       </nav>
       <nav class="pages" aria-label={say('appName')}>
-        <a href={hrefOf({ view: 'models' })} aria-current={isAt('models')} onClick={onGo}>
-          <Icon name="box" />
-          {say('models')}
-        </a>
-        <a href={hrefOf({ view: 'settings' })} aria-current={isAt('settings')} onClick={onGo}>
-          <Icon name="gear" />
-          {say('settings')}
-        </a>
+        {PAGES.map((view) => (
+          <a key={view} href={hrefOf({ view })} aria-current={isAt(view)} onClick={onGo}>
+            <Icon name={ICONS[view]} />
+            {say(view)}
+          </a>
+        ))}
       </nav>
     </div>
   )

@@ -14,6 +14,34 @@ export interface AnswerNote {
   modelId: string
   tokens: number
   totalMs: number
+  /** Absent: it was written on this device. */
+  borrowed?: BorrowedNote
+}
+
+/** Who wrote which part of a borrowed answer. */
+export interface BorrowedPart {
+  where: 'here' | 'peer'
+  /** Device key, hex; null: this device. */
+  lender: string | null
+  /** Names the receipt, which the device keeps; null: there is none. */
+  receipt: string | null
+  tokens: number
+  /** `receipt`, `here`, or why it broke off. */
+  end: string
+  /** Token units, in digits. */
+  priceUnits: string
+}
+
+/** What is known about a borrowed answer. */
+export interface BorrowedNote {
+  scope: 'own' | 'friends' | 'market'
+  /** Who the farthest of its lenders is. */
+  rung: 'own' | 'friends' | 'market'
+  /** What audits said: `open` while it is being audited and paid, `none` without a decision. */
+  check: 'open' | 'none' | 'pass' | 'fail'
+  parts: readonly BorrowedPart[]
+  /** How many places of which kind were replaced before it left. */
+  redacted: Readonly<Record<string, number>>
 }
 
 /** One message. A chat is a tree: whoever edits or asks again adds a sibling and loses nothing. */
@@ -102,7 +130,10 @@ export function changeMessage(chat: Chat, id: string, change: Partial<Message>):
 }
 
 /** What a question says to the model, its files included. */
-export function wordsOf({ content, attachments }: Message): string {
+export function wordsOf({
+  content,
+  attachments,
+}: Pick<Message, 'content' | 'attachments'>): string {
   const files = attachments.map(({ name, text }) => `File ${name}:\n${text}`)
   return [...files, content].join('\n\n')
 }

@@ -1,6 +1,7 @@
+import type { ChatMessage } from '@freehold/core/device/text'
 import { FreeholdError } from '@freehold/core/errors'
 import { type ReadonlySignal, signal } from '@preact/signals'
-import type { Answerer } from '../answering/answerer.ts'
+import type { Answerer, BorrowInit } from '../answering/answerer.ts'
 import type { EngineLease } from '../answering/engine-lease.ts'
 import { say } from '../words/words.ts'
 import {
@@ -19,6 +20,8 @@ import type { ChatBook } from './chat-book.ts'
 export interface Writing {
   chat: string
   message: string
+  /** null: this device writes it. */
+  borrow: BorrowInit | null
 }
 
 export interface Said {
@@ -33,11 +36,11 @@ export interface Conversation {
   /** An answer that waits because another tab is writing; null: none does. */
   readonly held: ReadonlySignal<Writing | null>
   /** Says something in a chat, or in a new one. @returns the chat's id */
-  say(chat: string | null, said: Said, system: string): string
+  say(chat: string | null, said: Said, system: string, borrow: BorrowInit | null): string
   /** Says something else in place of a message: a branch of its own. */
-  edit(chat: string, message: Message, text: string): void
+  edit(chat: string, message: Message, text: string, borrow: BorrowInit | null): void
   /** Asks for another answer in place of one: a branch of its own. */
-  regenerate(chat: string, answer: Message): void
+  regenerate(chat: string, answer: Message, borrow: BorrowInit | null): void
   /** Keeps what was written so far. */
   stop(): void
   /** Takes the model from the tab that has it. */
@@ -62,14 +65,14 @@ export function createConversation(components: ConversationComponents): Conversa
   let stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
 
-  function answerAfter(chat: string, question: string): void {
+  function answerAfter(chat: string, question: string, borrow: BorrowInit | null): void {
     const answer = messageOf({ parent: question, role: 'assistant', content: '', state: 'writing' })
     book.change(chat, (now) => addMessage(now, answer))
-    running = write({ chat, message: answer.id })
+    running = write({ chat, message: answer.id, borrow })
   }
 
   async function write(what: Writing, by?: 'force'): Promise<void> {
-    const { chat, message } = what
+    const { chat, message, borrow } = what
     const stop = new AbortController()
     stopping = stop
     writing.value = what
@@ -83,16 +86,24 @@ export function createConversation(components: ConversationComponents): Conversa
         return
       }
       await endLeftOvers(what)
-      const { note, isAtLimit } = await answerer.answer({
+      const { note, isAtLimit, error, settled } = await answerer.answer({
         model: model.value,
         messages: messagesFor(book.chats.value.get(chat), message),
+        borrow,
         signal: stop.signal,
         onText: (part) => {
           text += part
           set({ content: text }, 'soon')
         },
       })
-      set({ state: 'done', note, error: isAtLimit ? say('atLimit') : null })
+      settled?.then(
+        (borrowed) => set({ note: { ...note, borrowed } }),
+        // What was not seen to its end is looked up again when its mark is opened.
+        () => {},
+      )
+      set({ note })
+      if (error !== null) throw error
+      set({ state: 'done', error: isAtLimit ? say('atLimit') : null })
     } catch (error) {
       if (!stop.signal.aborted) set({ state: 'broken', error: sentenceOf(error) })
       else if (stop.signal.reason === TAKEN) set({ state: 'broken', error: say('tookOver') })
@@ -117,26 +128,26 @@ export function createConversation(components: ConversationComponents): Conversa
     writing,
     held,
     endLeftOvers,
-    say: (id, { text, attachments }, system) => {
+    say: (id, { text, attachments }, system, borrow) => {
       const chat = (id === null ? undefined : book.chats.value.get(id)) ?? newChat(system)
       const question = {
         ...messageOf({ parent: chat.leaf, role: 'user', content: text, state: null }),
         attachments,
       }
       book.put(addMessage(chat, question))
-      answerAfter(chat.id, question.id)
+      answerAfter(chat.id, question.id, borrow)
       return chat.id
     },
-    edit: (chat, { parent, attachments }, text) => {
+    edit: (chat, { parent, attachments }, text, borrow) => {
       const question = {
         ...messageOf({ parent, role: 'user', content: text, state: null }),
         attachments,
       }
       book.change(chat, (now) => addMessage(now, question))
-      answerAfter(chat, question.id)
+      answerAfter(chat, question.id, borrow)
     },
-    regenerate: (chat, { parent }) => {
-      if (parent !== null) answerAfter(chat, parent)
+    regenerate: (chat, { parent }, borrow) => {
+      if (parent !== null) answerAfter(chat, parent, borrow)
     },
     stop: () => {
       const waiting = held.value
@@ -175,20 +186,28 @@ function messageOf(init: Pick<Message, 'parent' | 'role' | 'content' | 'state'>)
 }
 
 /** What the model is told before it answers: the branch as it was, without what is to come. */
-function messagesFor(chat: Chat | undefined, answer: string) {
+function messagesFor(chat: Chat | undefined, answer: string): ChatMessage[] {
   if (chat === undefined) return []
-  const { system } = chat
-  const said = pathTo(chat, answer).slice(0, -1)
+  return toldOf(chat.system, pathTo(chat, answer).slice(0, -1))
+}
+
+/** A branch as a model is told it. */
+export function toldOf(
+  system: string,
+  said: readonly Pick<Message, 'role' | 'content' | 'attachments'>[],
+): ChatMessage[] {
   const messages = said.map((message) => ({ role: message.role, content: wordsOf(message) }))
   return system.trim() === ''
     ? messages
     : [{ role: 'system' as const, content: system }, ...messages]
 }
 
-/** An error in words for the person. */
+/** An error in words for the person; without advice that only a command line can take. */
 export function sentenceOf(error: unknown): string {
-  if (error instanceof FreeholdError || error instanceof Error) return error.message
-  return String(error)
+  if (error instanceof FreeholdError && /freehold |--[a-z]/.test(error.next ?? '')) {
+    return error.why === undefined ? error.what : `${error.what}: ${error.why}`
+  }
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** The last question of the branch that is shown. */

@@ -1,9 +1,13 @@
 import { FreeholdError } from '@freehold/core/errors'
-import type { AnswerNote, Attachment, Chat, Message } from './chat.ts'
+import type { AnswerNote, Attachment, BorrowedNote, BorrowedPart, Chat, Message } from './chat.ts'
 
 const FORMAT = 'freehold-chats'
 const VERSION = 1
 const STATES = ['writing', 'done', 'stopped', 'broken'] as const
+
+const RUNGS = ['own', 'friends', 'market'] as const
+const CHECKS = ['open', 'none', 'pass', 'fail'] as const
+const PLACES = ['here', 'peer'] as const
 
 /** Everything that was said, as JSON that `importChats` reads. */
 export function exportChats(chats: readonly Chat[]): string {
@@ -72,6 +76,33 @@ function noteOf(value: unknown, at: string): AnswerNote {
     modelId: string(row.modelId, `${at}.modelId`),
     tokens: number(row.tokens, `${at}.tokens`),
     totalMs: number(row.totalMs, `${at}.totalMs`),
+    ...(row.borrowed === undefined ? {} : { borrowed: borrowedOf(row.borrowed, `${at}.borrowed`) }),
+  }
+}
+
+function borrowedOf(value: unknown, at: string): BorrowedNote {
+  const row = record(value, at)
+  const redacted = Object.entries(record(row.redacted, `${at}.redacted`))
+  return {
+    scope: word(row.scope, RUNGS, `${at}.scope`),
+    rung: word(row.rung, RUNGS, `${at}.rung`),
+    check: word(row.check, CHECKS, `${at}.check`),
+    parts: list(row.parts, `${at}.parts`).map((part, i) => partOf(part, `${at}.parts[${i}]`)),
+    redacted: Object.fromEntries(redacted.map(([kind, count]) => [kind, number(count, at)])),
+  }
+}
+
+function partOf(value: unknown, at: string): BorrowedPart {
+  const row = record(value, at)
+  const priceUnits = string(row.priceUnits, `${at}.priceUnits`)
+  if (!/^\d{1,78}$/.test(priceUnits)) fail(`${at}.priceUnits`, 'it is no amount')
+  return {
+    where: word(row.where, PLACES, `${at}.where`),
+    lender: row.lender === null ? null : string(row.lender, `${at}.lender`),
+    receipt: row.receipt === null ? null : string(row.receipt, `${at}.receipt`),
+    tokens: number(row.tokens, `${at}.tokens`),
+    end: string(row.end, `${at}.end`),
+    priceUnits,
   }
 }
 
@@ -96,6 +127,10 @@ function list(value: unknown, at: string): unknown[] {
 
 function string(value: unknown, at: string): string {
   return typeof value === 'string' ? value : fail(at, 'it is no text')
+}
+
+function word<T extends string>(value: unknown, known: readonly T[], at: string): T {
+  return known.find((name) => name === value) ?? fail(at, `it is one of ${known.join(', ')}`)
 }
 
 function number(value: unknown, at: string): number {

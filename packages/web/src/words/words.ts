@@ -33,3 +33,8 @@ export function saySize(bytes: number): string {
     maximumFractionDigits: value >= 100 ? 0 : 1,
   }).format(value)
 }
+
+/** Such as `1,000,000 units`. */
+export function sayUnits(units: bigint): string {
+  return say('units', { amount: new Intl.NumberFormat(language.value).format(units) })
+}

@@ -1,0 +1,35 @@
+import type { ComponentType } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { sentenceOf } from '../chats/conversation.ts'
+import { say } from '../words/words.ts'
+import type { App } from './app-state.ts'
+
+type View = ComponentType<{ app: App }>
+
+/** What only members look at is no part of the first load. */
+const PAGES = {
+  lenders: async (): Promise<View> => (await import('./lenders-view.tsx')).LendersView,
+  wallet: async (): Promise<View> => (await import('./wallet-view.tsx')).WalletView,
+  egress: async (): Promise<View> => (await import('./egress-view.tsx')).EgressView,
+  departure: async (): Promise<View> => (await import('./departure-dialog.tsx')).DepartureDialog,
+}
+
+/** A view that is loaded when it is first shown. */
+export function LazyPage({ app, page }: { app: App; page: keyof typeof PAGES }) {
+  const [view, setView] = useState<{ View: View } | null>(null)
+  const [problem, setProblem] = useState('')
+  useEffect(() => {
+    PAGES[page]().then(
+      (View) => setView({ View }),
+      (error: unknown) => setProblem(sentenceOf(error)),
+    )
+  }, [page])
+  if (problem !== '') {
+    return (
+      <p class="problem" role="alert">
+        {say('problem')}: {problem}
+      </p>
+    )
+  }
+  return view && <view.View app={app} />
+}

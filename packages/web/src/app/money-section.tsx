@@ -1,0 +1,120 @@
+import type { ChannelRecord } from '@freehold/core/clearing/channel'
+import { useEffect, useState } from 'preact/hooks'
+import { unitsOf } from '../member/member-settings.ts'
+import { say, sayUnits } from '../words/words.ts'
+import type { App } from './app-state.ts'
+import { Problem } from './problem.tsx'
+import { TextField } from './text-field.tsx'
+import { useWork } from './use-work.ts'
+
+interface Money {
+  account: string
+  wallet: bigint
+  ledger: bigint
+  spentToday: bigint
+  channels: ChannelRecord[]
+}
+
+/** What is there, where it lies, and the channels that pay lenders. */
+export function MoneySection({ app }: { app: App }) {
+  const [money, setMoney] = useState<Money | null>(null)
+  const [amount, setAmount] = useState('')
+  const work = useWork()
+  const look = () =>
+    app.member.use(async (device) => {
+      const { wallet, ledger } = await device.balances()
+      const rows = (await device.tables.channels.list()).map(([, row]) => row)
+      setMoney({
+        account: device.identity?.wallet.address ?? '',
+        ...{ wallet, ledger },
+        spentToday: await device.budget.spent(),
+        channels: rows.filter(({ role, status }) => role === 'payer' && status !== 'closed'),
+      })
+    })
+  useEffect(() => work.run(look), [])
+
+  const deposit = async () => {
+    const units = unitsOf(amount)
+    if (units === null) return
+    await app.member.use((device) => device.wallet.deposit({ amount: units }))
+    setAmount('')
+    await look()
+  }
+  const leave = async ({ id }: ChannelRecord) => {
+    await app.member.use((device) => device.channels.leave(id))
+    await look()
+  }
+  return (
+    <>
+      <h3>{say('money')}</h3>
+      {money !== null && (
+        <dl class="facts">
+          <dt>{say('account')}</dt>
+          <dd>
+            <code>{money.account}</code>
+          </dd>
+          <dt>{say('inWallet')}</dt>
+          <dd id="in-wallet">{sayUnits(money.wallet)}</dd>
+          <dt>{say('inLedger')}</dt>
+          <dd>{sayUnits(money.ledger)}</dd>
+          <dt>{say('spentToday')}</dt>
+          <dd>{sayUnits(money.spentToday)}</dd>
+        </dl>
+      )}
+      <Problem text={work.problem} />
+      {work.isRunning && <p role="status">{say('lookingAtChain')}</p>}
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          work.run(deposit)
+        }}
+      >
+        <div class="fields">
+          <TextField
+            label={say('depositAmount')}
+            hint={say('depositHint')}
+            value={amount}
+            onValue={setAmount}
+            isRequired
+          />
+        </div>
+        <div class="row">
+          <button type="submit" disabled={work.isRunning}>
+            {say('deposit')}
+          </button>
+          <button type="button" disabled={work.isRunning} onClick={() => work.run(look)}>
+            {say('lookAgain')}
+          </button>
+        </div>
+      </form>
+      <h3>{say('channels')}</h3>
+      {money?.channels.length === 0 && <p class="muted">{say('noChannels')}</p>}
+      <ul class="cards">
+        {money?.channels.map((channel) => (
+          <li key={channel.id} class="card channel">
+            <dl class="facts">
+              <dt>{say('channelTo')}</dt>
+              <dd>
+                <code>{channel.peer}</code>
+              </dd>
+              <dt>{say('channelDeposit')}</dt>
+              <dd>{sayUnits(channel.deposit)}</dd>
+              <dt>{say('channelPaid')}</dt>
+              <dd>{sayUnits(channel.cumulative)}</dd>
+              <dt>{say('channelStatus')}</dt>
+              <dd>{channel.status}</dd>
+            </dl>
+            <button
+              type="button"
+              disabled={work.isRunning}
+              aria-label={say('leaveChannelNamed', { device: channel.peer.slice(0, 12) })}
+              onClick={() => work.run(() => leave(channel))}
+            >
+              {say('leaveChannel')}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}

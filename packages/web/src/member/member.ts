@@ -1,0 +1,79 @@
+import type { Device } from '@freehold/core/device/device'
+import { FreeholdError } from '@freehold/core/errors'
+import type { Storage } from '@freehold/core/storage'
+import { type ReadonlySignal, signal } from '@preact/signals'
+import { say } from '../words/words.ts'
+import { type KeyRing, openKeyRing } from './key-ring.ts'
+import { type MemberSettings, NO_SETTINGS } from './member-settings.ts'
+import { policyFor, sealPage } from './seal-page.ts'
+
+const ROW = 'member'
+
+/** What makes this device more than one that answers by itself: keys, and what the owner set. */
+export interface Member {
+  readonly keyRing: KeyRing
+  readonly settings: ReadonlySignal<MemberSettings>
+  /** Keeps settings; the device is opened anew with them. */
+  change(settings: Partial<MemberSettings>): Promise<void>
+  /** Unlocks, locks, keeps or forgets keys; the device is opened anew. */
+  changeKeys(change: (keyRing: KeyRing) => Promise<void>): Promise<void>
+  /**
+   * Does something with this tab's device.
+   * @throws FreeholdError while another tab is writing
+   */
+  use<T>(work: (device: Device) => Promise<T>): Promise<T>
+  /** Whether the device is at work for this tab. */
+  isBusy(): boolean
+}
+
+/** The device of this tab, as the app has it. */
+export interface MemberDevice {
+  /** @returns false: another tab is writing */
+  take(): Promise<boolean>
+  device(): Promise<Device>
+  close(): Promise<void>
+}
+
+/** Opens what is kept, and seals the page for it. */
+export async function openMember(storage: Storage, here: () => MemberDevice): Promise<Member> {
+  const table = storage.table<MemberSettings>('settings')
+  const keyRing = await openKeyRing(storage)
+  const settings = signal<MemberSettings>({ ...NO_SETTINGS, ...(await table.get(ROW)) })
+  const policy = () => policyFor(keyRing.state.value !== 'none', settings.value)
+  const sealed = policy()
+  sealPage(sealed)
+  let working = 0
+
+  /** What another policy is for begins with a new page. */
+  function reseal(): void {
+    if (policy() !== sealed) location.reload()
+  }
+
+  return {
+    keyRing,
+    settings,
+    change: async (change) => {
+      const next = { ...settings.value, ...change }
+      await table.put(ROW, next)
+      settings.value = next
+      await here().close()
+      reseal()
+    },
+    changeKeys: async (change) => {
+      await change(keyRing)
+      await here().close()
+      reseal()
+    },
+    use: async (work) => {
+      const { take, device } = here()
+      if (!(await take())) throw new FreeholdError({ what: say('otherTabBusy') })
+      working++
+      try {
+        return await work(await device())
+      } finally {
+        working--
+      }
+    },
+    isBusy: () => working > 0,
+  }
+}

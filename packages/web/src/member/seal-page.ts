@@ -1,0 +1,19 @@
+import type { MemberSettings } from './member-settings.ts'
+
+/**
+ * What a page may connect to. Without keys that is its own origin alone. With keys it is also other
+ * devices, whose addresses no policy can name beforehand, and the chain's node.
+ */
+export function policyFor(hasKeys: boolean, { chain }: MemberSettings): string {
+  const nodes = chain === null ? [] : [chain.rpc].flat().map((url) => new URL(url).origin)
+  const farther = hasKeys ? ['ws:', 'wss:', ...nodes] : []
+  return `connect-src ${["'self'", 'blob:', ...farther].join(' ')}`
+}
+
+/** Holds until the page is loaded again: a policy that is added cannot be taken back. */
+export function sealPage(policy: string): void {
+  const meta = document.createElement('meta')
+  meta.httpEquiv = 'Content-Security-Policy'
+  meta.content = policy
+  document.head.append(meta)
+}
