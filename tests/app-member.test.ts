@@ -1,19 +1,27 @@
 /** The app as a member: keys, real lenders on Node over WebSockets, a real chain. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { toHex } from '@freehold/core/bytes'
+import type { Engine } from '@freehold/core/engine/engine'
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
+import { encodeInvitation } from '@freehold/core/wire/invitation'
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ownDiceEngine } from '../packages/node/src/demo/cheats.ts'
+import { meddlingEngine, ownDiceEngine } from '../packages/node/src/demo/cheats.ts'
 import {
   createTown,
   DEPOSIT,
   type Town,
+  termsOn,
   WEB_SOCKETS,
 } from '../packages/node/src/device/town.fixture.ts'
 import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
+import { BUNDLED } from '../packages/node/src/models/acorn.ts'
 import {
   type AppSite,
   openAppSite,
@@ -30,6 +38,7 @@ const NOBODY = 'http://127.0.0.1:9/'
 const WS_NOBODY = 'ws://127.0.0.1:9/'
 const PASSPHRASE = 'a long passphrase'
 
+let folder: string
 let town: Town
 let site: AppSite
 let visitor: Visitor
@@ -37,6 +46,7 @@ let page: Page
 let lender: Awaited<ReturnType<Town['lender']>>
 
 beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'freehold-member-'))
   town = await createTown()
   lender = await town.lender({ device: { listen: [WEB_SOCKETS] } })
   site = await openAppSite()
@@ -47,6 +57,7 @@ afterAll(async () => {
   await visitor?.[Symbol.asyncDispose]()
   await site?.[Symbol.asyncDispose]()
   await town?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
 }, TEST_MS)
 
 const show = (view: string) => page.click(`.pages a[href="#/${view}"]`)
@@ -70,9 +81,9 @@ async function unlock(passphrase = PASSPHRASE): Promise<void> {
   await button('Unlock').click()
 }
 
-async function addLender(one: typeof lender): Promise<void> {
+async function addLender(one: typeof lender, where = one.lending.addresses()[0]): Promise<void> {
   await show('lenders')
-  await field('Address or invitation').fill(one.lending.addresses()[0] ?? '')
+  await field('Address or invitation').fill(where ?? '')
   await button('Add').click()
   const card = page.locator('.lender', { hasText: peerOf(one) })
   await card.getByLabel('Open a channel with').fill(String(DEPOSIT))
@@ -141,9 +152,9 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await unlock()
     await page.getByText('are unlocked').waitFor()
     const { wallet } = await deriveIdentity(phrase, 0)
-    await town.chain.mint(wallet.address, 3n * DEPOSIT)
+    await town.chain.mint(wallet.address, 5n * DEPOSIT)
     await button('Look again').click()
-    await page.locator('#in-wallet', { hasText: '3,000,000' }).waitFor()
+    await page.locator('#in-wallet', { hasText: '5,000,000' }).waitFor()
     expect(await page.locator('.page').textContent()).toContain(wallet.address)
     await isAccessible()
   })
@@ -224,6 +235,60 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     expect((await lender.device.tables.lent.list()).length).toBe(before)
   })
 
+  it('behaviour: another lender goes on where one breaks off, and each part is shown', async () => {
+    const engine = breakingEngine(createLlamaEngine(), 12)
+    const cheap = { prompt: 1_000, cached: 100, output: 1_000 }
+    const payment = termsOn(town.chain.settings, { prices: cheap })
+    const broken = await town.lender({ device: { listen: [WEB_SOCKETS], engine }, payment })
+    await addLender(broken)
+    // The best is usually asked first, and now and then another.
+    for (let i = 0; i < MOST_QUESTIONS; i++) {
+      await askFarther(STORY)
+      await letLeave()
+      await markOf().locator('summary').click()
+      await markOf().locator('.card').first().waitFor()
+      if ((await markOf().locator('.card').count()) > 1) break
+    }
+    const [first = '', second = ''] = await markOf().locator('.card').allTextContents()
+    expect(first).toContain(peerOf(broken))
+    expect(first).toContain('broke off')
+    expect(second).toContain(peerOf(lender))
+    expect(second).toContain('whole')
+  })
+
+  it('behaviour: borrows by an invitation what is not here, and audits once the model is', async () => {
+    const own = join(folder, 'other.gguf')
+    // Another model by its digest, although it says the same.
+    await writeFile(own, Buffer.concat([await readFile(BUNDLED.acorn ?? ''), Buffer.alloc(32)]))
+    const other = await town.lender({ device: { listen: [WEB_SOCKETS] }, models: [own] })
+    const { device } = other.device.identity!
+    const addresses = other.lending.addresses()
+    const link = encodeInvitation({ device, addresses, name: null, expiresAtMs: null })
+    await addLender(other, link)
+    await askFarther(STORY)
+    const models = page.getByLabel('Model', { exact: true })
+    const ids = await models
+      .locator('option')
+      .evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))
+    const { models: offered } = await other.lending.offer()
+    const meant = toHex(offered[0]!.modelId)
+    expect(ids).toContain(meant)
+    await models.selectOption(meant)
+    await page.locator('.departure li', { hasText: peerOf(other) }).waitFor()
+    expect(await letLeave()).toContain('not audited')
+    await show('models')
+    await page.setInputFiles('input[accept=".gguf"]', own)
+    await page.locator('.card', { hasText: 'other' }).waitFor()
+    await page.goBack()
+    await markOf().locator('summary').click()
+    await button('Audit now').click()
+    await markOf()
+      .getByText(/Tokens replayed/)
+      .waitFor()
+    expect(await markOf().textContent()).toMatch(/Tokens replayed[1-9]\d*/)
+    expect(await button('Audit now').count()).toBe(0)
+  })
+
   it('behaviour: a lender that throws its own dice is caught, shown, and not asked again', async () => {
     const engine = ownDiceEngine(createLlamaEngine(), Math.random)
     const cheat = await town.lender({ device: { listen: [WEB_SOCKETS], engine } })
@@ -295,6 +360,17 @@ async function refusedTo(http: string): Promise<string[]> {
   await new Promise((resolve) => setTimeout(resolve))
   document.removeEventListener('securitypolicyviolation', note)
   return [...new Set(refused)]
+}
+
+/** Fails after so many tokens, whoever asks. */
+function breakingEngine(engine: Engine, tokens: number): Engine {
+  return meddlingEngine(engine, () => {
+    let left = tokens
+    return (top) => {
+      if (left-- > 0) return top
+      throw new Error('the memory is gone')
+    }
+  })
 }
 
 /** All that the page keeps, as text. Runs in the page. */

@@ -4,7 +4,6 @@ import { useEffect, useState } from 'preact/hooks'
 import { DEVICE_DATABASE } from '../answering/answerer.ts'
 import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
 import { language, say, sayUnits } from '../words/words.ts'
-import type { App } from './app-state.ts'
 import { Problem } from './problem.tsx'
 import { countsText, RUNGS } from './rungs.ts'
 import { useWork } from './use-work.ts'
@@ -23,7 +22,7 @@ async function readLog(): Promise<Log> {
 }
 
 /** Every departure of content from this device. */
-export function EgressView(_: { app: App }) {
+export function EgressView() {
   const [log, setLog] = useState<Log | null>(null)
   const work = useWork()
   const verify = async () => setLog(await readLog())

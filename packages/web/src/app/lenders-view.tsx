@@ -2,6 +2,7 @@ import { toHex } from '@freehold/core/bytes'
 import type { KnownOffer } from '@freehold/core/device/peers'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { useEffect, useState } from 'preact/hooks'
+import { askLender } from '../member/ask-lender.ts'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
@@ -62,13 +63,7 @@ function Lenders({ app }: { app: App }) {
   useEffect(() => work.run(look), [])
 
   const add = async () => {
-    const text = where.trim()
-    await member.use(async (device) => {
-      if (!text.startsWith('freehold:')) return device.peers.ask(text)
-      const { addresses } = await device.discovering.follow(text)
-      // One of them answered; whether it lends is another question.
-      return Promise.any(addresses.map((address) => device.peers.ask(address)))
-    })
+    await member.use((device) => askLender(device, where))
     setWhere('')
     await look()
   }

@@ -38,8 +38,9 @@ const PROOFS = {
 async function readReceipts(parts: readonly BorrowedPart[]): Promise<AnswerRecord[]> {
   await using storage = await openIndexedDbStorage(DEVICE_DATABASE)
   const table = storage.table<AnswerRecord>('answers')
-  const found = await Promise.all(parts.map(({ receipt }) => receipt && table.get(receipt)))
-  return found.filter((row) => typeof row === 'object' && row !== null)
+  const ids = parts.flatMap(({ receipt }) => receipt ?? [])
+  const found = await Promise.all(ids.map((id) => table.get(id)))
+  return found.filter((row) => row !== undefined)
 }
 
 /** What is known of a borrowed answer, with its numbers, and what they say and what not. */
@@ -70,7 +71,9 @@ export function ReceiptView({ app, chat, message, note, borrowed }: ReceiptProps
     await look()
   }
   const counts = countsText(redacted)
-  const mayAudit = records?.some(({ audit: made }) => made === null || made.verdict === 'pending')
+  const mayAudit = records?.some(
+    ({ audit: made, evidence }) => evidence !== null && !made?.statistics.positions,
+  )
   const isOpen = app.member.keyRing.state.value === 'open'
   return (
     <>

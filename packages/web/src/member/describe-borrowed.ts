@@ -30,10 +30,9 @@ export async function describeBorrowed(
       priceUnits: String(record.priceUnits),
     })
   }
-  const found = await Promise.all(
-    parts.map(async ({ receipt }) => receipt && device.tables.answers.get(receipt)),
-  )
-  const records = found.filter((row) => typeof row === 'object' && row !== null)
+  const receipts = parts.flatMap(({ receipt }) => receipt ?? [])
+  const found = await Promise.all(receipts.map((id) => device.tables.answers.get(id)))
+  const records = found.filter((row) => row !== undefined)
   const lenders = parts.flatMap(({ lender }) => lender ?? [])
   const rungs = await Promise.all(lenders.map((lender) => device.peers.rung(lender)))
   const rung = (['market', 'friends'] as const).find((far) => rungs.includes(far)) ?? 'own'

@@ -1,4 +1,5 @@
 import { utf8 } from '@freehold/core/bytes'
+import { IdentityError } from '@freehold/core/errors'
 import type { Argon2id, Vault } from '@freehold/core/identity/vault'
 import { systemRandom } from '@freehold/core/platform'
 import type { Storage } from '@freehold/core/storage'
@@ -53,7 +54,14 @@ export async function openKeyRing(storage: Storage): Promise<KeyRing> {
       await deriveIdentity(phrase, deviceIndex)
       const components = { argon2id, random: systemRandom }
       const row = { vault: await sealVault(utf8(phrase), passphrase, components), deviceIndex }
-      await table.put(ROW, row)
+      await table.update(ROW, (old) => {
+        // Another tab may have kept a phrase that nobody wrote down twice.
+        if (old === undefined) return row
+        throw new IdentityError({
+          what: 'there are keys on this device already',
+          next: 'Load the page again',
+        })
+      })
       kept = row
       show(null)
     },

@@ -65,11 +65,11 @@ export async function openMember(storage: Storage, here: () => MemberDevice): Pr
       reseal()
     },
     use: async (work) => {
-      const { take, device } = here()
-      if (!(await take())) throw new FreeholdError({ what: say('otherTabBusy') })
+      const tab = here()
+      if (!(await tab.take())) throw new FreeholdError({ what: say('otherTabBusy') })
       working++
       try {
-        return await work(await device())
+        return await work(await tab.device())
       } finally {
         working--
       }

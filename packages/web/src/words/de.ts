@@ -129,7 +129,8 @@ export const de: Words = {
   importChats: 'Chats importieren',
   imported: '{count} Chats importiert.',
   deleteAll: 'Alles löschen',
-  deleteAllSure: 'Das löscht alle Chats, Modelle und Einstellungen dieser App auf diesem Gerät.',
+  deleteAllSure:
+    'Das löscht alle Chats, Modelle, Schlüssel, Belege und Einstellungen dieser App auf diesem Gerät. Ohne die Wörter deiner Phrase auf Papier ist ihr Geld verloren.',
   deleteAllYes: 'Ja, alles löschen',
   keep: 'Behalten',
 

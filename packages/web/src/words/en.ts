@@ -127,7 +127,8 @@ export const en = {
   importChats: 'Import chats',
   imported: '{count} chats imported.',
   deleteAll: 'Delete everything',
-  deleteAllSure: 'This deletes all chats, models and settings of this app on this device.',
+  deleteAllSure:
+    'This deletes all chats, models, keys, receipts and settings of this app on this device. Without the words of your phrase on paper, its money is lost.',
   deleteAllYes: 'Yes, delete everything',
   keep: 'Keep it',
 
