@@ -219,10 +219,10 @@ function start(
     else if (word.said === 'convicted') (convicted as unknown[]).push({ ...word, by: one.name })
     else if (word.said === 'serving') servedAt.set(one.key, word.atMs)
   }
-  const { ended, said } = one.process
+  const life = one.process
   one.mayEnd = false
-  void ended.then(() => {
-    if (!one.mayEnd) blame(tally, 'stuck', 1, `${one.name} died by itself: ${said()}`)
+  void life.ended.then(() => {
+    if (!one.mayEnd) blame(tally, 'stuck', 1, `${one.name} died by itself: ${life.said()}`)
   })
 }
 
