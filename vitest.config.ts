@@ -6,7 +6,7 @@ export default defineConfig({
       'packages/*/src/**/*.test.ts',
       'scripts/**/*.test.ts',
       'tests/**/*.test.ts',
-      'bench/{peers,serve}/*.test.ts',
+      'bench/{network,peers,serve}/*.test.ts',
     ],
     pool: 'forks',
     maxWorkers: 2,

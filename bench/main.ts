@@ -6,6 +6,7 @@ import { chainBench } from './chain.ts'
 import { clearingBench } from './clearing.ts'
 import { detectorsBench } from './detectors.ts'
 import { rounded } from './median.ts'
+import { networkBench } from './network.ts'
 import { pullBench } from './pull.ts'
 import { serveBench } from './serve.ts'
 
@@ -13,6 +14,7 @@ const BENCHES: Record<string, Bench> = {
   audit: auditBench,
   calibrate: calibrateBench,
   chain: chainBench,
+  network: networkBench,
   pull: pullBench,
   serve: serveBench,
   clearing: clearingBench,

@@ -26,7 +26,10 @@ const { problems, ...result } = await runChaos({
   everyMs: 1_000 * Number(values.every),
   say: (text) => process.stderr.write(`${text}\n`),
 })
-for (const problem of problems) process.stderr.write(`${problem}\n`)
+const times = Map.groupBy(problems, (problem) => problem)
+for (const [problem, { length }] of times) {
+  process.stderr.write(length > 1 ? `${problem} (${length} times)\n` : `${problem}\n`)
+}
 if (values.json) console.log(JSON.stringify(result))
 else {
   const { faults, ...others } = result

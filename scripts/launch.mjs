@@ -82,6 +82,12 @@ function start([first, ...rest]) {
     PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
     // Sources are compiled once, not at every start.
     NODE_COMPILE_CACHE: join(modules, '.cache', 'node'),
+    // As packages/node/src/malloc.ts says for processes that serve.
+    ...(first.endsWith('cli/main.ts') && {
+      MALLOC_ARENA_MAX: '1',
+      MALLOC_MMAP_THRESHOLD_: '65536',
+      MALLOC_TRIM_THRESHOLD_: '65536',
+    }),
   }
   const isTool = first === '--bin'
   const command = isTool ? join(bin, rest.shift()) : existsSync(node) ? node : process.execPath

@@ -7,6 +7,7 @@ import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { LEAN_MALLOC } from '../../packages/node/src/malloc.ts'
 import type { CompletionServer } from './stream-completion.ts'
 
 /** A server of one model in processes of its own. Disposing ends them. */
@@ -44,7 +45,10 @@ export async function startFreehold(path: string): Promise<Server> {
       '--context',
       context,
     ],
-    { env: { ...process.env, FREEHOLD_HOME: home }, stdio: ['ignore', 'pipe', 'inherit'] },
+    {
+      env: { ...process.env, ...LEAN_MALLOC, FREEHOLD_HOME: home },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
   )
   const stop = async () => {
     await end(child)

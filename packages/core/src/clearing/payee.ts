@@ -72,7 +72,8 @@ export async function openAnswerPayee(
     },
     accept: async (voucher) => {
       const after = await acceptVoucher(channels, id, voucher, check)
-      return after.answers[reqId]?.paidTokens ?? Number.MAX_SAFE_INTEGER
+      // One that is booked off already is paid as far as this voucher says, and no further.
+      return after.answers[reqId]?.paidTokens ?? voucher.tokens
     },
     due: async () => dueAmount(existing(await channels.get(id), id)),
     hold: async (signedTokens, untilMs) => {

@@ -21,8 +21,8 @@ export interface Deadlines {
 }
 
 export const DEFAULT_DEADLINES: Deadlines = {
-  connectMs: 1_800,
-  silenceMs: 1_500,
+  connectMs: 1_700,
+  silenceMs: 1_400,
   beatMs: 500,
   firstTokenMs: 15_000,
   stallMs: 8_000,

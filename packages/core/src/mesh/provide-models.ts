@@ -35,8 +35,8 @@ export const PROVIDER_LIFE_MS = 60 * 60_000
 const AGAIN_MS = 40 * 60_000
 const LOOK_MS = 10 * 60_000
 /**
- * Asked at once in one look-up, as the Kademlia paper has it, on as many paths that share no device:
- * who sits on one of them cannot hide what the others find.
+ * Asked at once on one path, as the Kademlia paper has it, and as many paths that share no device, so
+ * nine in all: who sits on one path cannot hide what the others find.
  */
 const ALPHA = 3
 /** A look-up that waits for the first contacts shall not wait longer than these need. */

@@ -64,6 +64,8 @@ export interface Townsman {
   /** Device key, hex. */
   key: string
   process: Process
+  /** It is killed, out of disk or told to stop. */
+  mayEnd: boolean
   proxy: TcpProxy | null
   disk: SmallDisk | null
 }
@@ -94,7 +96,7 @@ export async function runChaos(init: ChaosInit): Promise<ChaosResult> {
   try {
     const calibration = await calibrateStandIn()
     await settleTown(init, { town, folder, chain, calibration })
-    for (const one of town) start(one, folder, observed)
+    for (const one of town) start(one, folder, { observed, tally })
     await within(
       READY_MS,
       town.map(({ process }) => process.ready),
@@ -109,7 +111,9 @@ export async function runChaos(init: ChaosInit): Promise<ChaosResult> {
       ),
     )
     const plan = planFaults(seed, init)
-    await Promise.all(plan.map((fault) => commit(fault, { town, chain, folder, observed, say })))
+    await Promise.all(
+      plan.map((fault) => commit(fault, { town, chain, folder, observed, tally, say })),
+    )
     await setTimeout(Math.max(0, startedMs + seconds * 1_000 - Date.now()))
     asking.abort()
     const answers = (await Promise.all(asks)).reduce((sum, one) => sum + one, 0)
@@ -126,6 +130,7 @@ export async function runChaos(init: ChaosInit): Promise<ChaosResult> {
       ...{ ...counts, unitsLost, unitsChargedTwice, stuck: tally.stuck, problems },
     }
   } finally {
+    for (const one of town) one.mayEnd = true
     for (const { process: one, proxy, disk } of town) {
       await one?.kill()
       await proxy?.[Symbol.asyncDispose]()
@@ -178,7 +183,7 @@ async function settleTown(
     const known = town.filter((one) => one.role === 'lender')
     town.push({
       ...{ name, role, identity, key: toHex(identity.device) },
-      process: undefined as unknown as Process,
+      ...{ process: undefined as unknown as Process, mayEnd: false },
       proxy: role === 'lender' ? await startTcpProxy(port) : null,
       disk: role === 'lender' ? await mountSmallDisk(home) : null,
       settings: {
@@ -203,13 +208,22 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function start(one: Townsman, mark: string, { lies, convicted }: Observed): void {
+function start(
+  one: Townsman,
+  mark: string,
+  { observed: { lies, convicted }, tally }: { observed: Observed; tally: Tally },
+): void {
   one.process = startParty<TownOrder, TownWord, TownSettings>(one.role, one.settings, mark, ENTRY)
   one.process.onWord = (word) => {
     if (word.said === 'lied') (lies as unknown[]).push({ ...word, lender: one.key })
     else if (word.said === 'convicted') (convicted as unknown[]).push({ ...word, by: one.name })
     else if (word.said === 'serving') servedAt.set(one.key, word.atMs)
   }
+  const life = one.process
+  one.mayEnd = false
+  void life.ended.then(() => {
+    if (!one.mayEnd) blame(tally, 'stuck', 1, `${one.name} died by itself: ${life.said()}`)
+  })
 }
 
 /** When a lender has computed a token last. */
@@ -286,13 +300,15 @@ async function commit(
     chain: DevChain
     folder: string
     observed: Observed & { done: Done[] }
+    tally: Tally
     say: (text: string) => void
   },
 ): Promise<void> {
-  const { town, chain, folder, observed, say } = parts
+  const { town, chain, folder, observed, tally, say } = parts
   const { kind } = fault
   await setTimeout(fault.atMs)
   const one = atWork(town, observed)
+  if (one.process.isDead()) return
   if (kind === 'disk-full' && one.disk === null) {
     say(`no disk of its own can be mounted here: ${kind} is left out`)
     return
@@ -306,6 +322,7 @@ async function commit(
   observed.done.push(done)
   say(`${Math.round(fault.atMs / 1_000)} s: ${kind} (${one.name})`)
   const tell = (order: TownOrder) => one.process.tell(order, STUCK_MS).catch(() => null)
+  one.mayEnd = kind === 'killed' || kind === 'disk-full'
   if (kind === 'killed') await one.process.kill()
   else if (kind === 'frozen') process.kill(one.process.pid, 'SIGSTOP')
   else if (kind === 'cut-off') one.proxy?.cut()
@@ -318,7 +335,7 @@ async function commit(
   if (isLie(kind)) return
   await setTimeout(fault.lastsMs)
   if (kind === 'killed') {
-    start(one, folder, observed)
+    start(one, folder, { observed, tally })
     await one.process.ready
   } else if (kind === 'frozen') process.kill(one.process.pid, 'SIGCONT')
   else if (kind === 'cut-off') one.proxy?.mend()
@@ -327,9 +344,10 @@ async function commit(
   else if (kind === 'disk-full') {
     await one.disk?.empty()
     if (one.process.isDead()) {
-      start(one, folder, observed)
+      start(one, folder, { observed, tally })
       await one.process.ready
     }
+    one.mayEnd = false
   } else await tell({ do: 'mood', mood: 'well' })
   done.untilMs = Date.now()
 }
@@ -360,6 +378,7 @@ async function comeToRest(
   await setTimeout(HOLD_BACK_MS + GRACE_MS + SKEW_MS)
   await rest()
   for (const one of town) {
+    one.mayEnd = true
     const stopped = one.process.tell({ do: 'stop' }, STUCK_MS).then(() => one.process.ended)
     await within(STUCK_MS, [stopped]).catch((error) => {
       blame(tally, 'stuck', 1, `${one.name} does not stop: ${String(error)}`)

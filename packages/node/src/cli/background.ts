@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { type Paths, readEnvironment, readSettings } from '../config.ts'
 import { durationMs } from '../http/duration.ts'
+import { LEAN_MALLOC } from '../malloc.ts'
 import { findResident, type Resident } from '../serving/resident.ts'
 import { VERSION } from '../version.ts'
 
@@ -77,7 +78,7 @@ function isSame({ version, models }: Resident, paths: Paths): boolean {
 async function start(paths: Paths, idle: string, signal: AbortSignal): Promise<Resident | null> {
   mkdirSync(paths.state, { recursive: true, mode: 0o700 })
   const log = openSync(backgroundLog(paths), 'w', 0o600)
-  const env = { ...process.env }
+  const env: NodeJS.ProcessEnv = { ...process.env, ...LEAN_MALLOC }
   for (const secret of SECRETS) delete env[secret]
   const args = ['--no-warnings', MAIN, 'serve', '--background', '--idle-exit', idle]
   const child = spawn(process.execPath, args, {

@@ -1,13 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { LEAN_MALLOC, ONE_ARENA } from '../malloc.ts'
 
 /** A child may read files, load native code and test that in a process of its own; no more. */
 const PERMISSIONS = ['--permission', '--allow-fs-read=*', '--allow-addons', '--allow-child-process']
 const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning=SecurityWarning']
 /** What children leave to the collector is small and short-lived: with less room they take 20 MB less. */
 const SMALL_HEAP = ['--max-semi-space-size=2', '--v8-pool-size=1']
-
-/** glibc gives each thread an arena that it never gives back; with one, a 0.5 B model takes 45 MB less. */
-const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
 
 /**
  * Starts one of our child scripts. Its JavaScript can write no file and, from Node 26 on, open no
@@ -22,14 +20,15 @@ export function forkChild(
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     execArgv: [...NO_WARNINGS, ...SMALL_HEAP, ...PERMISSIONS],
-    env: { ...ONE_ARENA, ...cleanEnvironment(), ...init.env },
+    env: { ...cleanEnvironment(), ...ONE_ARENA, ...init.env },
   })
 }
 
-/** The environment without what would steer Node or node-llama-cpp behind our back. */
+/** The environment without what is meant for this process, or would steer node-llama-cpp behind our back. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(
-    ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('NODE_LLAMA_CPP_'),
+    ([name]) =>
+      name !== 'NODE_OPTIONS' && !name.startsWith('NODE_LLAMA_CPP_') && !(name in LEAN_MALLOC),
   )
   // Without this, an abort in ggml would start a debugger to print a stack.
   return { ...Object.fromEntries(entries), GGML_NO_BACKTRACE: '1' }

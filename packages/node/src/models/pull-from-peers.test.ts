@@ -22,6 +22,9 @@ import { createStoreHome, type StoreHome } from './store.fixture.ts'
 import { nameOf } from './store.ts'
 
 const CHUNKS = 12
+
+/** Chunks that may be lost where a seeder or a puller is gone at once: the last that was sent, and one in its line. */
+const ON_THE_WAY = 2
 const WHOLE = concat(
   smallGguf({ vocabulary: true }),
   new Uint8Array(randomBytes((CHUNKS - 1) * CHUNK_BYTES)),
@@ -199,7 +202,8 @@ describe('pull from peers', () => {
       return to + 1 - from
     })
     const sum = bytes.reduce((all, one) => all + one, 0)
-    expect(sum).toBe(WHOLE.length - 5 * CHUNK_BYTES)
+    expect(sum).toBeGreaterThanOrEqual(WHOLE.length - 5 * CHUNK_BYTES)
+    expect(sum).toBeLessThanOrEqual(WHOLE.length - (5 - ON_THE_WAY) * CHUNK_BYTES)
   })
 
   it('behaviour: without a host the pull ends, and the next one goes on there', async () => {
@@ -212,7 +216,8 @@ describe('pull from peers', () => {
     const second = await seed()
     await pullAll(undefined, {}, swarmOf([second.address]))
     await requireWhole()
-    expect(second.asked).toHaveLength(CHUNKS - 5)
+    expect(second.asked.length).toBeGreaterThanOrEqual(CHUNKS - 5)
+    expect(second.asked.length).toBeLessThanOrEqual(CHUNKS - 5 + ON_THE_WAY)
   })
 
   it('behaviour: what a crash left on the disk is hashed before it counts', async () => {
@@ -226,7 +231,9 @@ describe('pull from peers', () => {
     const second = await seed()
     await pullAll(undefined, {}, swarmOf([second.address]))
     await requireWhole()
-    expect(second.asked).toHaveLength(CHUNKS - 4)
+    // One of the five is wrong now.
+    expect(second.asked.length).toBeGreaterThanOrEqual(CHUNKS - 4)
+    expect(second.asked.length).toBeLessThanOrEqual(CHUNKS - 4 + ON_THE_WAY)
   })
 
   it('behaviour: a puller that is killed goes on where it was', async () => {
@@ -238,8 +245,7 @@ describe('pull from peers', () => {
     const second = await seed()
     await pullAll(undefined, {}, swarmOf([second.address]))
     await requireWhole()
-    // Of what it was asked for, two may have been on their way.
-    expect(second.asked.length).toBeLessThanOrEqual(CHUNKS - 4)
+    expect(second.asked.length).toBeLessThanOrEqual(CHUNKS - 6 + ON_THE_WAY)
   })
 
   it.skipIf(!canMount())(

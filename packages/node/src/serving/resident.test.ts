@@ -49,12 +49,15 @@ describe('takeResidence', () => {
     const child = spawn(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    await once(child.stdout, 'data')
-    for (let time = 0; time < 5; time++) {
-      await using _residence = await takeResidence(folder)
+    try {
+      await once(child.stdout, 'data')
+      for (let time = 0; time < 5; time++) {
+        await using _residence = await takeResidence(folder)
+      }
+    } finally {
+      child.kill('SIGKILL')
+      await once(child, 'close')
     }
-    child.kill('SIGKILL')
-    await once(child, 'close')
   })
 
   it('behaviour: the token in the note is for this person alone', async () => {

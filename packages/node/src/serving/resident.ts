@@ -23,8 +23,8 @@ const residentSchema = z.object({
 /** The process that serves this device, as it wrote itself down. */
 export type Resident = z.output<typeof residentSchema>
 
-const TAKE_TRIES = 5
-const TAKE_RETRY_MS = 40
+const TAKE_TRIES = 30
+const TAKE_RETRY_MS = 10
 
 /** The right to be the one process that serves this device. */
 export interface Residence extends AsyncDisposable {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { FreeholdError } from '@freehold/core/errors'
 import { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
+import { LEAN_MALLOC } from '../../malloc.ts'
 import {
   LAUNCHD_LABEL,
   launchdAgent,
@@ -127,9 +128,12 @@ function manager(): Manager {
   const log = join(dirname(paths.database), 'service.log')
   const init: ServiceInit = {
     command: [process.execPath, '--no-warnings', MAIN, 'serve'],
-    environment: Object.fromEntries(
-      KEPT.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
-    ),
+    environment: {
+      ...Object.fromEntries(
+        KEPT.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
+      ),
+      ...LEAN_MALLOC,
+    },
     writes,
     log,
   }
