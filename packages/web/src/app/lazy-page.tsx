@@ -7,19 +7,26 @@ import type { App } from './app-state.ts'
 type View = ComponentType<{ app: App }>
 
 /** What only members look at is no part of the first load. */
-const PAGES = {
+const LAZY = {
   lenders: async (): Promise<View> => (await import('./lenders-view.tsx')).LendersView,
   wallet: async (): Promise<View> => (await import('./wallet-view.tsx')).WalletView,
   egress: async (): Promise<View> => (await import('./egress-view.tsx')).EgressView,
+  figures: async (): Promise<View> => (await import('../figures/figures-view.tsx')).FiguresView,
   departure: async (): Promise<View> => (await import('./departure-dialog.tsx')).DepartureDialog,
 }
 
+export type LazyName = keyof typeof LAZY
+
+export function isLazy(name: string): name is LazyName {
+  return name in LAZY
+}
+
 /** A view that is loaded when it is first shown. */
-export function LazyPage({ app, page }: { app: App; page: keyof typeof PAGES }) {
+export function LazyPage({ app, page }: { app: App; page: LazyName }) {
   const [view, setView] = useState<{ View: View } | null>(null)
   const [problem, setProblem] = useState('')
   useEffect(() => {
-    PAGES[page]().then(
+    LAZY[page]().then(
       (View) => setView({ View }),
       (error: unknown) => setProblem(sentenceOf(error)),
     )

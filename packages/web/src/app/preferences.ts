@@ -10,6 +10,8 @@ export interface Preferences {
   /** SHA-256 of the model that answers; null: the one that comes with the app. */
   model: string | null
   shortcuts: boolean
+  /** What a million tokens cost elsewhere, token units; empty: not said. */
+  cloudPrice: string
 }
 
 const KEY = 'freehold-preferences'
@@ -19,6 +21,7 @@ const DEFAULTS: Preferences = {
   system: '',
   model: null,
   shortcuts: true,
+  cloudPrice: '',
 }
 
 export const preferences = signal<Preferences>(DEFAULTS)

@@ -5,6 +5,7 @@ import { LANGUAGES, language, say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { deleteEverything } from './delete-everything.ts'
 import { prefer, preferences } from './preferences.ts'
+import { saveFile } from './save-file.ts'
 import { ShortcutList } from './shortcuts.tsx'
 
 const THEMES = { auto: 'themeAuto', light: 'themeLight', dark: 'themeDark' } as const
@@ -76,11 +77,7 @@ function YourData({ app }: { app: App }) {
   const picker = useRef<HTMLInputElement>(null)
   const save = () => {
     const text = exportChats([...app.book.chats.value.values()])
-    const link = document.createElement('a')
-    link.href = URL.createObjectURL(new Blob([text], { type: 'application/json' }))
-    link.download = `freehold-chats-${new Date().toISOString().slice(0, 10)}.json`
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(link.href))
+    saveFile('freehold-chats', 'json', 'application/json', text)
   }
   const load = async (file: File) => {
     setProblem('')

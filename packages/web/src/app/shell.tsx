@@ -3,7 +3,7 @@ import { language, say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { ChatView } from './chat-view.tsx'
 import { Icon } from './icon.tsx'
-import { LazyPage } from './lazy-page.tsx'
+import { isLazy, LazyPage } from './lazy-page.tsx'
 import { ModelsView } from './models-view.tsx'
 import { Notices } from './notices.tsx'
 import { preferences } from './preferences.ts'
@@ -93,9 +93,7 @@ export function Shell({ app }: { app: App }) {
         {route.view === 'chat' && <ChatView app={app} id={route.id} />}
         {route.view === 'models' && <ModelsView app={app} />}
         {route.view === 'settings' && <SettingsView app={app} />}
-        {(route.view === 'lenders' || route.view === 'wallet' || route.view === 'egress') && (
-          <LazyPage key={route.view} app={app} page={route.view} />
-        )}
+        {isLazy(route.view) && <LazyPage key={route.view} app={app} page={route.view} />}
         {app.departure.value !== null && <LazyPage app={app} page="departure" />}
       </main>
     </div>

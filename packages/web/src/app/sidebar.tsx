@@ -10,6 +10,7 @@ const ICONS: Record<Page, IconName> = {
   lenders: 'people',
   wallet: 'key',
   egress: 'list',
+  figures: 'bars',
   settings: 'gear',
 }
 
