@@ -9,6 +9,7 @@ import { rounded } from './median.ts'
 import { networkBench } from './network.ts'
 import { pullBench } from './pull.ts'
 import { serveBench } from './serve.ts'
+import { webBench } from './web.ts'
 
 const BENCHES: Record<string, Bench> = {
   audit: auditBench,
@@ -19,6 +20,7 @@ const BENCHES: Record<string, Bench> = {
   serve: serveBench,
   clearing: clearingBench,
   detectors: detectorsBench,
+  web: webBench,
 }
 
 /** `npm run bench -- NAME [--json] [ARGS]`: the result is the last line of stdout. */

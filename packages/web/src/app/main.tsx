@@ -10,7 +10,11 @@ const root = document.getElementById('app')
 if (root !== null) {
   readPreferences()
   openApp().then(
-    (app) => render(<Shell app={app} />, root),
+    (app) => {
+      render(<Shell app={app} />, root)
+      // How long that took: `npm run bench -- web`.
+      performance.mark('app-shown')
+    },
     (error: unknown) =>
       render(
         <p class="fatal" role="alert">
