@@ -8,6 +8,7 @@ async function start() {
     temperatureC: null,
     foreignLoad: null,
     isOwnRunning: false,
+    isSwitchedOff: false,
     ownIdleMs: 0,
     minute: 0,
   }

@@ -9,6 +9,7 @@ const FREE: MachineState = {
   isOwnRunning: false,
   ownIdleMs: 600_000,
   minute: 12 * 60,
+  isSwitchedOff: false,
 }
 const UNKNOWN: Partial<MachineState> = { isOnMains: null, temperatureC: null, foreignLoad: null }
 const ALL: Politeness = { idle: { afterMs: 300_000 }, mains: true, maxTemperature: 70 }
@@ -32,6 +33,10 @@ describe('whyNotLend', () => {
   ])('behaviour: %j stops it', (change, words) => {
     expect(why(change)).toMatch(words)
     expect(why(change, {})).toBeNull()
+  })
+
+  it('behaviour: the owner’s word needs no condition', () => {
+    expect(why({ isSwitchedOff: true }, {}, true)).toMatch(/switched it off/)
   })
 
   it('behaviour: what is unknown matters only where it is a condition', () => {

@@ -10,6 +10,8 @@ export interface MachineState {
   ownIdleMs: number
   /** Of the day, in the owner’s own time: 0 to 1439. */
   minute: number
+  /** Whether the owner switched lending off. */
+  isSwitchedOff: boolean
 }
 
 /** When a device may lend; what is left out makes no condition. */
@@ -39,6 +41,7 @@ export function whyNotLend(
   { idle, mains, maxTemperature, hours }: Politeness,
   isLending: boolean,
 ): string | null {
+  if (state.isSwitchedOff) return 'its owner switched it off'
   if (hours !== undefined && !isWithin(state.minute, hours)) return 'it is outside of the hours'
   if (idle !== undefined) {
     if (state.isOwnRunning) return 'its owner is being answered'

@@ -14,6 +14,7 @@ import { createModelPool, type ModelPoolInit } from '../serving/model-pool.ts'
 import { openSqliteStorage } from '../storage/sqlite-storage.ts'
 import { VERSION } from '../version.ts'
 import { type AppInit, createApp } from './app.ts'
+import type { Dashboard } from './freehold/dashboard.ts'
 import { createMetrics } from './metrics.ts'
 import type { ApiEnv } from './route.ts'
 
@@ -29,6 +30,7 @@ export interface ServingInit extends AppInit {
   attention?: AttentionInit | undefined
   /** Where models are pulled from. */
   hub: HubSettings
+  dashboard?: Dashboard | undefined
 }
 
 export interface Serving extends AsyncDisposable {
@@ -61,6 +63,7 @@ export function openServing(
     pool,
     metrics: createMetrics(),
     storage,
+    dashboard: init.dashboard,
     version: VERSION,
     newId,
     nowMs: Date.now,

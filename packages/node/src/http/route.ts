@@ -5,6 +5,7 @@ import type { AnswerService, Asker } from '../serving/answer.ts'
 import type { EmbedService } from '../serving/embed.ts'
 import type { ModelManager } from '../serving/model-manager.ts'
 import type { ModelPool } from '../serving/model-pool.ts'
+import type { Dashboard } from './freehold/dashboard.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface ApiEnv {
@@ -23,6 +24,8 @@ export interface ApiParts {
   models: ModelManager
   pool: ModelPool
   metrics: Metrics
+  /** Absent: there is none, as in a process that serves commands alone. */
+  dashboard?: Dashboard | undefined
   /** Where responses are kept that can be gone on from. */
   storage: Storage
   version: string

@@ -1,5 +1,6 @@
 import { countTokens, messages } from './anthropic/messages.ts'
-import { health, metrics } from './freehold.ts'
+import { doctor, lending, overview, settings } from './freehold/dashboard.ts'
+import { health, metrics } from './freehold/health.ts'
 import { chat } from './ollama/chat.ts'
 import { embed, embeddings as ollamaEmbeddings } from './ollama/embed.ts'
 import { generate } from './ollama/generate.ts'
@@ -41,4 +42,8 @@ export const ROUTES: readonly ApiRoute[] = [
   root,
   health,
   metrics,
+  overview,
+  doctor,
+  settings,
+  lending,
 ]

@@ -16,7 +16,7 @@ beforeAll(async () => {
   const folder = join(home, 'dist')
   await mkdir(join(folder, 'assets'), { recursive: true })
   await writeFile(join(home, 'secret.txt'), 'secret')
-  await writeFile(join(folder, 'index.html'), '<!doctype html>')
+  await writeFile(join(folder, 'index.html'), '<!doctype html><head></head>')
   await writeFile(
     join(folder, 'headers.json'),
     JSON.stringify({ 'content-security-policy': POLICY }),
@@ -31,7 +31,10 @@ describe('site', () => {
   it('default: browsers get the app, with its headers; programs get what they look for', async () => {
     await using api = createTestApi({ site })
     const page = await api.send('/', undefined, { headers: PAGE })
-    expect(await page.text()).toBe('<!doctype html>')
+    // The app learns that a device serves it, and has a dashboard.
+    const marked = /^<!doctype html><head><meta name="freehold-device" content="[\d.]+"><\/head>$/
+    expect(await page.text()).toMatch(marked)
+    expect(await (await api.send('/index.html')).text()).toMatch(marked)
     expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
     expect(page.headers.get('content-security-policy')).toBe(POLICY)
     expect(page.headers.get('cache-control')).toBe('no-cache')

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { VERSION } from '../version.ts'
 
 /** Where `npm run build:web` puts the web app. */
 export const SITE_FOLDER = fileURLToPath(new URL('../../../web/dist', import.meta.url))
@@ -16,6 +17,9 @@ const TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
   '.wasm': 'application/wasm',
 }
+
+/** The page, by the address that people open and the one that its service worker asks for. */
+const PAGES = ['/', '/index.html']
 
 /** Named by what they hold: another content has another name. */
 const HASHED = /^\/(?:assets|models)\//
@@ -53,9 +57,17 @@ export async function openSite(folder: string): Promise<Site | undefined> {
       headers.set('content-type', TYPES[extname(file)] ?? 'application/octet-stream')
       const isHashed = HASHED.test(path)
       headers.set('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache')
-      return new Response(await readFile(file), { headers })
+      const bytes = await readFile(file)
+      return new Response(PAGES.includes(path) ? markPage(bytes) : bytes, { headers })
     },
   }
+}
+
+/** Tells the app that a device serves it, which has a dashboard. */
+function markPage(page: Buffer): string {
+  return page
+    .toString('utf8')
+    .replace('<head>', `<head><meta name="freehold-device" content="${VERSION}">`)
 }
 
 /** For a person who opens the address in a browser before anything was built. */

@@ -9,6 +9,8 @@ import { readOwnUse } from './own-use.ts'
 export interface MachineInit {
   /** Where processes of this device say that they answer their owner. */
   ownUse: string
+  /** Whether the owner switched lending off. @default never */
+  isSwitchedOff?: (() => boolean) | undefined
   /** Folders of the system; for tests. */
   sys?: string | undefined
   proc?: string | undefined
@@ -18,6 +20,7 @@ export interface MachineInit {
 /** Looks at this machine: power, heat, what others do, what its owner asks. */
 export function createMachine(init: MachineInit): { look(): Promise<MachineState> } {
   const { ownUse, sys = '/sys', proc = '/proc', platform = process.platform } = init
+  const { isSwitchedOff = () => false } = init
   const foreignLoad = createForeignLoad({ proc })
   return {
     look: async () => {
@@ -29,7 +32,14 @@ export function createMachine(init: MachineInit): { look(): Promise<MachineState
         readOwnUse(ownUse, now.getTime()),
       ])
       const minute = 60 * now.getHours() + now.getMinutes()
-      return { isOnMains, temperatureC, foreignLoad: load, ...own, minute }
+      return {
+        isOnMains,
+        temperatureC,
+        foreignLoad: load,
+        ...own,
+        minute,
+        isSwitchedOff: isSwitchedOff(),
+      }
     },
   }
 }

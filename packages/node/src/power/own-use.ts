@@ -69,7 +69,7 @@ export async function readOwnUse(
   return { isOwnRunning, ownIdleMs }
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid < 1) return false
   try {
     process.kill(pid, 0)

@@ -13,6 +13,7 @@ import type { Rung } from '@freehold/core/routing/route'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { pathsOf, readEnvironment, readSettings, type Settings } from '../../config.ts'
 import { findEnergyCounter } from '../../power/energy-counter.ts'
+import { type LendSwitch, openLendSwitch } from '../../power/lend-switch.ts'
 import { ownUseFolder } from '../../power/own-use.ts'
 import { openCliLibrary } from '../cli-library.ts'
 import {
@@ -119,7 +120,19 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     models: options.models,
     coinPrice: options.coinPrice,
   })
-  await using gate = await openCliGate(politeness, options.json ?? false)
+  const lendSwitch = openLendSwitch(cliPaths({}))
+  // Whoever starts it wants it on.
+  await lendSwitch.set(true)
+  await using cleanup = new AsyncDisposableStack()
+  cleanup.defer(() => lendSwitch.leave())
+  let addresses: string[] = []
+  const announce = (why: string | null) => lendSwitch.announce({ models, addresses, why })
+  const onChange = (why: string | null) => {
+    if (addresses.length > 0) void announce(why).catch(() => {})
+    if (options.json) printJson({ event: 'may-lend', may: why === null, why })
+    else say(why === null ? 'Lending' : `Not lending now: ${why}`)
+  }
+  await using gate = await openCliGate(politeness, { lendSwitch, onChange })
   const energy = createEnergyMeter(await findEnergyCounter())
   await using lending = await device.lending.start({
     models,
@@ -134,7 +147,7 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
         else say(`Submitted ${relayed.kind} for ${relayed.fee} (${relayed.feeWei} wei of gas)`)
       },
     },
-    gate: gate ?? undefined,
+    gate,
     energy,
     onAnswer: (answer, energy) => {
       if (options.json) printJson({ event: 'answer', ...answer, energy })
@@ -144,6 +157,8 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
       }
     },
   })
+  addresses = lending.addresses()
+  await announce(gate.why)
   const name = device.identity ? peerName(device.identity.device) : ''
   if (options.json) {
     printJson({ event: 'lending', device: name, addresses: lending.addresses(), models })
@@ -155,24 +170,39 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   await keepUntil(signal, device, options.json ?? false)
 }
 
-/** @returns null where the owner made no condition */
-async function openCliGate(politeness: Politeness, isJson: boolean): Promise<LendGate | null> {
-  if (Object.keys(politeness).length === 0) return null
+/** Opened by what the owner set, and by the switch: another process of this device may turn it. */
+async function openCliGate(
+  politeness: Politeness,
+  { lendSwitch, onChange }: { lendSwitch: LendSwitch; onChange: (why: string | null) => void },
+): Promise<LendGate> {
   const [{ openLendGate }, { createMachine }] = await Promise.all([
     import('@freehold/core/lending/lend-gate'),
     import('../../power/machine.ts'),
   ])
-  const machine = createMachine({ ownUse: ownUseFolder(cliPaths({})) })
+  const isSwitchedOff = () => lendSwitch.isOff()
+  const machine = createMachine({ ownUse: ownUseFolder(cliPaths({})), isSwitchedOff })
+  // Without a condition nothing else about the machine matters.
+  const isFree = Object.keys(politeness).length === 0
+  const look = isFree
+    ? async () => ({ ...ANYHOW, isSwitchedOff: isSwitchedOff() })
+    : () => machine.look()
+  let isFirst = true
   return openLendGate(
     {
       politeness,
       onChange: (why) => {
-        if (isJson) printJson({ event: 'may-lend', may: why === null, why })
-        else say(why === null ? 'Lending' : `Not lending now: ${why}`)
+        // That it lends from the start on goes without saying.
+        if (!isFree || !isFirst) onChange(why)
+        isFirst = false
       },
     },
-    { look: () => machine.look(), clock: systemClock, log: logger(readEnvironment().log) },
+    { look, clock: systemClock, log: logger(readEnvironment().log) },
   )
+}
+
+const ANYHOW = {
+  ...{ isOnMains: null, temperatureC: null, foreignLoad: null },
+  ...{ isOwnRunning: false, ownIdleMs: 0, minute: 0 },
 }
 
 /** Hands out what the owner shares. */

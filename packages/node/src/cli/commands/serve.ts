@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { totalmem } from 'node:os'
+import type { Device } from '@freehold/core/device/device'
 import { UsageError } from '@freehold/core/errors'
 import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hubOf, type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
 import { durationMs } from '../../http/duration.ts'
+import type { Dashboard } from '../../http/freehold/dashboard.ts'
 import { openSite, SITE_FOLDER } from '../../http/site.ts'
 import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
 import { VERSION } from '../../version.ts'
@@ -145,6 +147,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       origins: options.allowOrigin,
       hosts: options.allowHost,
       site: isBackground ? undefined : await openSite(SITE_FOLDER),
+      dashboard: isBackground ? undefined : await openDashboard(options, paths, device),
       pool: {
         keepAliveMs: options.keepAlive,
         parallel: options.parallel,
@@ -173,6 +176,15 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
   idleEnd.end()
   await tending
+}
+
+async function openDashboard(
+  options: ServeOptions,
+  paths: Paths,
+  device: Device,
+): Promise<Dashboard> {
+  const { createDashboard } = await import('../dashboard.ts')
+  return createDashboard({ paths, scope: options.scope, options }, device)
 }
 
 /** Who is started by a person takes the place of what commands started in the background. */

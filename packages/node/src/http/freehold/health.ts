@@ -1,4 +1,4 @@
-import { route } from './route.ts'
+import { route } from '../route.ts'
 
 export const health = route({
   method: 'GET',
