@@ -47,9 +47,9 @@ async function event(): Promise<Record<string, unknown>> {
   return JSON.parse((await lines.next()).value as string)
 }
 
-function ask(path: string, init: RequestInit = {}) {
-  const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
-  return fetch(url + path, { ...init, headers: { ...headers, ...init.headers } })
+function ask(path: string, { headers, ...init }: RequestInit & { headers?: object } = {}) {
+  const own = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
+  return fetch(url + path, { ...init, headers: { ...own, ...headers } })
 }
 
 const turn = (isOn: boolean) =>

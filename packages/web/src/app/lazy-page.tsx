@@ -8,6 +8,8 @@ type View = ComponentType<{ app: App }>
 
 /** What only members look at is no part of the first load. */
 const LAZY = {
+  dashboard: async (): Promise<View> =>
+    (await import('../dashboard/dashboard-view.tsx')).DashboardView,
   lenders: async (): Promise<View> => (await import('./lenders-view.tsx')).LendersView,
   wallet: async (): Promise<View> => (await import('./wallet-view.tsx')).WalletView,
   egress: async (): Promise<View> => (await import('./egress-view.tsx')).EgressView,

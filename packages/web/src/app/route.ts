@@ -5,7 +5,15 @@ export type Route = { view: 'chat'; id: string | null } | { view: Page }
 export type Page = (typeof PAGES)[number]
 
 /** Everything besides chats. */
-export const PAGES = ['models', 'lenders', 'wallet', 'egress', 'figures', 'settings'] as const
+export const PAGES = [
+  'dashboard',
+  'models',
+  'lenders',
+  'wallet',
+  'egress',
+  'figures',
+  'settings',
+] as const
 
 export function routeSignal(): Signal<Route> {
   const route = signal(parseRoute(location.hash))

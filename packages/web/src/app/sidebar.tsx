@@ -1,17 +1,24 @@
 import { useState } from 'preact/hooks'
 import { searchChats } from '../chats/search-chats.ts'
+import { isServedByDevice } from '../dashboard/device-client.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { Icon, type IconName } from './icon.tsx'
 import { go, hrefOf, PAGES, type Page } from './route.ts'
 
 const ICONS: Record<Page, IconName> = {
+  dashboard: 'device',
   models: 'box',
   lenders: 'people',
   wallet: 'key',
   egress: 'list',
   figures: 'bars',
   settings: 'gear',
+}
+
+/** A device's dashboard is a page of that device alone. */
+function isHere(view: Page): boolean {
+  return view !== 'dashboard' || isServedByDevice()
 }
 
 /** All chats and the way to the other pages. */
@@ -87,7 +94,7 @@ export function Sidebar({ app, onGo }: { app: App; onGo: () => void }) {
         </ul>
       </nav>
       <nav class="pages" aria-label={say('appName')}>
-        {PAGES.map((view) => (
+        {PAGES.filter(isHere).map((view) => (
           <a key={view} href={hrefOf({ view })} aria-current={isAt(view)} onClick={onGo}>
             <Icon name={ICONS[view]} />
             {say(view)}

@@ -48,7 +48,7 @@ worker.addEventListener('fetch', (event) => {
 
 async function install(): Promise<void> {
   const cache = await caches.open(CACHE)
-  await cache.addAll(FILES.map((path) => new Request(urlOf(path), { cache: 'no-cache' })))
+  await cache.addAll(FILES.map(requestOf))
 }
 
 async function activate(): Promise<void> {
@@ -64,6 +64,12 @@ async function answer(request: Request, path: string): Promise<Response> {
   const headers = new Headers(kept.headers)
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value)
   return new Response(kept.body, { status: kept.status, headers })
+}
+
+/** At its folder a device tells programs from browsers by what they accept. */
+function requestOf(path: string): Request {
+  const headers = path === 'index.html' ? { accept: 'text/html' } : {}
+  return new Request(urlOf(path), { cache: 'no-cache', headers })
 }
 
 /** The page itself is asked for by its folder: hosts like to send `index.html` there. */
