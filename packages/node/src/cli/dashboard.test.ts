@@ -47,7 +47,10 @@ async function event(): Promise<Record<string, unknown>> {
   return JSON.parse((await lines.next()).value as string)
 }
 
-function ask(path: string, { headers, ...init }: RequestInit & { headers?: object } = {}) {
+function ask(
+  path: string,
+  { headers, ...init }: Omit<RequestInit, 'headers'> & { headers?: Record<string, string> } = {},
+) {
   const own = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }
   return fetch(url + path, { ...init, headers: { ...own, ...headers } })
 }
