@@ -14,6 +14,14 @@ const LISTEN = [`/ip4/0.0.0.0/tcp/${PORT}`]
 const PLACES = ['public', ...NAT_KINDS] as const
 const PAIRS = PLACES.flatMap((from) => NAT_KINDS.map((to) => ({ from, to })))
 
+interface Way {
+  from: string
+  to: string
+  /** Whether it came to a direct connection; and before the first answer had waited long enough for it. */
+  isDirect: boolean
+  isAtOnce: boolean
+}
+
 /** Where no mapping of one side is of use to the other: such pairs stay on the relay. */
 function canPunch(from: (typeof PLACES)[number], to: NatKind): boolean {
   const kinds: string[] = [from, to]
@@ -26,7 +34,7 @@ describe.skipIf(why !== null)(`a device behind a router${why === null ? '' : ` (
   let relay: RunningDevice
   const lenders = new Map<string, RunningDevice>()
   const borrowers = new Map<string, RunningDevice>()
-  const table: { from: string; to: string; isDirect: boolean }[] = []
+  const table: Way[] = []
 
   beforeAll(async () => {
     internet = await createInternet()
@@ -78,11 +86,18 @@ describe.skipIf(why !== null)(`a device behind a router${why === null ? '' : ` (
       const borrower = borrowers.get(from)!
       const { address, device } = await placeOf(lenders.get(to)!)
       await borrower.tell({ do: 'ask', address })
-      const answer = await borrower.tell({ do: 'borrow', lender: device, tokens: 64 })
-      expect(answer.tokens).toBe(64)
-      table.push({ from, to, isDirect: answer.isDirect === true })
+      const borrow = async () => {
+        const answer = await borrower.tell({ do: 'borrow', lender: device, tokens: 64 })
+        expect(answer.tokens).toBe(64)
+        return answer.isDirect === true
+      }
+      const isAtOnce = await borrow()
+      // What was not done in time for one answer is there for the next.
+      if (!isAtOnce) await borrower.tell({ do: 'punch', lender: device })
+      const isDirect = isAtOnce || (await borrow())
+      table.push({ from, to, isDirect, isAtOnce })
       // No hole can be punched there; where one can, a busy machine may still be too late for it.
-      if (!canPunch(from, to)) expect(answer.isDirect).toBe(false)
+      if (!canPunch(from, to)) expect(isDirect).toBe(false)
     },
   )
 
@@ -91,8 +106,9 @@ describe.skipIf(why !== null)(`a device behind a router${why === null ? '' : ` (
       canPunch(from as (typeof PLACES)[number], to as NatKind),
     )
     const direct = can.filter(({ isDirect }) => isDirect)
-    for (const { from, to, isDirect } of table) {
-      process.stdout.write(`${from} → ${to}: ${isDirect ? 'direct' : 'relayed'}\n`)
+    for (const { from, to, isDirect, isAtOnce } of table) {
+      const when = isAtOnce ? 'from the first answer on' : 'from the second answer on'
+      process.stdout.write(`${from} → ${to}: ${isDirect ? `direct ${when}` : 'relayed'}\n`)
     }
     expect(direct.length).toBeGreaterThan(0)
   })
