@@ -8,7 +8,7 @@ import type { DiscoveryWays } from '../device/open-device.ts'
 export interface NodeReachInit extends ReachInit {
   /** STUN servers (`HOST:PORT`) besides the relays, which answer STUN too. */
   stun?: readonly string[] | undefined
-  /** Whether the router is asked for a port (UPnP, NAT-PMP). */
+  /** Whether the router is asked for a port (UPnP). */
   upnp?: boolean | undefined
 }
 
@@ -31,7 +31,7 @@ export async function openMesh(
   const [{ createReachability }, webRtc, upnp] = await Promise.all([
     import('@freehold/core/mesh/reachability'),
     import('@libp2p/webrtc'),
-    reach.upnp ? import('@libp2p/upnp-nat') : null,
+    reach.upnp ? import('./ask-router.ts') : null,
   ])
   const { relays = [], stun = [] } = reach
   const hosts = [...relays.map(stunOf).filter((host) => host !== null), ...stun]
@@ -39,7 +39,7 @@ export async function openMesh(
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
   const reachability = createReachability(reach, {
     transports: [webRtc.webRTC({ rtcConfiguration }), webRtc.webRTCDirect({ rtcConfiguration })],
-    services: upnp ? { upnp: upnp.uPnPNAT({ portMappingDescription: 'freehold' }) } : {},
+    services: upnp ? { upnp: upnp.askRouter } : {},
     log,
   })
   const mesh = await createMesh(init, { transports, lan, reachability, log })
