@@ -27,7 +27,13 @@ export async function openMesh(
   const init = { identity, listen, discovery }
   const lan = found ? [found.lanDiscovery()] : []
   const transports = [tcp(), webSockets()]
-  if (reach === undefined) return createMesh(init, { transports, lan, log })
+  if (reach === undefined) {
+    // What it dials and is dialled by needs no STUN: the list is empty, since libp2p's own would ask strangers.
+    const direct = listen.some((address) => address.includes('/webrtc-direct'))
+      ? [(await import('@libp2p/webrtc')).webRTCDirect({ rtcConfiguration: { iceServers: [] } })]
+      : []
+    return createMesh(init, { transports: [...transports, ...direct], lan, log })
+  }
   const [{ createReachability }, webRtc, upnp] = await Promise.all([
     import('@freehold/core/mesh/reachability'),
     import('@libp2p/webrtc'),
