@@ -39,8 +39,7 @@ export async function openMesh(
     import('@libp2p/webrtc'),
     reach.upnp ? import('./ask-router.ts') : null,
   ])
-  const { relays = [], stun = [] } = reach
-  const hosts = [...relays.map(stunOf).filter((host) => host !== null), ...stun]
+  const hosts = stunServers(reach)
   // An empty list is meant: libp2p's own would ask strangers.
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
   const reachability = createReachability(reach, {
@@ -64,6 +63,11 @@ interface OpenMeshInit {
   listen: readonly string[]
   discovery?: DiscoveryWays | undefined
   reach?: NodeReachInit | undefined
+}
+
+/** Who tells this device how it is seen. @returns `HOST:PORT` */
+export function stunServers({ relays = [], stun = [] }: NodeReachInit): string[] {
+  return [...relays.map(stunOf).filter((host) => host !== null), ...stun]
 }
 
 /** Relays answer STUN on the UDP port of the number of their TCP port. @returns `HOST:PORT` or null */
