@@ -139,10 +139,11 @@ export function createReachability(init: ReachInit, components: ReachComponents)
     target: Multiaddr,
     { remotePeer, remoteAddr }: Connection,
   ): Promise<Connection> {
+    const peer = remotePeer.toString()
     const circuit = isRelayed(target) ? target : remoteAddr
     const punched = circuit.toString().includes('/webrtc/')
       ? circuit
-      : circuit.decapsulate(`/p2p/${remotePeer}`).encapsulate(`/webrtc/p2p/${remotePeer}`)
+      : circuit.decapsulate(`/p2p/${peer}`).encapsulate(`/webrtc/p2p/${peer}`)
     const late = AbortSignal.timeout(DIRECT_MS)
     const { promise: met, resolve } = Promise.withResolvers<Connection>()
     const onOpen = ({ detail }: CustomEvent<Connection>) => {
