@@ -22,6 +22,8 @@ const device = await openDevice({
   phrase: settings.phrase,
   listen: settings.listen,
   reach: settings.reach,
+  // A machine that has much else to do is not dead.
+  deadlines: { connectMs: 10_000, silenceMs: 10_000 },
   // What is tested is the way of an answer, not what it says.
   engine: toyEngine(),
   log: (event, details) => {

@@ -50,7 +50,7 @@ const DIRECT_MS = 10_000
  * How long an answer waits for that before it takes the relay's connection: well below `connectMs` of
  * the deadlines, within which a lender must be reached. The next answer goes over what came of it.
  */
-const ANSWER_WAITS_MS = 800
+export const ANSWER_WAITS_MS = 800
 /** A pair that cannot connect directly is not asked to try again for each answer. */
 const TRY_AGAIN_MS = 5 * 60_000
 const MAX_TRIED = 1_000

@@ -1,8 +1,10 @@
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { createPhrase } from '@freehold/core/identity/phrase'
+import { DEFAULT_DEADLINES } from '@freehold/core/lending/deadlines'
 import { messagesOver } from '@freehold/core/mesh/frames-over-stream'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { OFFER_PROTOCOL, WEIGHTS_PROTOCOL } from '@freehold/core/mesh/protocols'
+import { ANSWER_WAITS_MS } from '@freehold/core/mesh/reachability'
 import type { CarryLimits } from '@freehold/core/mesh/relay-limits'
 import { systemRandom } from '@freehold/core/platform'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -111,6 +113,12 @@ describe('what a relay gives away', () => {
   it('behaviour: nothing of models, which are too large for it', async () => {
     const { address } = await echo(await relayWith({}))
     await expect(talkTo(address, WEIGHTS_PROTOCOL)).rejects.toMatchObject({ reason: 'lost' })
+  })
+})
+
+describe('an answer that waits for a direct connection', () => {
+  it('default: has more than half of its time to reach the lender left for the relay', () => {
+    expect(2 * ANSWER_WAITS_MS).toBeLessThan(DEFAULT_DEADLINES.connectMs)
   })
 })
 
