@@ -6,6 +6,7 @@ import { chainBench } from './chain.ts'
 import { clearingBench } from './clearing.ts'
 import { detectorsBench } from './detectors.ts'
 import { rounded } from './median.ts'
+import { natBench } from './nat.ts'
 import { networkBench } from './network.ts'
 import { pullBench } from './pull.ts'
 import { serveBench } from './serve.ts'
@@ -15,6 +16,7 @@ const BENCHES: Record<string, Bench> = {
   audit: auditBench,
   calibrate: calibrateBench,
   chain: chainBench,
+  nat: natBench,
   network: networkBench,
   pull: pullBench,
   serve: serveBench,

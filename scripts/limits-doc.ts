@@ -31,6 +31,12 @@ import { CHUNKS_AHEAD } from '../packages/core/src/device/weights-fetch.ts'
 import { DEFAULT_DEADLINES } from '../packages/core/src/lending/deadlines.ts'
 import { MESH_LIMITS, STREAM_WINDOW_BYTES } from '../packages/core/src/mesh/mesh-limits.ts'
 import {
+  CARRY_LIMITS,
+  MAX_HOP_STREAMS,
+  RELAYED_PER_MINUTE,
+  RELAYED_PER_MINUTE_IN_ALL,
+} from '../packages/core/src/mesh/relay-limits.ts'
+import {
   MAX_AUDIT_REPLY_BYTES,
   MAX_AUDIT_REQUEST_BYTES,
 } from '../packages/core/src/wire/audit-messages.ts'
@@ -184,6 +190,19 @@ ${table([
   ['openings that are submitted', ...relay(OPENINGS)],
   ['orders that are relayed for a fee', ...relay(PAID_ORDERS)],
   ['exits that are relayed for nothing', ...relay(FREE_ORDERS)],
+])}
+## As a relay
+
+${table([
+  ['places, each a connection that is kept', '1', count(CARRY_LIMITS.reservations)],
+  [
+    'connections through it, asked for',
+    `${RELAYED_PER_MINUTE} a minute`,
+    `${RELAYED_PER_MINUTE_IN_ALL} a minute`,
+  ],
+  ['connections through it that are being made, of one connection', count(MAX_HOP_STREAMS), ''],
+  ['bytes of a connection through it, both ways', size(Number(CARRY_LIMITS.relayedBytes)), ''],
+  ['how long one lasts', time(CARRY_LIMITS.relayedMs), ''],
 ])}
 ## What this device asks of others
 

@@ -11,15 +11,24 @@ const settings = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings
 // Without its suite nobody needs it.
 process.once('disconnect', () => process.exit(1))
 const direct = new Set<unknown>()
+const punched = new Map<unknown, PromiseWithResolvers<void>>()
+const punchOf = (peer: unknown) => {
+  const one = punched.get(peer) ?? Promise.withResolvers<void>()
+  punched.set(peer, one)
+  return one
+}
 const device = await openDevice({
   paths: pathsOf({ home: settings.home }),
   phrase: settings.phrase,
   listen: settings.listen,
   reach: settings.reach,
+  // A machine that has much else to do is not dead.
+  deadlines: { connectMs: 10_000, silenceMs: 10_000 },
   // What is tested is the way of an answer, not what it says.
   engine: toyEngine(),
   log: (event, details) => {
-    if (event === 'mesh.direct' && details?.address) direct.add(details.peer)
+    if (event === 'mesh.direct') direct.add(details?.peer)
+    if (event === 'mesh.punched') punchOf(details?.peer).resolve()
     if (process.env.NETNS_LOG)
       process.stderr.write(`${settings.name} ${event} ${JSON.stringify(details)}\n`)
   },
@@ -49,6 +58,9 @@ async function obey(order: Order): Promise<Reply> {
       const isDirect = direct.has(peerName(fromHex(order.lender)))
       return { tokens: completion.record?.tokens ?? 0, isDirect }
     }
+    case 'punch':
+      await punchOf(peerName(fromHex(order.lender))).promise
+      return {}
     case 'stop':
       await device[Symbol.asyncDispose]()
       setImmediate(() => process.exit(0))

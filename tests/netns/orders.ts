@@ -14,6 +14,8 @@ export type Order =
   | { do: 'addresses' }
   | { do: 'ask'; address: string }
   | { do: 'borrow'; lender: string; tokens: number }
+  /** Waits until it has come to a direct connection or not; with a lender that was borrowed from through a relay. */
+  | { do: 'punch'; lender: string }
   | { do: 'stop' }
 
 export interface Reply {

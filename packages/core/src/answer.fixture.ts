@@ -119,7 +119,7 @@ async function signTestAnswer(
   const lpCommits = LPS.map((lp, t) => lpCommitment(lpSalt, t, lp))
   const frames: Frame[] = [
     { kind: 'open', ...terms.open },
-    { kind: 'ready', commit: terms.commit },
+    { kind: 'ready', commit: terms.commit, maxPromptTokens: 2_048 },
     { kind: 'request', ...terms.request },
   ]
   let [runningHash, sig, from] = [firstRunningHash(answer), filled(64, 0), 0]

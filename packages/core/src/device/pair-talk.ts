@@ -17,6 +17,8 @@ export interface PairTalk {
    */
   agree(ask: (signal: AbortSignal) => Promise<boolean>, signal: AbortSignal): Promise<void>
   close(): Promise<void>
+  /** Resolves when the other side has closed. */
+  ended(signal: AbortSignal): Promise<void>
   abort(reason: Error): void
 }
 
@@ -86,6 +88,9 @@ export function createPairTalk(messages: MessageStream): PairTalk {
     refuse,
     agree,
     close: () => messages.close(),
+    ended: async (signal) => {
+      while ((await messages.read({ signal })) !== null);
+    },
     abort: (reason) => messages.abort(reason),
   }
 }

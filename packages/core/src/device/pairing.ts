@@ -25,6 +25,8 @@ export interface Paired {
   device: string
   name: string
   as: PairedAs
+  /** Whether the other device said that it keeps it too; false: this one does, and the other left before it said so. */
+  isMutual: boolean
 }
 
 /** What a person is asked before anything is kept. */
@@ -64,7 +66,7 @@ export interface JoinInit extends PairInit {
 export interface ShownCode {
   code: string
   link: string
-  /** @throws IdentityError when it did not come to a pairing: nothing is kept then */
+  /** @throws IdentityError when it did not come to a pairing: nothing is kept here then */
   paired: Promise<Paired>
 }
 
@@ -72,7 +74,10 @@ export interface ShownCode {
 export interface PairingService {
   /** Shows a code and waits. @throws UsageError while another is shown */
   show(init: ShowInit): Promise<ShownCode>
-  /** Uses a code that another device shows. @throws IdentityError, LendingError: nothing is kept then */
+  /**
+   * Uses a code that another device shows. What is kept once is not thrown for: see `isMutual`.
+   * @throws IdentityError, LendingError: nothing is kept then
+   */
   join(init: JoinInit): Promise<Paired>
 }
 
@@ -80,6 +85,9 @@ const PAIR_MS = 120_000
 /** A stranger gets so long to show that it knows the code, and so many may try at once. */
 const PROVE_MS = 10_000
 const MAX_GUESTS = 4
+/** How long the guest waits to hear that the host keeps it too, and the host for the guest to have heard. */
+const CONFIRM_MS = 10_000
+const LAST_WORD_MS = 2_000
 
 type Guest = (talk: PairTalk, device: Uint8Array) => Promise<void>
 
@@ -161,9 +169,14 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
         const index = as === 'own' ? await book.nextIndex() : null
         const certificate = index === null ? null : ((await certify?.(peer, index)) ?? null)
         await talk.send({ kind: 'grant', certificate })
-        await talk.next('done', signal)
-        const done = { device: toHex(peer), name, as }
+        await talk.next('done', signal).catch((error) => {
+          throw notHeard(error)
+        })
+        const done = { device: toHex(peer), name, as, isMutual: true }
         await keep(done, index, init)
+        // It kept it before it said so. That it hears of this side is for its person to know.
+        await talk.send({ kind: 'done' }).catch(() => {})
+        await talk.ended(withinTime(signal, LAST_WORD_MS)).catch(() => {})
         end(() => resolve(done))
       } catch (error) {
         end(() => reject(endOf(error)))
@@ -227,13 +240,21 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
       const question = { device: toHex(peer), as, words: pairWords(parties, theirs, nonce) }
       await talk.agree((stop) => init.confirm(question, { signal: stop }), signal)
       const { certificate } = await talk.next('grant', signal)
-      const done = { device: toHex(peer), name, as }
+      const done = { device: toHex(peer), name, as, isMutual: false }
       if (as === 'own') await takeUp(certificate, done.device)
       await remember(done.device, address)
       await keep(done, null, init)
-      await talk.send({ kind: 'done' })
-      await talk.close()
-      return done
+      // From here on nothing takes it back; what is left to learn is whether the other side has it too.
+      try {
+        await talk.send({ kind: 'done' })
+        await talk.next('done', withinTime(signal, CONFIRM_MS))
+        await talk.close()
+        return { ...done, isMutual: true }
+      } catch (error) {
+        talk.abort(error as Error)
+        log('pair.one-sided', { error: String(error) })
+        return done
+      }
     } catch (error) {
       talk.abort(error as Error)
       log('pair.ended', { error: String(error) })
@@ -270,6 +291,16 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
   }
 
   return { show, join }
+}
+
+/** The other device had all that it needs, and may have kept it. */
+function notHeard(cause: unknown): IdentityError {
+  return new IdentityError({
+    what: 'the other device left before it said that it keeps the pairing',
+    why: 'so nothing was kept here, and perhaps something there',
+    next: 'Pair the two again, or undo it there: freehold pair --list, freehold pair --remove NAME',
+    cause,
+  })
 }
 
 /** What a person reads when it did not come to a pairing. */

@@ -47,7 +47,7 @@ async function meet(init: FixtureInit & { changes?: Partial<BorrowInit> } = {}) 
     greet: async (): Promise<void> => {
       const { kind: _open, ...open } = await hand.hear('open')
       const commit = nonceCommit(n)
-      await hand.say({ kind: 'ready', commit })
+      await hand.say({ kind: 'ready', commit, maxPromptTokens: 1_024 })
       const { kind: _request, ...request } = await hand.hear('request')
       const terms: Terms = { open, commit, request }
       answer = answerHash(terms)
@@ -125,7 +125,7 @@ async function oneOfEach(met: Met): Promise<Record<FrameKind, Frame>> {
   const channelId = ZEROS
   return {
     open: { kind: 'open', ...met.fixture.open },
-    ready: { kind: 'ready', commit: ZEROS },
+    ready: { kind: 'ready', commit: ZEROS, maxPromptTokens: 1_024 },
     refuse: { kind: 'refuse', reason: 'busy', message: 'no place' },
     request: { kind: 'request', ...request, b: ZEROS, voucher: null },
     progress: { kind: 'progress', promptTokensDone: 1 },

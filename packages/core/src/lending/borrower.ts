@@ -1,3 +1,4 @@
+import { LendingError } from '../errors.ts'
 import type { Terms } from '../wire/transcript.ts'
 import type { BorrowComponents, Borrowed, BorrowInit } from './borrow-terms.ts'
 import { BorrowedAnswer, refusedBy } from './borrowed-answer.ts'
@@ -17,6 +18,7 @@ export async function borrowAnswer(
     const ready = await live.next(init.deadlines.handshakeMs, 'ready', init.signal)
     if (ready.kind === 'refuse') throw refusedBy(ready)
     if (ready.kind !== 'ready') unexpected(ready, 'waiting for ready')
+    requireShort(init.request.promptIds.length, ready.maxPromptTokens)
     const [payer] = await Promise.all([init.payment?.openPayer(), init.beforeRequest?.()])
     const request = { ...init.request, b: components.random(32), voucher: null }
     const terms: Terms = { open: init.open, commit: ready.commit, request }
@@ -31,4 +33,14 @@ export async function borrowAnswer(
     duplex.abort(error)
     throw error
   }
+}
+
+/** What the lender would refuse once it has it is not sent. @throws LendingError `limit` */
+function requireShort(promptTokens: number, mostTokens: number): void {
+  if (promptTokens <= mostTokens) return
+  throw new LendingError('limit', {
+    what: `this lender takes ${mostTokens} tokens of prompt now`,
+    why: `this one has ${promptTokens}; who has no history there, or none that the lender knows of, gets less`,
+    next: 'Borrow something shorter from it first, or ask another with --peer',
+  })
 }

@@ -72,7 +72,7 @@ async function expectEnd(
 async function oneOfEach(fixture: Fixture): Promise<Record<FrameKind, Frame>> {
   return {
     open: { kind: 'open', ...fixture.open },
-    ready: { kind: 'ready', commit: ZEROS },
+    ready: { kind: 'ready', commit: ZEROS, maxPromptTokens: 1_024 },
     refuse: { kind: 'refuse', reason: 'busy', message: '' },
     request: request(fixture),
     progress: { kind: 'progress', promptTokensDone: 0 },

@@ -1,5 +1,6 @@
 import { type EndReason, LendingError } from '../errors.ts'
 import type { Refusal } from '../wire/frames.ts'
+import { MAX_PROMPT_TOKENS } from '../wire/limits.ts'
 import { nonceCommit, type Terms } from '../wire/transcript.ts'
 import {
   asLendingError,
@@ -97,12 +98,17 @@ async function shakeHands(
 ): Promise<{ terms: Terms; n: Uint8Array }> {
   const n = random(32)
   const commit = nonceCommit(n)
-  await duplex.send({ kind: 'ready', commit })
+  await duplex.send({ kind: 'ready', commit, maxPromptTokens: longestPrompt(admission) })
   const asked = await inbox.next(deadlines.handshakeMs, 'request', signal)
   if (asked.kind !== 'request') unexpected(asked, 'waiting for request')
   const { kind: _, ...request } = asked
   checkRequest(request, admission)
   return { terms: { open, commit, request }, n }
+}
+
+function longestPrompt({ model, payment }: Admission): number {
+  const cap = payment?.promptCapTokens ?? MAX_PROMPT_TOKENS
+  return Math.min(cap, model.info.contextTokens, MAX_PROMPT_TOKENS)
 }
 
 /** @throws LendingError when the request cannot be served as asked */

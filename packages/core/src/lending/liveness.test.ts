@@ -32,7 +32,7 @@ function borrow(init: FixtureInit = {}) {
   }
   const greet = async () => {
     await hand.hear('open')
-    await hand.say({ kind: 'ready', commit: nonceCommit(systemRandom(32)) })
+    await hand.say({ kind: 'ready', commit: nonceCommit(systemRandom(32)), maxPromptTokens: 1_024 })
     await hand.hear('request')
   }
   return { fixture, hand, borrowing, clock, live, greet }

@@ -10,6 +10,7 @@ import { LendingError, UsageError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { peerName } from '../identity/peer-name.ts'
 import type { Log } from '../platform.ts'
+import { believeOwnAddresses } from './believe-own-addresses.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import type { Discovery, DiscoveryInit, LanDiscovery } from './discovery.ts'
 import { MESH_LIMITS, type MeshLimits } from './mesh-limits.ts'
@@ -88,7 +89,12 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     transports: [...components.transports, ...(reachability?.transports ?? [])],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ maxInboundStreams: limits.streamsPerConnection })],
-    services: { identify: identify(), ...finding?.services, ...reachability?.services },
+    services: {
+      identify: identify(),
+      own: believeOwnAddresses,
+      ...finding?.services,
+      ...reachability?.services,
+    },
     ...(finding ? { datastore: finding.datastore, peerDiscovery: finding.peerDiscovery } : {}),
     // In browsers libp2p refuses private addresses and plain WebSockets; here the user names each.
     connectionGater: {

@@ -8,14 +8,8 @@ import type { Libp2pOptions } from 'libp2p'
 import { orAborted, withinTime } from '../abort.ts'
 import type { Log } from '../platform.ts'
 import { keepReservations, type Libp2pComponents, type Libp2pService } from './keep-reservations.ts'
-import { isDirectFirst } from './passes-relay.ts'
-import {
-  MAX_HOP_STREAMS,
-  MAX_RESERVATIONS,
-  RELAYED_BYTES,
-  RELAYED_MS,
-  RESERVATION_MS,
-} from './relay-limits.ts'
+import { isDirectFirst, passesRelay } from './passes-relay.ts'
+import { CARRY_LIMITS, type CarryLimits, MAX_HOP_STREAMS } from './relay-limits.ts'
 import { createRelayTurns } from './relay-turns.ts'
 
 /** How a device is reached that cannot be dialled. All of it is off where nothing is said. */
@@ -24,6 +18,8 @@ export interface ReachInit {
   relays?: readonly string[] | undefined
   /** Whether it relays for others once it is known to be reachable; `always`: without waiting for that. */
   relay?: boolean | 'always' | undefined
+  /** What it gives away as a relay; see `CARRY_LIMITS`. */
+  limits?: Partial<CarryLimits> | undefined
 }
 
 export interface ReachComponents {
@@ -48,8 +44,13 @@ export interface Reachability {
   ): Promise<Connection>
 }
 
-/** How long an answer waits for a direct connection before it takes the relay's. */
-const DIRECT_MS = 4_000
+/** How long two devices try to connect directly. */
+const DIRECT_MS = 10_000
+/**
+ * How long an answer waits for that before it takes the relay's connection: well below `connectMs` of
+ * the deadlines, within which a lender must be reached. The next answer goes over what came of it.
+ */
+export const ANSWER_WAITS_MS = 800
 /** A pair that cannot connect directly is not asked to try again for each answer. */
 const TRY_AGAIN_MS = 5 * 60_000
 const MAX_TRIED = 1_000
@@ -59,6 +60,7 @@ export function createReachability(init: ReachInit, components: ReachComponents)
   const { log } = components
   const mayHave = createRelayTurns(Date.now)
   const tried = new Map<string, number>()
+  const trying = new Map<string, Promise<Connection | null>>()
   let own: Libp2pComponents | null = null
   const mayRelay = () => relay === 'always' || (relay && own !== null && isReachable(own))
   const services: Record<string, Libp2pService> = {
@@ -69,7 +71,7 @@ export function createReachability(init: ReachInit, components: ReachComponents)
     autoNat: (given) => autoNAT()(dialsAnew(given)),
     dcutr: (given) => dcutr()(leavesOpen(given)),
     ...(relays.length > 0 ? { reservations: keepReservations(relays, log) } : {}),
-    ...(relay !== false ? { relay: relayService } : {}),
+    ...(relay !== false ? { relay: relayService({ ...CARRY_LIMITS, ...init.limits }) } : {}),
     ...components.services,
   }
 
@@ -80,40 +82,69 @@ export function createReachability(init: ReachInit, components: ReachComponents)
     { signal }: { signal: AbortSignal },
   ): Promise<Connection> {
     const connection = await node.dial(target, { signal })
-    if (connection.limits === undefined || !isDirectFirst(protocol)) return connection
-    const direct = await directly(node, target, connection, signal).catch((error: unknown) => {
-      signal.throwIfAborted()
-      log('mesh.direct', { peer: String(connection.remotePeer), error: String(error) })
-      return null
-    })
+    if (connection.limits === undefined) {
+      if (isRelayed(target)) logDirect(connection)
+      return connection
+    }
+    if (!isDirectFirst(protocol)) return connection
+    const enough = passesRelay(protocol) ? withinTime(signal, ANSWER_WAITS_MS) : signal
+    const direct = await orAborted(directly(node, target, connection), enough).catch(() => null)
+    signal.throwIfAborted()
     if (direct !== null) {
-      log('mesh.direct', { peer: String(direct.remotePeer), address: String(direct.remoteAddr) })
+      logDirect(direct)
       return direct
     }
     // What was tried may have cost the relay's connection.
     return connection.status === 'open' ? connection : node.dial(target, { signal })
   }
 
-  /** Asks for a hole through both routers, with the relay to agree on it. */
+  function logDirect({ remotePeer, remoteAddr }: Connection): void {
+    log('mesh.direct', { peer: String(remotePeer), address: String(remoteAddr) })
+  }
+
+  /** A direct connection, or null where there is none to be had. Who asks meanwhile asks for the same. */
   async function directly(
     node: Libp2p,
     target: Multiaddr,
-    { remotePeer, remoteAddr }: Connection,
-    signal: AbortSignal,
+    relayed: Connection,
   ): Promise<Connection | null> {
-    const existing = () =>
-      node
-        .getConnections(remotePeer)
-        .find((one) => one.limits === undefined && one.status === 'open')
-    const there = existing()
+    const { remotePeer } = relayed
+    const there = node
+      .getConnections(remotePeer)
+      .find((one) => one.limits === undefined && one.status === 'open')
     if (there !== undefined) return there
     const peer = remotePeer.toString()
+    const running = trying.get(peer)
+    if (running !== undefined) return running
     if ((tried.get(peer) ?? 0) > Date.now()) return null
-    const circuit = target.toString().includes('/p2p-circuit') ? target : remoteAddr
+    const attempt = punch(node, target, relayed)
+      .then((direct) => {
+        log('mesh.punched', { peer, address: String(direct.remoteAddr) })
+        return direct
+      })
+      .catch((error: unknown) => {
+        log('mesh.punched', { peer, error: String(error) })
+        if (tried.size >= MAX_TRIED) tried.clear()
+        tried.set(peer, Date.now() + TRY_AGAIN_MS)
+        return null
+      })
+      .finally(() => trying.delete(peer))
+    trying.set(peer, attempt)
+    return attempt
+  }
+
+  /** Asks for a hole through both routers, with the relay to agree on it. */
+  async function punch(
+    node: Libp2p,
+    target: Multiaddr,
+    { remotePeer, remoteAddr }: Connection,
+  ): Promise<Connection> {
+    const peer = remotePeer.toString()
+    const circuit = isRelayed(target) ? target : remoteAddr
     const punched = circuit.toString().includes('/webrtc/')
       ? circuit
       : circuit.decapsulate(`/p2p/${peer}`).encapsulate(`/webrtc/p2p/${peer}`)
-    const late = withinTime(signal, DIRECT_MS)
+    const late = AbortSignal.timeout(DIRECT_MS)
     const { promise: met, resolve } = Promise.withResolvers<Connection>()
     const onOpen = ({ detail }: CustomEvent<Connection>) => {
       if (detail.limits === undefined && detail.remotePeer.equals(remotePeer)) resolve(detail)
@@ -123,10 +154,6 @@ export function createReachability(init: ReachInit, components: ReachComponents)
       // The other side tries as well, and one of the two comes through first.
       const own = node.dial(punched, { force: true, signal: late } as object)
       return await orAborted(Promise.any([own, met]), late)
-    } catch (error) {
-      if (tried.size >= MAX_TRIED) tried.clear()
-      tried.set(peer, Date.now() + TRY_AGAIN_MS)
-      throw error
     } finally {
       node.removeEventListener('connection:open', onOpen)
     }
@@ -144,24 +171,35 @@ export function createReachability(init: ReachInit, components: ReachComponents)
   }
 }
 
-const relayService: Libp2pService = circuitRelayServer({
-  maxInboundHopStreams: MAX_HOP_STREAMS,
-  reservations: {
-    maxReservations: MAX_RESERVATIONS,
-    reservationTtl: RESERVATION_MS,
-    defaultDurationLimit: RELAYED_MS,
-    defaultDataLimit: RELAYED_BYTES,
-  },
-})
+function relayService(limits: CarryLimits): Libp2pService {
+  const serverOf = circuitRelayServer({
+    maxInboundHopStreams: MAX_HOP_STREAMS,
+    reservations: {
+      maxReservations: limits.reservations,
+      reservationTtl: limits.reservationMs,
+      defaultDurationLimit: limits.relayedMs,
+      defaultDataLimit: limits.relayedBytes,
+    },
+  })
+  return (components: Libp2pComponents) => {
+    const server = serverOf(components)
+    // libp2p keeps the place of who is gone; a few that come and go would keep all others out.
+    components.events.addEventListener('peer:disconnect', ({ detail }) => {
+      // Its timer would take the place away that the same device may have anew by then.
+      server.reservations.get(detail)?.signal.clear()
+      server.reservations.delete(detail)
+    })
+    return server
+  }
+}
+
+const isRelayed = (address: Multiaddr): boolean => address.toString().includes('/p2p-circuit')
 
 /** Whether others found one of its own addresses to work from outside. */
 function isReachable({ addressManager }: Libp2pComponents): boolean {
   return addressManager
     .getAddressesWithMetadata()
-    .some(
-      ({ multiaddr, verified }) =>
-        verified && !isPrivate(multiaddr) && !multiaddr.toString().includes('/p2p-circuit'),
-    )
+    .some(({ multiaddr, verified }) => verified && !isPrivate(multiaddr) && !isRelayed(multiaddr))
 }
 
 /**

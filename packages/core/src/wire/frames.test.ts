@@ -58,7 +58,7 @@ const frames: { [K in FrameKind]: fc.Arbitrary<Omit<FrameOf<K>, 'kind'>> } = {
     channelId: maybe(hash),
     scope: fc.constantFrom('device', 'own', 'friends', 'market'),
   }),
-  ready: fc.record({ commit: hash }),
+  ready: fc.record({ commit: hash, maxPromptTokens: fc.nat(MAX_PROMPT_TOKENS) }),
   refuse: fc.record({
     reason: fc.constantFrom(...refusals, 'protocol' as const, 'standing' as const, 'deadline'),
     message: words(200),
@@ -215,6 +215,7 @@ describe('frames', () => {
       temperature: ['request', 2, (over) => [0, MAX_TEMPERATURE_MILLI + over]],
       'answer tokens': ['request', 3, (over) => MAX_ANSWER_TOKENS + over],
       'stop ids': ['request', 4, (over) => long(MAX_STOP_IDS + over)],
+      'longest prompt': ['ready', 1, (over) => MAX_PROMPT_TOKENS + over],
       progress: ['progress', 0, (over) => MAX_PROMPT_TOKENS + over],
       'tokens in a frame': ['tokens', 1, (over) => long(MAX_TOKENS_PER_FRAME + over)],
       'token ids of an answer': ['tokens', 1, (over) => [MAX_VOCABULARY - 1 + over]],

@@ -112,7 +112,11 @@ export const signedField = record({ count, runningHash: hash, sig: bytes(64) })
 /** Every frame of an answer, by the number that it starts with. */
 const frameFields = {
   open: openField,
-  ready: record({ commit: hash }),
+  ready: record({
+    commit: hash,
+    /** The longest prompt that it takes of this borrower now. */
+    maxPromptTokens: uint(MAX_PROMPT_TOKENS),
+  }),
   refuse: record({ reason: refusalField, message: text(200) }),
   request: requestField,
   progress: record({ promptTokensDone: uint(MAX_PROMPT_TOKENS) }),

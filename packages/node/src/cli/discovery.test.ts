@@ -14,6 +14,7 @@ import { decodeInvitation } from '@freehold/core/wire/invitation'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pathsOf, type Settings } from '../config.ts'
 import { startProgram } from '../demo/processes.ts'
+import { openDevice } from '../device/open-device.ts'
 import { writeVaultFile } from '../storage/vault-file.ts'
 import { qrText } from './qr-text.ts'
 
@@ -134,6 +135,40 @@ describe('freehold doctor', () => {
       'model host': 'not checked',
       devices: 'not checked',
     })
+  })
+
+  it('behaviour: says how others reach this device, asking whom the settings name', async () => {
+    await using relay = await openDevice({
+      paths: pathsOf({ home: join(folder, 'relay') }),
+      phrase: createPhrase(systemRandom),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      discovery: { dht: true },
+      reach: { relay: 'always' },
+    })
+    const [address = ''] = (await relay.discovering.state()).addresses
+    const home = await createHome({ relays: [address], modelHosts: [], discovery: ['dht'] }, true)
+    const { code, stdout } = await freehold(home, 'doctor', '--online', '--json')
+    const { checks } = JSON.parse(stdout) as Said
+    expect(code).toBe(0)
+    const says = Object.fromEntries(checks.map(({ name, says }) => [name, says]))
+    expect(says.router).toMatch(/^there is none before this device; seen as 127\.0\.0\.1:\d+$/)
+    expect(says[`place at ${address}`]).toContain(`${address}/p2p-circuit/p2p/12D3Koo`)
+    expect(says['reachable from outside']).toMatch(/^by its own address, by relay/)
+  })
+
+  it('behaviour: a relay that is away, and nobody who could tell of the router, fail by name', async () => {
+    const gone = '/ip4/127.0.0.1/tcp/9/p2p/12D3KooWQMUChZuaTCBe4nENe9NBEDpLg3wk5zNrZk74VgyUQ27K'
+    const home = await createHome({ relays: [gone], modelHosts: [], discovery: ['dht'] }, true)
+    const { code, stdout } = await freehold(home, 'doctor', '--online', '--json')
+    const { checks } = JSON.parse(stdout) as Said
+    expect(code).toBe(1)
+    const failed = checks.filter(({ status }) => status === 'failed').map(({ name }) => name)
+    expect(failed).toEqual([
+      `relay ${gone}`,
+      'router',
+      `place at ${gone}`,
+      'reachable from outside',
+    ])
   })
 
   it('behaviour: every list may be empty', async () => {

@@ -4,6 +4,7 @@ import {
   ceilingsOf,
   discoveryOf,
   hubOf,
+  reachOf,
   readEnvironment,
   readSettings,
   rulesOf,
@@ -11,6 +12,7 @@ import {
   setOffOf,
   tokensOf,
 } from '../config.ts'
+import type { NodeReachInit } from '../mesh/open-mesh.ts'
 import { DEFAULT_MODEL } from '../models/acorn.ts'
 import { DEFAULT_ENDPOINT } from '../models/hub.ts'
 import { type CentralPoint, centralPoints, hostOf } from './central-points.ts'
@@ -22,6 +24,8 @@ export interface Check {
   says: string
 }
 
+/** The check that sums up how others reach this device. */
+export const REACHABLE = 'reachable from outside'
 /** A question to somebody else waits no longer. */
 const ASK_MS = 5_000
 /** Of the peer book, the likeliest: a network is reached by one of them. */
@@ -53,6 +57,7 @@ export async function examine(
     ceilingsOf(settings)
     discoveryOf(settings)
     hubOf(settings, environment)
+    reachOf(settings)
     rulesOf(settings)
     setOffOf(settings)
     tokensOf(settings, environment)
@@ -101,12 +106,14 @@ export async function examine(
   const hosts = environment.hub.endpoint
     ? [environment.hub.endpoint]
     : (settings.modelHosts ?? [DEFAULT_ENDPOINT])
+  const reach = areValid ? reachOf(settings) : undefined
   if (options.online && areValid) {
     for (const rpc of rpcs) {
       await check(`chain ${nodeName(rpc)}`, () => askChain(rpc, chain?.chainId ?? 0, signal))
     }
     for (const host of hosts) await check(`model host ${hostOf(host)}`, () => askHost(host, signal))
-    await greetAll(peers, { check, skip, options, signal })
+    const report = (one: Check) => checks.push(one)
+    await greetAll(peers, { check, report, skip, options, reach, signal })
   } else {
     const why = options.online ? 'the settings do not hold' : 'add --online'
     if (rpcs.length > 0) skip('chain', why)
@@ -116,7 +123,11 @@ export async function examine(
   if (chain === undefined) skip('chain', 'there is none in the settings: nothing is paid or earned')
   if (peers.size === 0)
     skip('devices', 'none is known: freehold join LINK, or the setting bootstrap')
-  skip('reachable from outside', 'only others can tell: this device asks nobody about itself')
+  if (!checks.some(({ name }) => name === REACHABLE)) {
+    const nobody =
+      'only others can tell, and the settings name no relay, STUN server or router to ask'
+    skip(REACHABLE, reach === undefined ? nobody : 'add --online')
+  }
   const { endpoint, registry } = environment.hub
   return {
     central: centralPoints(settings, { chain, endpoint, registry, contacts: contacts.length }),
@@ -150,19 +161,24 @@ async function askHost(host: string, signal: AbortSignal): Promise<string> {
 
 interface Greeting {
   check: (name: string, look: () => Promise<string>) => Promise<boolean>
+  report: (check: Check) => void
   skip: (name: string, says: string) => void
   options: GlobalOptions
+  /** undefined: it dials plain addresses only. */
+  reach: NodeReachInit | undefined
   signal: AbortSignal
 }
 
 async function greetAll(
   peers: ReadonlyMap<string, string>,
-  { check, skip, options, signal }: Greeting,
+  { check, report, skip, options, reach, signal }: Greeting,
 ): Promise<void> {
-  if (peers.size === 0) return
+  if (peers.size === 0 && reach === undefined) return
+  // A port is asked of the router for what listens, and given back when this is over.
+  const listen = reach?.upnp ? ['/ip4/0.0.0.0/tcp/0'] : []
   let device: Device
   try {
-    device = await openCliDevice({ listen: [], needsKeys: true, models: options.models })
+    device = await openCliDevice({ listen, needsKeys: true, models: options.models })
   } catch (error) {
     skip('devices', (error as Error).message)
     return
@@ -174,4 +190,7 @@ async function greetAll(
       return 'answers, and proves its key'
     })
   }
+  if (reach === undefined) return
+  const { examineReach } = await import('./examine-reach.ts')
+  await examineReach(opened, reach, { check, report, signal })
 }

@@ -116,19 +116,29 @@ describe('a device that is flooded goes on answering its owner', { timeout: 180_
 
   it('behaviour: with handshakes that are never done, which leave room for others', async () => {
     const port = Number(/\/tcp\/(\d+)/.exec(flooded.address)?.[1])
-    const { pending } = MESH_LIMITS
-    // From another address of this machine, ever anew, as many as would fill all places.
-    for (let round = 0; round < 4; round++) {
-      for (let i = 0; i < pending; i++) {
+    const { pendingPerHost, newPerSecond, handshakeMs } = MESH_LIMITS
+    // From another address of this machine, ever anew, as long as one handshake may take: as many as
+    // come through by then would fill all places.
+    const open = new Set<Socket>()
+    const flood = async () => {
+      for (let i = 0; i < newPerSecond; i++) {
         const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' })
         socket.on('error', () => {})
         sockets.push(socket)
+        open.add(socket)
+        socket.on('close', () => open.delete(socket))
         await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
       }
       await requireAnswering()
     }
+    for (const until = Date.now() + handshakeMs; Date.now() < until; ) await flood()
+    // Who was not taken is cut off at once; of who was, the last would be there for as long as that again.
+    const soon = { timeout: handshakeMs / 3, interval: 20 }
+    await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(pendingPerHost), soon)
     const mesh = await attacker()
-    const { stream } = await reach(mesh, protocols.OFFER_PROTOCOL)
+    const reached = reach(mesh, protocols.OFFER_PROTOCOL)
+    await flood()
+    const { stream } = await reached
     expect(await messagesOver(stream, 1 << 20).read()).not.toBeNull()
   })
 

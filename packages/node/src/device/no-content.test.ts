@@ -10,7 +10,13 @@ import { messagesOver } from '@freehold/core/mesh/frames-over-stream'
 import { createMesh } from '@freehold/core/mesh/mesh'
 import { ANSWER_PROTOCOL, OFFER_PROTOCOL } from '@freehold/core/mesh/protocols'
 import { systemRandom } from '@freehold/core/platform'
-import { decodeFrame, encodeFrame, type Frame, type Refusal } from '@freehold/core/wire/frames'
+import {
+  decodeFrame,
+  encodeFrame,
+  type Frame,
+  type FrameOf,
+  type Refusal,
+} from '@freehold/core/wire/frames'
 import { MAX_FRAME_BYTES } from '@freehold/core/wire/limits'
 import { encodeOffer, type OfferedModel } from '@freehold/core/wire/offer'
 import { tcp } from '@libp2p/tcp'
@@ -105,7 +111,7 @@ async function ask(
   return { error, broken, heard: { ...peer.heard }, egress: await device.egress.entries() }
 }
 
-const READY: Frame = { kind: 'ready', commit: from0x(CHANNEL) }
+const READY: FrameOf<'ready'> = { kind: 'ready', commit: from0x(CHANNEL), maxPromptTokens: 1_024 }
 const none: Ceilings = { perRequest: null, perDay: null, perMillion: null }
 
 describe('content of a prompt', () => {
@@ -162,6 +168,17 @@ describe('content of a prompt', () => {
       expect(egress).toEqual([])
     },
   )
+
+  it('behaviour: a lender that forgot who asks, and so takes less than its offer let hope, hears none', async () => {
+    const { error, broken, heard, egress } = await ask(
+      {},
+      { reply: { ...READY, maxPromptTokens: 3 } },
+    )
+    expect(error?.message).toMatch(/takes 3 tokens of prompt now/)
+    expect(broken).toEqual(['limit'])
+    expect(heard).toEqual({ opens: 1, contentBytes: 0 })
+    expect(egress).toEqual([])
+  })
 
   it('behaviour: an offer out of force is renewed once, and nothing leaves under either', async () => {
     const reply: Frame = { kind: 'refuse', reason: 'expired-offer', message: 'no' }

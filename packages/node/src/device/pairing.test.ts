@@ -99,8 +99,8 @@ describe('pairing', () => {
     const [there, here] = await Promise.all([use(other, link), paired])
     const keys = [one, other].map(({ device }) => toHex(device.identity!.device))
     expect([there, here]).toEqual([
-      { device: keys[0], name: 'laptop', as: 'own' },
-      { device: keys[1], name: 'phone', as: 'own' },
+      { device: keys[0], name: 'laptop', as: 'own', isMutual: true },
+      { device: keys[1], name: 'phone', as: 'own', isMutual: true },
     ])
     expect(one.asked[0]?.words).toHaveLength(3)
     expect(one.asked[0]?.words).toEqual(other.asked[0]?.words)
@@ -192,6 +192,31 @@ describe('pairing', () => {
       expect(await Promise.all([one, other].map(traces))).toEqual([NOTHING, NOTHING])
     },
   )
+
+  it('behaviour: a host that is gone when the guest keeps it leaves neither side believing in both', async () => {
+    const [one, other] = [await person(), await person()]
+    const { link, paired } = await show(one)
+    const lost = expect(paired).rejects.toThrow(/left before it said that it keeps the pairing/)
+    const keep = async () => {
+      await one.device[Symbol.asyncDispose]()
+    }
+    expect(await use(other, link, { keep })).toMatchObject({ as: 'own', isMutual: false })
+    await lost
+    await one.reopen()
+    expect(await traces(one)).toEqual(NOTHING)
+    expect(await traces(other)).toEqual({ own: [{ name: 'laptop', isRemoved: false }], member: 1 })
+  })
+
+  it('behaviour: a host that cannot keep it tells the guest so', async () => {
+    const [one, other] = [await person(), await person()]
+    const keep = async () => {
+      throw new Error('the disk is full')
+    }
+    const { link, paired } = await show(one, { as: 'friend', keep })
+    const full = expect(paired).rejects.toThrow(/the disk is full/)
+    expect(await use(other, link)).toMatchObject({ as: 'friend', isMutual: false })
+    await full
+  })
 
   it('behaviour: nobody comes in time', async () => {
     const one = await person()

@@ -8,7 +8,7 @@ import type { DiscoveryWays } from '../device/open-device.ts'
 export interface NodeReachInit extends ReachInit {
   /** STUN servers (`HOST:PORT`) besides the relays, which answer STUN too. */
   stun?: readonly string[] | undefined
-  /** Whether the router is asked for a port (UPnP, NAT-PMP). */
+  /** Whether the router is asked for a port (UPnP). */
   upnp?: boolean | undefined
 }
 
@@ -27,19 +27,24 @@ export async function openMesh(
   const init = { identity, listen, discovery }
   const lan = found ? [found.lanDiscovery()] : []
   const transports = [tcp(), webSockets()]
-  if (reach === undefined) return createMesh(init, { transports, lan, log })
+  if (reach === undefined) {
+    // What it dials and is dialled by needs no STUN: the list is empty, since libp2p's own would ask strangers.
+    const direct = listen.some((address) => address.includes('/webrtc-direct'))
+      ? [(await import('@libp2p/webrtc')).webRTCDirect({ rtcConfiguration: { iceServers: [] } })]
+      : []
+    return createMesh(init, { transports: [...transports, ...direct], lan, log })
+  }
   const [{ createReachability }, webRtc, upnp] = await Promise.all([
     import('@freehold/core/mesh/reachability'),
     import('@libp2p/webrtc'),
-    reach.upnp ? import('@libp2p/upnp-nat') : null,
+    reach.upnp ? import('./ask-router.ts') : null,
   ])
-  const { relays = [], stun = [] } = reach
-  const hosts = [...relays.map(stunOf).filter((host) => host !== null), ...stun]
+  const hosts = stunServers(reach)
   // An empty list is meant: libp2p's own would ask strangers.
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
   const reachability = createReachability(reach, {
     transports: [webRtc.webRTC({ rtcConfiguration }), webRtc.webRTCDirect({ rtcConfiguration })],
-    services: upnp ? { upnp: upnp.uPnPNAT({ portMappingDescription: 'freehold' }) } : {},
+    services: upnp ? { upnp: upnp.askRouter } : {},
     log,
   })
   const mesh = await createMesh(init, { transports, lan, reachability, log })
@@ -58,6 +63,11 @@ interface OpenMeshInit {
   listen: readonly string[]
   discovery?: DiscoveryWays | undefined
   reach?: NodeReachInit | undefined
+}
+
+/** Who tells this device how it is seen. @returns `HOST:PORT` */
+export function stunServers({ relays = [], stun = [] }: NodeReachInit): string[] {
+  return [...relays.map(stunOf).filter((host) => host !== null), ...stun]
 }
 
 /** Relays answer STUN on the UDP port of the number of their TCP port. @returns `HOST:PORT` or null */

@@ -70,11 +70,14 @@ async function identityOf(phrase: string, deviceIndex = 0): Promise<Identity> {
 }
 
 async function dialMesh(identity: Identity, log: Log) {
-  const [{ createMesh }, { webSockets }] = await Promise.all([
+  const [{ createMesh }, { webSockets }, { webRTCDirect }] = await Promise.all([
     import('@freehold/core/mesh/mesh'),
     import('@libp2p/websockets'),
+    import('@libp2p/webrtc'),
   ])
-  return createMesh({ identity, listen: [] }, { transports: [webSockets()], log })
+  // An empty list is meant: libp2p's own would ask strangers how this device is seen.
+  const direct = webRTCDirect({ rtcConfiguration: { iceServers: [] } })
+  return createMesh({ identity, listen: [] }, { transports: [webSockets(), direct], log })
 }
 
 async function chainOf(chain: ChainSettings, { wallet }: Identity) {

@@ -15,13 +15,17 @@ const FLAGS = [
   '--no-first-run',
 ]
 
-/** Starts headless Chromium. @throws Error saying how to install it when there is none */
-export async function launchChromium(): Promise<Browser> {
+/**
+ * Starts headless Chromium.
+ * @param by a program that starts it with its own arguments
+ * @throws Error saying how to install it when there is none
+ */
+export async function launchChromium(by = PATH): Promise<Browser> {
   if (!existsSync(PATH)) {
     throw new Error(
       `there is no Chromium at ${PATH}: install it (Debian: apt-get install chromium), ` +
         'or name another with CHROMIUM_PATH',
     )
   }
-  return chromium.launch({ executablePath: PATH, headless: true, args: FLAGS, timeout: 120_000 })
+  return chromium.launch({ executablePath: by, headless: true, args: FLAGS, timeout: 120_000 })
 }

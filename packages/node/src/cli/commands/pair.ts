@@ -94,6 +94,11 @@ async function pair(word: string | undefined, options: PairOptions): Promise<voi
   const other = peerName(fromHex(paired.device))
   if (options.json) return printJson({ event: 'paired', ...paired, device: other })
   const what = as === 'own' ? RUNG_WORDS.own : RUNG_WORDS.friends
+  if (!paired.isMutual) {
+    say(
+      `The other device left before it said that it keeps the pairing too. Look there (freehold pair --list); if it is missing, pair again`,
+    )
+  }
   say(
     `Paired: ${paired.name} (${other}) is ${what}. What lends or serves learns of it when it starts next`,
   )
