@@ -3,6 +3,7 @@ import { getAddress, isAddressEqual } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import { withinTime } from '../abort.ts'
 import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
+import type { Reservation } from '../clearing/budget.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { configMessage, readConfig } from '../clearing/config-message.ts'
@@ -30,6 +31,7 @@ import type { VoucherFrame } from '../wire/frames.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
+import { reserveFee } from './relay-budget.ts'
 import { createRelayLimit, OPENINGS } from './relay-limit.ts'
 import type { OrderDone, RelayInit } from './relaying.ts'
 import type { WalletService } from './wallet.ts'
@@ -175,10 +177,16 @@ export function createChannelService(
     // What is open already is only introduced, whoever opened it.
     const isNew = (await chain.channel(id)).status === 'none'
     const order = isNew ? await wallet.open(config, amount, init) : null
-    const owed = order === null ? BigInt(payment.relayFee) : 0n
+    const before = existing(await tables.channels.get(id), id).relayFee
+    // Who did not open it is owed what was booked when it was asked to, and nothing else.
+    const owed = isNew && order === null ? BigInt(payment.relayFee) : before
     let leave: OpenAuthorization | null = null
+    let reservation: Reservation | null = null
     if (isNew && order === null) {
       await requireAgreed(known, payment, init)
+      // Asked for again it opens once, and costs once: what was booked before counts already.
+      const more = owed > before ? owed - before : 0n
+      reservation = await reserveFee(parts, more, { isAgreed: init.agree !== undefined })
       leave = await chain.authorizeOpen(config, amount)
       // The fee is booked before it is asked for: should the reply be lost, no voucher is too low.
       await tables.channels.update(id, (old) => old && { ...old, relayFee: owed })
@@ -192,6 +200,7 @@ export function createChannelService(
       throw new ClearingError({ what: 'the lender asks a higher fee than it offered' })
     }
     await tables.channels.update(id, (old) => old && { ...old, relayFee: reply.relayFee })
+    await reservation?.close(reply.relayFee > before ? reply.relayFee - before : 0n)
     // Trust nobody's word for it: the chain says what is open.
     const record = await look(id)
     if (record.status !== 'open') throw new ClearingError({ what: 'the channel did not open' })

@@ -143,6 +143,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
+    allowed: { ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings },
     warm: init.warm ?? null,
   }
   const keeping: KeeperInit = { ...KEEPER_DEFAULTS, ...init.keeper }
@@ -210,7 +211,6 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       borrowing,
       lenders,
       headers: lazily(async () => (await network()).headers),
-      ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings,
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()
