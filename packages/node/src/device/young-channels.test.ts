@@ -46,6 +46,34 @@ describe('young channels', () => {
     await ask(40)
   })
 
+  it('behaviour: many keys have no more than one: there is one cap for all of them', async () => {
+    const { lender, ask, keeper } = await couple()
+    await ask(4)
+    const others: (() => Promise<void>)[] = []
+    for (let i = 0; i < 3; i++) {
+      const { device } = await town.inhabitant({ engine: toyEngine() })
+      await befriend(device, lender.lending)
+      others.push(async () => {
+        const { error, settled } = await device.complete(question({ maxTokens: 4 }))
+        await settled
+        await device.borrowing.idle()
+        if (error !== null) throw error
+      })
+    }
+    const outcomes = await Promise.allSettled(others.map((one) => one()))
+    const served = outcomes.filter(({ status }) => status === 'fulfilled')
+    const refused = outcomes.filter((one) => one.status === 'rejected')
+    expect(served.length).toBeGreaterThan(0)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { reason } of refused) expect(String(reason)).toMatch(/count yet/)
+    const rows = (await lender.device.tables.channels.list()).map(([, row]) => row)
+    const trusted = rows.reduce((sum, { cumulative }) => sum + cumulative, 0n)
+    expect(trusted).toBeLessThanOrEqual(MAX_YOUNG)
+    await town.chain.advance(1, CONFIRMATIONS)
+    await keeper.refresh()
+    await Promise.all(others.map((one) => one()))
+  })
+
   it('behaviour: an opening that is reorganised away is served no more, and its vouchers stay', async () => {
     const { lender, keeper, takeBack, ask, rows } = await couple()
     await ask(4)
