@@ -2,6 +2,7 @@ import type { Address } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import type { Clock } from '../platform.ts'
 import type { Chain } from './chain.ts'
+import { confirmationsOf } from './confirmations.ts'
 import { createRpcNodes } from './rpc-nodes.ts'
 import { createViemChain } from './viem-chain.ts'
 
@@ -16,21 +17,18 @@ export interface ChainSettings {
   confirmations?: number | undefined
 }
 
-/** Its blocks come only with transactions. */
-const DEVELOPMENT_CHAIN = 31_337
-const CONFIRMATIONS = 3
-
 /** How long one question to the chain may take; never on the path of an answer. */
 const RPC_MS = 5_000
 
 /** The chain behind one RPC node or several, over HTTP. */
 export function createRpcChain(
-  { rpc, chainId, house, token, confirmations }: ChainSettings,
+  settings: ChainSettings,
   { account, clock }: { account: PrivateKeyAccount; clock: Clock },
 ): Chain {
-  const depth = confirmations ?? (chainId === DEVELOPMENT_CHAIN ? 0 : CONFIRMATIONS)
+  const { rpc, chainId, house, token } = settings
+  const confirmations = confirmationsOf(settings)
   return createViemChain(
-    { house: { chainId, address: house }, token, account, confirmations: depth },
+    { house: { chainId, address: house }, token, account, confirmations },
     {
       transport: createRpcNodes({ urls: [rpc].flat(), chainId, timeoutMs: RPC_MS }, { clock }),
       clock,

@@ -28,6 +28,7 @@ interface ServeOptions extends GlobalOptions {
   port: number
   scope: Scope
   peer: string[]
+  confirmations?: number
   allowOrigin: string[]
   allowHost: string[]
   keepAlive: number
@@ -51,6 +52,7 @@ export function serveCommand(command: Command): void {
         .default('device'),
     )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
+    .option('--confirmations <blocks>', 'blocks after which a deposit is certain', whole(0, 1_000))
     .option('--allow-origin <origin>', 'a web page that may ask; again for more', add, [])
     .option('--allow-host <name>', 'another name of this machine; again for more', add, [])
     .option('--keep-alive <time>', 'how long an idle model stays in memory', duration, 300_000)
@@ -128,6 +130,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
     chain: options.chain,
+    confirmations: options.confirmations,
     models: options.models,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })
