@@ -13,6 +13,8 @@ const ROW_GAS = 17_300n
 /** What is settled is worth its gas so many times: 5 % go into clearing. */
 const GAS_FACTOR = 20n
 const WEI_PER_COIN = 10n ** 18n
+/** A close that is still there after so long stays. */
+const CLOSE_MS = 3_600_000
 
 /** Why a keeper settles now. */
 export type SettleCause = 'asked' | 'worth-it' | 'exit-requested' | 'age'
@@ -38,7 +40,10 @@ export interface Settlement {
 
 /** Looks after a device's channels on the chain: keeps the view fresh, settles when it is time. */
 export interface Keeper {
-  /** Reads every open channel anew. Unreachable chain: leaves the old view, which then ages. */
+  /**
+   * Reads every channel anew that is open, or whose close may still be undone. Unreachable chain: leaves
+   * the old view, which then ages.
+   */
   refresh(): Promise<void>
   /** Settles if it is time, or at once with `asked`. @returns null when there is nothing to do */
   settle(asked?: boolean): Promise<Settlement | null>
@@ -58,9 +63,11 @@ export function seeChannel(
   // A channel that the chain does not know yet, or not any more: its opening was reorganised away,
   // or the node that was asked lags behind. Either may pass, so the vouchers are not given up.
   const status = seen.status === 'open' ? open : seen.status === 'closed' ? 'closed' : 'opening'
+  const { closedAtMs = nowMs, ...rest } = record
   return {
-    ...record,
+    ...rest,
     status,
+    ...(status === 'closed' && { closedAtMs }),
     exitDueAtMs: status === 'exiting' ? (seen.exitRequestedAt + record.config.delay) * 1_000 : null,
     deposit: seen.deposit,
     confirmedDeposit: seen.confirmedDeposit,
@@ -91,6 +98,11 @@ function clear(
   return { ...cleared, [day]: now }
 }
 
+/** Closed, and seen so again when no reorganisation could undo the close any more. */
+function isClosedForGood({ status, seenAtMs, closedAtMs }: ChannelRecord): boolean {
+  return status === 'closed' && closedAtMs !== undefined && seenAtMs - closedAtMs >= CLOSE_MS
+}
+
 /** What the contract would pay on a channel now. */
 export function unsettled(record: ChannelRecord): bigint {
   const worth = record.cumulative < record.deposit ? record.cumulative : record.deposit
@@ -114,7 +126,7 @@ export function createKeeper(
 
   async function refresh(): Promise<void> {
     for (const [id, record] of await channels.list()) {
-      if (record.status === 'closed') continue
+      if (isClosedForGood(record)) continue
       try {
         const seen = await chain.channel(record.id)
         await channels.update(id, (old) => old && seeChannel(old, seen, clock.now()))

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { befriend, channels, createTown, question, type Town, toyEngine } from './town.fixture.ts'
+import {
+  accountOf,
+  befriend,
+  channels,
+  createTown,
+  question,
+  type Town,
+  toyEngine,
+} from './town.fixture.ts'
 
 let town: Town
 beforeAll(async () => {
@@ -87,6 +95,30 @@ describe('young channels', () => {
     await expect(ask(4)).rejects.toThrow(/opening/)
     expect(await keeper.settle(true)).toBeNull()
     expect((await lender.device.balances()).ledger).toBe(0n)
+  })
+
+  it('behaviour: a close that is reorganised away is noticed, and what is owed is settled after all', async () => {
+    const { lender, borrower, channel, keeper, ask, rows } = await couple()
+    await town.chain.fund(accountOf(borrower.device), '1')
+    await ask(4)
+    const owed = (await rows()).payee.cumulative
+    await borrower.device.channels.leave(channel.id)
+    await town.chain.advance(172_801)
+    const takeBack = await town.chain.remember()
+    // The lender was away: what it holds was settled by nobody, and the close takes it.
+    await borrower.device.channels.leave(channel.id)
+    await keeper.refresh()
+    await borrower.device.keeper?.refresh()
+    expect(await rows()).toMatchObject({ payer: { status: 'closed' }, payee: { status: 'closed' } })
+    expect(await keeper.settle()).toBeNull()
+    await takeBack()
+    await keeper.refresh()
+    await borrower.device.keeper?.refresh()
+    const after = await rows()
+    expect(after).toMatchObject({ payer: { status: 'exiting' }, payee: { status: 'exiting' } })
+    expect(after.payee.closedAtMs).toBeUndefined()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: owed })
+    expect((await lender.device.balances()).ledger).toBe(owed)
   })
 
   it('behaviour: a settlement that is reorganised away is sent again, and pays once', async () => {

@@ -6,7 +6,6 @@ import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hubOf, type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
-import { durationMs } from '../../http/duration.ts'
 import { openSite, SITE_FOLDER } from '../../http/site.ts'
 import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
 import { VERSION } from '../../version.ts'
@@ -18,6 +17,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
+import { duration } from '../duration-option.ts'
 import { printJson, say } from '../output.ts'
 import { keepTending } from '../tend-channels.ts'
 
@@ -78,14 +78,6 @@ function whole(least: number, most: number) {
     const value = Number(text)
     if (/^\d+$/.test(text) && value >= least && value <= most) return value
     throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
-  }
-}
-
-function duration(text: string): number {
-  try {
-    return durationMs(text)
-  } catch {
-    throw new InvalidArgumentError('It is like 5m, 300 (seconds) or -1 (for good).')
   }
 }
 
