@@ -1,9 +1,11 @@
 import type { Address } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import type { Clock } from '../platform.ts'
+import type { Table } from '../storage.ts'
 import type { Chain } from './chain.ts'
 import { confirmationsOf } from './confirmations.ts'
 import { createRpcNodes } from './rpc-nodes.ts'
+import type { SentTransaction } from './sent-transactions.ts'
 import { createViemChain } from './viem-chain.ts'
 
 /** Which chain a device clears on. A central point: replaceable, and absent by default. */
@@ -23,7 +25,11 @@ const RPC_MS = 5_000
 /** The chain behind one RPC node or several, over HTTP. */
 export function createRpcChain(
   settings: ChainSettings,
-  { account, clock }: { account: PrivateKeyAccount; clock: Clock },
+  {
+    account,
+    clock,
+    sent,
+  }: { account: PrivateKeyAccount; clock: Clock; sent?: Table<SentTransaction> | undefined },
 ): Chain {
   const { rpc, chainId, house, token } = settings
   const confirmations = confirmationsOf(settings)
@@ -31,7 +37,7 @@ export function createRpcChain(
     { house: { chainId, address: house }, token, account, confirmations },
     {
       transport: createRpcNodes({ urls: [rpc].flat(), chainId, timeoutMs: RPC_MS }, { clock }),
-      clock,
+      ...{ clock, sent },
     },
   )
 }
