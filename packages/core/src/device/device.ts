@@ -162,7 +162,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   let loading: Promise<Network> | null = null
   const network = (): Promise<Network> => {
     loading ??= import('./network.ts').then(({ createNetwork }) =>
-      createNetwork(parts, { audits, worthUnits: keeping.worthUnits }),
+      createNetwork(parts, { audits, worth: keeping }),
     )
     return loading
   }
