@@ -15,7 +15,6 @@ import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher, settleable, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
 import { plainText } from '../lending/duplex.ts'
-import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { CHANNEL_PROTOCOL } from '../mesh/protocols.ts'
 import { existing } from '../storage.ts'
 import {
@@ -29,6 +28,7 @@ import {
 } from '../wire/channel-messages.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
+import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
 import { reserveFee } from './relay-budget.ts'
@@ -117,24 +117,12 @@ export function createChannelService(
   ) {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const signal = inTime
-    const { stream, peer } = await mesh.open(address, CHANNEL_PROTOCOL, { signal })
-    const messages = messagesOver(stream, MAX_MESSAGE_BYTES)
-    try {
-      if (!equal(peer, lender))
-        throw new LendingError('protocol', { what: 'another device answers' })
-      await messages.write(encodeChannelRequest(request))
-      const data = await messages.read({ signal })
-      if (data === null) throw new LendingError('lost', { what: 'the lender hung up' })
-      const reply = decodeChannelReply(data)
-      if (reply.result === 'ok') return reply
-      throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
-    } catch (error) {
-      stream.abort(error as Error)
-      throw error
-    } finally {
-      await messages.close().catch(() => {})
-    }
+    const to = { address, device: lender, protocol: CHANNEL_PROTOCOL }
+    const init = { maxBytes: MAX_MESSAGE_BYTES, signal: inTime }
+    const data = await exchange(mesh, to, encodeChannelRequest(request), init)
+    const reply = decodeChannelReply(data)
+    if (reply.result === 'ok') return reply
+    throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
   }
 
   /** Reads a channel from the chain into its record. */

@@ -6,7 +6,6 @@ import { configMessage } from '../clearing/config-message.ts'
 import { slotOf, wishOf } from '../clearing/order-slot.ts'
 import { feeOf, type OrderFor, orderId } from '../clearing/orders.ts'
 import { ClearingError, LendingError } from '../errors.ts'
-import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { RELAY_PROTOCOL } from '../mesh/protocols.ts'
 import {
   decodeRelayReply,
@@ -15,6 +14,7 @@ import {
   type RelayReply,
   type SignedOrder,
 } from '../wire/relay-messages.ts'
+import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 import type { OrderRecord } from './records.ts'
@@ -314,22 +314,8 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
   ): Promise<RelayReply> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const { stream, peer } = await mesh.open(address, RELAY_PROTOCOL, { signal })
-    const messages = messagesOver(stream, MAX_RELAY_BYTES)
-    try {
-      if (!equal(peer, lender)) {
-        throw new LendingError('protocol', { what: 'another device answers' })
-      }
-      await messages.write(data, { signal })
-      const answer = await messages.read({ signal })
-      if (answer === null) throw new LendingError('lost', { what: 'it hung up' })
-      return decodeRelayReply(answer)
-    } catch (error) {
-      messages.abort(error as Error)
-      throw error
-    } finally {
-      await messages.close().catch(() => {})
-    }
+    const to = { address, device: lender, protocol: RELAY_PROTOCOL }
+    return decodeRelayReply(await exchange(mesh, to, data, { maxBytes: MAX_RELAY_BYTES, signal }))
   }
 
   /** What the chain says, whatever the relayer said. */
