@@ -15,6 +15,7 @@ import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher, settleable, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
 import { plainText } from '../lending/duplex.ts'
+import type { messagesOver } from '../mesh/frames-over-stream.ts'
 import { CHANNEL_PROTOCOL } from '../mesh/protocols.ts'
 import { existing } from '../storage.ts'
 import {
