@@ -139,6 +139,8 @@ export interface Settings {
   /** What `run` asks where no model is named. @default the bundled one */
   model?: string
   chain?: ChainSettings
+  /** How many blocks deep a deposit is certain. @default 3, and 0 on a development chain */
+  confirmations?: number
   /** Addresses of devices to ask for offers. */
   peers?: string[]
   /** Ways to find others: `dht`, `gossip`, `mdns`. @default dht and gossip */
@@ -209,6 +211,7 @@ export interface LendSettings {
 const FORMS: Readonly<Record<keyof Settings, [is: string, holds: (value: unknown) => boolean]>> = {
   model: ['the name of a model', (value) => typeof value === 'string' && value !== ''],
   chain: ['an object', isObject],
+  confirmations: ['a whole number of blocks', (value) => value === 0 || isCount(value)],
   peers: ['a list of addresses', areTexts],
   discovery: ['a list of dht, gossip and mdns', areTexts],
   bootstrap: ['a list of addresses', areTexts],

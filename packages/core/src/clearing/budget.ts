@@ -29,9 +29,10 @@ export type Spending = Record<string, bigint>
 export interface Budget {
   /**
    * Sets aside the most that an answer can cost, before anything leaves.
+   * @param what for errors. @default 'the answer'
    * @throws CeilingError naming the ceiling that it would break
    */
-  reserve(atMost: bigint, ceilings: Ceilings): Promise<Reservation>
+  reserve(atMost: bigint, ceilings: Ceilings, what?: string): Promise<Reservation>
   /** Spent and set aside in the last 24 hours, token units. */
   spent(): Promise<bigint>
 }
@@ -58,10 +59,10 @@ export function createBudget(table: Table<Spending>, clock: Clock): Budget {
   const hourNow = () => Math.floor(clock.now() / HOUR_MS)
 
   return {
-    reserve: async (atMost, { perRequest, perDay }) => {
+    reserve: async (atMost, { perRequest, perDay }, what = 'the answer') => {
       if (perRequest !== null && atMost > perRequest) {
         throw new CeilingError({
-          what: `the answer may cost ${atMost} token units`,
+          what: `${what} may cost ${atMost} token units`,
           why: `you let one cost ${perRequest}`,
           next: 'Ask for fewer tokens, find a cheaper lender, or raise it: freehold wallet limits',
         })
@@ -72,7 +73,7 @@ export function createBudget(table: Table<Spending>, clock: Clock): Budget {
         const spent = sum(recent)
         if (perDay !== null && spent + atMost > perDay) {
           throw new CeilingError({
-            what: `the answer may cost ${atMost} token units, and ${spent} are spent within a day`,
+            what: `${what} may cost ${atMost} token units, and ${spent} are spent within a day`,
             why: `you let a day cost ${perDay}`,
             next: 'Wait, or raise it: freehold wallet limits',
           })

@@ -51,6 +51,8 @@ export interface ChannelRecord {
   exitDueAtMs: number | null
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
+  /** When it was first seen closed, ms since 1970; absent while it is not. */
+  closedAtMs?: number
   /** When the keeper first saw something unsettled on it, ms since 1970; absent once it settled. */
   owedSinceMs?: number
   /** Highest voucher signed (payer) or received (payee); rises only. */

@@ -239,6 +239,34 @@ describe('keeper.settle', () => {
 })
 
 describe('keeper.refresh', () => {
+  it('behaviour: a close that was reorganised away is noticed, until none can be any more', async () => {
+    const record = earned(700n)
+    const { keeper, know, get, wait, sent } = await createBench(record)
+    const close = (status: 'open' | 'closed') =>
+      know(record, { status, exitRequestedAt: status === 'open' ? 9 : 0 })
+    close('closed')
+    await keeper.refresh()
+    expect(await get()).toMatchObject({ status: 'closed', closedAtMs: 1_000_000 })
+    expect(await keeper.settle(true)).toBeNull()
+    // Away for a day: what it saw once may have been undone since.
+    wait(24 * HOUR)
+    close('open')
+    await keeper.refresh()
+    expect(await get()).toMatchObject({ status: 'exiting' })
+    expect((await get()).closedAtMs).toBeUndefined()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 700n })
+    expect(sent).toHaveLength(1)
+    close('closed')
+    await keeper.refresh()
+    wait(HOUR)
+    await keeper.refresh()
+    const { seenAtMs } = await get()
+    wait(HOUR)
+    await keeper.refresh()
+    // Seen again when it was certain: nothing more is asked for it.
+    expect(await get()).toMatchObject({ status: 'closed', seenAtMs })
+  })
+
   it('default: sees deposits, settlements and exits', async () => {
     const { keeper, know, get } = await createBench(earned(5n))
     know(earned(5n), { deposit: 77n, settled: 3n, exitRequestedAt: 9 })

@@ -4,24 +4,17 @@ import type { Table } from '../storage.ts'
 import type { Chain, ChannelOnChain, Mined, SettlementRow } from './chain.ts'
 import type { ChannelRecord } from './channel.ts'
 import { settleable } from './voucher.ts'
+import { settlingWorth, type WorthInit } from './worth.ts'
 
 /** Rows in one transaction: about 20 k gas each, so that 100 stay far below a block. */
 const MAX_ROWS = 100
-/** Gas of a settlement and of each row in it (`npm run bench -- clearing`). */
-const SETTLE_GAS = 27_000n
-const ROW_GAS = 17_300n
-/** What is settled is worth its gas so many times: 5 % go into clearing. */
-const GAS_FACTOR = 20n
-const WEI_PER_COIN = 10n ** 18n
+/** A close that is still there after so long stays. */
+const CLOSE_MS = 3_600_000
 
 /** Why a keeper settles now. */
 export type SettleCause = 'asked' | 'worth-it' | 'exit-requested' | 'age'
 
-export interface KeeperInit {
-  /** Settle when what is unsettled reaches this many token units, where a coin's price is unknown. */
-  worthUnits: bigint
-  /** Token units that one native coin costs: then settling must be worth `GAS_FACTOR` times its gas. */
-  unitsPerCoin: bigint | null
+export interface KeeperInit extends WorthInit {
   /** Settle at the latest this long after the first unsettled voucher was seen. */
   maxAgeMs: number
 }
@@ -38,7 +31,10 @@ export interface Settlement {
 
 /** Looks after a device's channels on the chain: keeps the view fresh, settles when it is time. */
 export interface Keeper {
-  /** Reads every open channel anew. Unreachable chain: leaves the old view, which then ages. */
+  /**
+   * Reads every channel anew that is open, or whose close may still be undone. Unreachable chain: leaves
+   * the old view, which then ages.
+   */
   refresh(): Promise<void>
   /** Settles if it is time, or at once with `asked`. @returns null when there is nothing to do */
   settle(asked?: boolean): Promise<Settlement | null>
@@ -58,9 +54,11 @@ export function seeChannel(
   // A channel that the chain does not know yet, or not any more: its opening was reorganised away,
   // or the node that was asked lags behind. Either may pass, so the vouchers are not given up.
   const status = seen.status === 'open' ? open : seen.status === 'closed' ? 'closed' : 'opening'
+  const { closedAtMs = nowMs, ...rest } = record
   return {
-    ...record,
+    ...rest,
     status,
+    ...(status === 'closed' && { closedAtMs }),
     exitDueAtMs: status === 'exiting' ? (seen.exitRequestedAt + record.config.delay) * 1_000 : null,
     deposit: seen.deposit,
     confirmedDeposit: seen.confirmedDeposit,
@@ -91,6 +89,11 @@ function clear(
   return { ...cleared, [day]: now }
 }
 
+/** Closed, and seen so again when no reorganisation could undo the close any more. */
+function isClosedForGood({ status, seenAtMs, closedAtMs }: ChannelRecord): boolean {
+  return status === 'closed' && closedAtMs !== undefined && seenAtMs - closedAtMs >= CLOSE_MS
+}
+
 /** What the contract would pay on a channel now. */
 export function unsettled(record: ChannelRecord): bigint {
   const worth = record.cumulative < record.deposit ? record.cumulative : record.deposit
@@ -114,7 +117,7 @@ export function createKeeper(
 
   async function refresh(): Promise<void> {
     for (const [id, record] of await channels.list()) {
-      if (record.status === 'closed') continue
+      if (isClosedForGood(record)) continue
       try {
         const seen = await chain.channel(record.id)
         await channels.update(id, (old) => old && seeChannel(old, seen, clock.now()))
@@ -124,20 +127,14 @@ export function createKeeper(
     }
   }
 
-  /** From how many token units on it pays to settle so many channels now. */
-  async function worthOf(rows: number): Promise<bigint> {
-    if (init.unitsPerCoin === null) return init.worthUnits
-    const wei = (SETTLE_GAS + ROW_GAS * BigInt(rows)) * (await chain.orders.weiPerGas())
-    return (GAS_FACTOR * wei * init.unitsPerCoin) / WEI_PER_COIN
-  }
-
   async function causeOf(owed: readonly ChannelRecord[]): Promise<SettleCause | null> {
     const now = clock.now()
     const total = owed.reduce((sum, record) => sum + unsettled(record), 0n)
     if (owed.some((record) => record.status === 'exiting')) return 'exit-requested'
     const isOld = owed.some(({ owedSinceMs = now }) => now - owedSinceMs >= init.maxAgeMs)
     if (isOld) return 'age'
-    return total >= (await worthOf(owed.length)) ? 'worth-it' : null
+    const worth = await settlingWorth(init, owed.length, chain.orders)
+    return total >= worth ? 'worth-it' : null
   }
 
   async function settle(asked = false): Promise<Settlement | null> {

@@ -1,8 +1,11 @@
 import type { Address } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import type { Clock } from '../platform.ts'
+import type { Table } from '../storage.ts'
 import type { Chain } from './chain.ts'
+import { confirmationsOf } from './confirmations.ts'
 import { createRpcNodes } from './rpc-nodes.ts'
+import type { SentTransaction } from './sent-transactions.ts'
 import { createViemChain } from './viem-chain.ts'
 
 /** Which chain a device clears on. A central point: replaceable, and absent by default. */
@@ -16,24 +19,25 @@ export interface ChainSettings {
   confirmations?: number | undefined
 }
 
-/** Its blocks come only with transactions. */
-const DEVELOPMENT_CHAIN = 31_337
-const CONFIRMATIONS = 3
-
 /** How long one question to the chain may take; never on the path of an answer. */
 const RPC_MS = 5_000
 
 /** The chain behind one RPC node or several, over HTTP. */
 export function createRpcChain(
-  { rpc, chainId, house, token, confirmations }: ChainSettings,
-  { account, clock }: { account: PrivateKeyAccount; clock: Clock },
+  settings: ChainSettings,
+  {
+    account,
+    clock,
+    sent,
+  }: { account: PrivateKeyAccount; clock: Clock; sent?: Table<SentTransaction> | undefined },
 ): Chain {
-  const depth = confirmations ?? (chainId === DEVELOPMENT_CHAIN ? 0 : CONFIRMATIONS)
+  const { rpc, chainId, house, token } = settings
+  const confirmations = confirmationsOf(settings)
   return createViemChain(
-    { house: { chainId, address: house }, token, account, confirmations: depth },
+    { house: { chainId, address: house }, token, account, confirmations },
     {
       transport: createRpcNodes({ urls: [rpc].flat(), chainId, timeoutMs: RPC_MS }, { clock }),
-      clock,
+      ...{ clock, sent },
     },
   )
 }

@@ -18,10 +18,13 @@ import type { PrivateKeyAccount } from 'viem/accounts'
 import { ChainError, ClearingError } from '../errors.ts'
 import { createInTurn } from '../in-turn.ts'
 import type { Clock } from '../platform.ts'
+import { createMemoryStorage } from '../storage.memory.ts'
+import type { Table } from '../storage.ts'
 import { inRanges } from './block-ranges.ts'
 import type { Chain, Debt, Mined, OpeningOnChain } from './chain.ts'
 import { openNonce } from './funding-nonces.ts'
-import { sendTransaction } from './send-transaction.ts'
+import { type ContractCall, sendTransaction } from './send-transaction.ts'
+import { createSentBook, type SentTransaction } from './sent-transactions.ts'
 import {
   type ChannelConfig,
   channelIdOf,
@@ -59,7 +62,12 @@ export interface ViemChainInit {
 /** A `Chain` over an EVM node's JSON-RPC, through viem. */
 export function createViemChain(
   init: ViemChainInit,
-  components: { transport: Transport; clock: Clock },
+  components: {
+    transport: Transport
+    clock: Clock
+    /** Transactions that are on their way; forgotten with the process by default. */
+    sent?: Table<SentTransaction> | undefined
+  },
 ): Chain {
   const { house, token, account, confirmations = 0, stuckMs = STUCK_MS } = init
   const nativeCurrency = { name: 'native coin', symbol: 'COIN', decimals: 18 }
@@ -69,20 +77,24 @@ export function createViemChain(
     nativeCurrency,
     rpcUrls: { default: { http: [] } },
   })
-  const { transport } = components
+  const { transport, clock, sent: table = createMemoryStorage().table('sent') } = components
   const reader = createPublicClient({ chain, transport, pollingInterval: 100 })
   const writer = createWalletClient({ chain, transport, account })
   const contract = { address: house.address, abi: clearingHouseAbi } as const
 
   // Two that are sent at once would take the same nonce, and the node would refuse one.
   const inTurn = createInTurn()
+  const book = createSentBook(
+    { chainId: house.chainId, address: account.address },
+    { table, clock },
+  )
 
   /** Simulates, sends and waits: what the contract would refuse costs no gas. */
   async function send(prepare: () => Promise<{ request: unknown }>): Promise<TransactionReceipt> {
     return guard(async () => {
       const { request } = await prepare()
-      const call = request as Parameters<typeof writer.writeContract>[0]
-      const receipt = await sendTransaction(call, { stuckMs }, { reader, writer, inTurn })
+      const parts = { reader, writer, inTurn, book, clock }
+      const receipt = await sendTransaction(request as ContractCall, { stuckMs }, parts)
       if (receipt.status !== 'success') {
         throw new ClearingError({
           what: 'the transaction reverted',
@@ -310,7 +322,7 @@ async function guard<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (cause) {
-    if (cause instanceof ClearingError) throw cause
+    if (cause instanceof ClearingError || cause instanceof ChainError) throw cause
     const known = cause instanceof BaseError ? cause.walk((e) => e instanceof ChainError) : null
     if (known instanceof ChainError) throw known
     const revert =

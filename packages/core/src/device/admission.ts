@@ -2,8 +2,11 @@ import { to0x, toHex } from '../bytes.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { unsettled } from '../clearing/keeper.ts'
 import { openAnswerPayee } from '../clearing/payee.ts'
+import { isYoung, youngLeft } from '../clearing/young-deposits.ts'
 import { LendingError } from '../errors.ts'
+import { createInTurn } from '../in-turn.ts'
 import type { Admission } from '../lending/lent-answer.ts'
+import { existing } from '../storage.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
 import type { Terms } from '../wire/transcript.ts'
 import type { Audience } from './audience.ts'
@@ -19,7 +22,7 @@ export interface AdmissionInit {
   maxQueue: number
   /** Most unsettled token units on one channel. */
   maxUnsettled: bigint
-  /** Of a deposit that is not deep in the chain yet, so many token units count. */
+  /** Of deposits that are not deep in the chain yet, so many token units count, all channels together. */
   maxYoung: bigint
   /** How many exposures are forgiven to one borrower before it gets no more credit. */
   forgivenExposures: number
@@ -44,6 +47,8 @@ export function createAdmission(
   // A borrower hears within its handshake's deadline whether there is a place.
   const waitMs = deadlines.handshakeMs / 2
   const places = createPlaces({ running: parallel, waiting: maxQueue, waitMs }, { clock })
+  // Two that rest on young deposits must not both find the same room under their cap.
+  const youngInTurn = createInTurn()
 
   async function admitPayment(
     payment: OfferedPayment | null,
@@ -68,8 +73,10 @@ export function createAdmission(
         const startedAtMs = clock.now()
         await book.begin(reqId, { borrower, modelId: toHex(modelId), startedAtMs, promptTokens })
         const terms = { prices, promptTokens, maxTokens, startedAtMs }
-        const answer = { reqId, ...terms, youngUnits: maxYoung }
-        return openAnswerPayee(tables.channels, id, answer, checkVoucher)
+        const start = (youngUnits: bigint) =>
+          openAnswerPayee(tables.channels, id, { reqId, ...terms, youngUnits }, checkVoucher)
+        if (!isYoung(existing(await tables.channels.get(id), id))) return start(maxYoung)
+        return youngInTurn(async () => start(await youngLeft(tables.channels, id, maxYoung)))
       },
     }
   }

@@ -3,6 +3,7 @@ import { getAddress, isAddressEqual } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import { withinTime } from '../abort.ts'
 import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
+import type { Reservation } from '../clearing/budget.ts'
 import type { OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { configMessage, readConfig } from '../clearing/config-message.ts'
@@ -14,7 +15,7 @@ import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { checkVoucher, settleable, signVoucher } from '../clearing/voucher.ts'
 import { ChainError, ClearingError, FreeholdError, LendingError } from '../errors.ts'
 import { plainText } from '../lending/duplex.ts'
-import { messagesOver } from '../mesh/frames-over-stream.ts'
+import type { messagesOver } from '../mesh/frames-over-stream.ts'
 import { CHANNEL_PROTOCOL } from '../mesh/protocols.ts'
 import { existing } from '../storage.ts'
 import {
@@ -28,8 +29,10 @@ import {
 } from '../wire/channel-messages.ts'
 import type { VoucherFrame } from '../wire/frames.ts'
 import type { OfferedPayment } from '../wire/offer.ts'
+import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer } from './peers.ts'
+import { reserveFee } from './relay-budget.ts'
 import { createRelayLimit, OPENINGS } from './relay-limit.ts'
 import type { OrderDone, RelayInit } from './relaying.ts'
 import type { WalletService } from './wallet.ts'
@@ -115,24 +118,12 @@ export function createChannelService(
   ) {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const signal = inTime
-    const { stream, peer } = await mesh.open(address, CHANNEL_PROTOCOL, { signal })
-    const messages = messagesOver(stream, MAX_MESSAGE_BYTES)
-    try {
-      if (!equal(peer, lender))
-        throw new LendingError('protocol', { what: 'another device answers' })
-      await messages.write(encodeChannelRequest(request))
-      const data = await messages.read({ signal })
-      if (data === null) throw new LendingError('lost', { what: 'the lender hung up' })
-      const reply = decodeChannelReply(data)
-      if (reply.result === 'ok') return reply
-      throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
-    } catch (error) {
-      stream.abort(error as Error)
-      throw error
-    } finally {
-      await messages.close().catch(() => {})
-    }
+    const to = { address, device: lender, protocol: CHANNEL_PROTOCOL }
+    const init = { maxBytes: MAX_MESSAGE_BYTES, signal: inTime }
+    const data = await exchange(mesh, to, encodeChannelRequest(request), init)
+    const reply = decodeChannelReply(data)
+    if (reply.result === 'ok') return reply
+    throw new ClearingError({ what: 'the lender refuses the channel', why: reply.why })
   }
 
   /** Reads a channel from the chain into its record. */
@@ -175,10 +166,16 @@ export function createChannelService(
     // What is open already is only introduced, whoever opened it.
     const isNew = (await chain.channel(id)).status === 'none'
     const order = isNew ? await wallet.open(config, amount, init) : null
-    const owed = order === null ? BigInt(payment.relayFee) : 0n
+    const before = existing(await tables.channels.get(id), id).relayFee
+    // Who did not open it is owed what was booked when it was asked to, and nothing else.
+    const owed = isNew && order === null ? BigInt(payment.relayFee) : before
     let leave: OpenAuthorization | null = null
+    let reservation: Reservation | null = null
     if (isNew && order === null) {
       await requireAgreed(known, payment, init)
+      // Asked for again it opens once, and costs once: what was booked before counts already.
+      const more = owed > before ? owed - before : 0n
+      reservation = await reserveFee(parts, more, { isAgreed: init.agree !== undefined })
       leave = await chain.authorizeOpen(config, amount)
       // The fee is booked before it is asked for: should the reply be lost, no voucher is too low.
       await tables.channels.update(id, (old) => old && { ...old, relayFee: owed })
@@ -192,6 +189,7 @@ export function createChannelService(
       throw new ClearingError({ what: 'the lender asks a higher fee than it offered' })
     }
     await tables.channels.update(id, (old) => old && { ...old, relayFee: reply.relayFee })
+    await reservation?.close(reply.relayFee > before ? reply.relayFee - before : 0n)
     // Trust nobody's word for it: the chain says what is open.
     const record = await look(id)
     if (record.status !== 'open') throw new ClearingError({ what: 'the channel did not open' })

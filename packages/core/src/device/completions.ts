@@ -123,19 +123,15 @@ export function createCompletions(
     lenders,
     borrowing,
     headers,
-    ceilings: known,
     rules,
   }: {
     lenders: LenderService
     borrowing: BorrowService
     headers: HeaderService
-    /** null: the owner has not said yet. */
-    ceilings: Ceilings | null
     rules: readonly Rule[]
   },
 ): (init: CompletionInit) => Promise<Completion> {
-  const { shelf, clock, random } = parts
-  let ceilings = known
+  const { shelf, clock, random, allowed } = parts
 
   /** What a borrowed answer may cost. @throws CeilingError when nobody ever said */
   async function ceilingsFor(
@@ -144,12 +140,12 @@ export function createCompletions(
     { promptTokens, maxTokens }: Pick<PriceQuote, 'promptTokens' | 'maxTokens'>,
   ): Promise<Ceilings> {
     const prices = offer.payment?.prices
-    if (ceilings === null && maxPrice === undefined && prices !== undefined) {
+    if (allowed.ceilings === null && maxPrice === undefined && prices !== undefined) {
       const atMost = units(rawCost(prices, promptTokens, 0, maxTokens))
       if (agree === undefined) throw unsaid(atMost)
-      ceilings = await agree({ prices, promptTokens, maxTokens, atMost })
+      allowed.ceilings = await agree({ prices, promptTokens, maxTokens, atMost })
     }
-    return withinCeilings(ceilings ?? UNLIMITED, maxPrice)
+    return withinCeilings(allowed.ceilings ?? UNLIMITED, maxPrice)
   }
 
   /**
@@ -226,7 +222,7 @@ export function createCompletions(
         name,
         lender,
         signal,
-        ceilings: withinCeilings(ceilings ?? UNLIMITED, init.maxPrice),
+        ceilings: withinCeilings(allowed.ceilings ?? UNLIMITED, init.maxPrice),
       },
       promptTokens: roughTokens(texts),
       maxTokens: init.maxTokens ?? DEFAULT_MAX_TOKENS,

@@ -143,6 +143,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     shelf: createModelShelf(components),
     egress: createEgressLog(tables.egress, clock),
     budget: createBudget(tables.spending, clock),
+    allowed: { ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings },
     warm: init.warm ?? null,
   }
   const keeping: KeeperInit = { ...KEEPER_DEFAULTS, ...init.keeper }
@@ -161,7 +162,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
   let loading: Promise<Network> | null = null
   const network = (): Promise<Network> => {
     loading ??= import('./network.ts').then(({ createNetwork }) =>
-      createNetwork(parts, { audits, worthUnits: keeping.worthUnits }),
+      createNetwork(parts, { audits, worth: keeping }),
     )
     return loading
   }
@@ -210,7 +211,6 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       borrowing,
       lenders,
       headers: lazily(async () => (await network()).headers),
-      ceilings: init.ceilings === undefined ? UNLIMITED : init.ceilings,
     }),
     [Symbol.asyncDispose]: async () => {
       await (await loading)?.borrowing.idle()

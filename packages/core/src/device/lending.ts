@@ -59,7 +59,7 @@ export interface LendInit {
   offerLifeMs?: number | undefined
   /** Most unsettled token units on one channel. */
   maxUnsettled?: bigint | undefined
-  /** Of a deposit that is not deep in the chain yet, so many token units count. @default 1,000,000 */
+  /** Of deposits not deep in the chain yet so many units count, all channels together. @default 1,000,000 */
   maxYoung?: bigint | undefined
   /** How many exposures (a window and a prompt) are forgiven to one borrower, fading over a day. @default 4 */
   forgivenExposures?: number | undefined

@@ -1,3 +1,4 @@
+import type { WorthInit } from '../clearing/worth.ts'
 import type { AuditService } from './audits.ts'
 import { type BorrowService, createBorrowService } from './borrowing.ts'
 import { type ChannelService, createChannelService } from './channels.ts'
@@ -35,7 +36,7 @@ export interface Network {
 
 export function createNetwork(
   parts: Parts,
-  { audits, worthUnits }: { audits: AuditService; worthUnits: bigint },
+  { audits, worth }: { audits: AuditService; worth: WorthInit },
 ): Network {
   const peers = createPeerService(parts)
   const discovering = createDiscoveringService(parts, { peers })
@@ -45,7 +46,7 @@ export function createNetwork(
   const warm = createWarmChannels(parts, { peers, channels, wallet })
   const found = { peers, channels, warm, measurements, discovering }
   const lenders = createLenderService(parts, found)
-  const setOff = createSetOffService({ worthUnits }, parts, { peers })
+  const setOff = createSetOffService(worth, parts, { peers })
   return {
     peers,
     discovering,

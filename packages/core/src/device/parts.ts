@@ -1,6 +1,6 @@
 import type { CalibrationTable } from '../audit/calibration.ts'
 import type { Standing } from '../audit/standing.ts'
-import type { Budget, Spending } from '../clearing/budget.ts'
+import type { Budget, Ceilings, Spending } from '../clearing/budget.ts'
 import type { Chain } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import type { TransactionRecord } from '../clearing/noted-chain.ts'
@@ -141,6 +141,8 @@ export interface Parts extends DeviceComponents {
   shelf: ModelShelf
   egress: EgressLog
   budget: Budget
+  /** What the owner lets things cost; null: has not said yet. A terminal may ask meanwhile. */
+  allowed: { ceilings: Ceilings | null }
   /** null: channels are opened by the owner alone. */
   warm: WarmLimits | null
 }

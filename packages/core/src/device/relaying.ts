@@ -6,7 +6,6 @@ import { configMessage } from '../clearing/config-message.ts'
 import { slotOf, wishOf } from '../clearing/order-slot.ts'
 import { feeOf, type OrderFor, orderId } from '../clearing/orders.ts'
 import { ClearingError, LendingError } from '../errors.ts'
-import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { RELAY_PROTOCOL } from '../mesh/protocols.ts'
 import {
   decodeRelayReply,
@@ -15,9 +14,11 @@ import {
   type RelayReply,
   type SignedOrder,
 } from '../wire/relay-messages.ts'
+import { exchange } from './exchange.ts'
 import type { Parts } from './parts.ts'
 import type { KnownOffer, PeerService } from './peers.ts'
 import type { OrderRecord } from './records.ts'
+import { reserveFee, WishFees } from './relay-budget.ts'
 
 /** A relayer may have to wait for two blocks. */
 const REPLY_MS = 60_000
@@ -166,10 +167,14 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
     if (asked.length === 0) throw nobody(plan, init)
     const told: string[] = []
     let mayFollow = false
+    const fees = new WishFees()
     for (const known of asked) {
       init.signal?.throwIfAborted()
-      const outcome = await tryOne(known, plan, init)
-      if (outcome.done !== undefined) return outcome.done
+      const outcome = await tryOne(known, plan, init, fees)
+      if (outcome.done !== undefined) {
+        await fees.close(outcome.done.fee)
+        return outcome.done
+      }
       told.push(outcome.why)
       mayFollow ||= outcome.mayFollow
       // Another relayer's deposit would be another deposit: both could happen.
@@ -191,7 +196,12 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
     mayFollow: boolean
   }
 
-  async function tryOne(known: KnownOffer, plan: OrderPlan, init: RelayInit): Promise<Outcome> {
+  async function tryOne(
+    known: KnownOffer,
+    plan: OrderPlan,
+    init: RelayInit,
+    fees: WishFees,
+  ): Promise<Outcome> {
     const { kind } = plan
     const isFree = kind === 'requestClose' || kind === 'finalizeClose'
     const base = isFree ? 0n : BigInt(offeredFee(known))
@@ -206,7 +216,11 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
         if (!isRaised) throw new ClearingError({ what })
         return { why: `${known.address}: ${what}`, mayFollow: false }
       }
-      const signed = await make(known, plan, fee)
+      fees.add(fee, await reserveFee(parts, fee, { isAgreed: init.agree !== undefined }))
+      const signed = await make(known, plan, fee).catch(async (error) => {
+        await fees.drop()
+        throw error
+      })
       const { reply, why } = await say(known, signed, rows, init)
       const done = await lookFor(known, signed, reply, init)
       if (done !== null) return { done, why: '', mayFollow: false }
@@ -214,6 +228,7 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
         await noteBroken(signed)
         return { why, mayFollow: true }
       }
+      await fees.drop()
       const { leastFee } = reply
       const isDearer = leastFee !== null && leastFee > fee
       if (isRaised || !isDearer || kind === 'depositFromWallet') return { why, mayFollow: false }
@@ -299,22 +314,8 @@ export function createRelayService(parts: Parts, { peers }: { peers: PeerService
   ): Promise<RelayReply> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
-    const { stream, peer } = await mesh.open(address, RELAY_PROTOCOL, { signal })
-    const messages = messagesOver(stream, MAX_RELAY_BYTES)
-    try {
-      if (!equal(peer, lender)) {
-        throw new LendingError('protocol', { what: 'another device answers' })
-      }
-      await messages.write(data, { signal })
-      const answer = await messages.read({ signal })
-      if (answer === null) throw new LendingError('lost', { what: 'it hung up' })
-      return decodeRelayReply(answer)
-    } catch (error) {
-      messages.abort(error as Error)
-      throw error
-    } finally {
-      await messages.close().catch(() => {})
-    }
+    const to = { address, device: lender, protocol: RELAY_PROTOCOL }
+    return decodeRelayReply(await exchange(mesh, to, data, { maxBytes: MAX_RELAY_BYTES, signal }))
   }
 
   /** What the chain says, whatever the relayer said. */

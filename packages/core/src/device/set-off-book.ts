@@ -6,6 +6,7 @@ import type { ChannelRecord } from '../clearing/channel.ts'
 import { seeChannel, unsettled } from '../clearing/keeper.ts'
 import { MAY_SET_OFF } from '../clearing/rings.ts'
 import { settleable, signVoucher } from '../clearing/voucher.ts'
+import { settingOffWorth, type WorthInit } from '../clearing/worth.ts'
 import type { Identity } from '../identity/identity.ts'
 import { existing } from '../storage.ts'
 import type { Parts, SetOffReach } from './parts.ts'
@@ -41,8 +42,8 @@ export interface SetOffBook {
   owing(): Promise<ChannelRecord[]>
   /** How far another device's rings may go with this one. @param device its key, hex */
   reachOf(device: string): Promise<Reach>
-  /** Least amount that a ring of so many is worth its gas. */
-  least(size: number): bigint
+  /** Least amount that a ring of so many is worth its gas, at what gas costs now. @throws ChainError */
+  least(): Promise<(size: number) => bigint>
   /** As payee of a channel. */
   acknowledge(record: ChannelRecord): Promise<Acknowledgement>
   /** As payee of a channel: it has the voucher. */
@@ -58,7 +59,7 @@ export interface SetOffBook {
 }
 
 export function createSetOffBook(
-  { worthUnits }: { worthUnits: bigint },
+  worth: WorthInit,
   parts: Parts & { identity: Identity; chain: Chain },
   { peers }: { peers: PeerService },
 ): SetOffBook {
@@ -92,8 +93,7 @@ export function createSetOffBook(
     owing: () => rows('payer'),
     reachOf: async (device) =>
       setOff === 'friends' && (await peers.rung(device)) !== 'market' ? 'friends' : 'pairs',
-    // A row of a settlement and each debt of a ring cost about as much gas as a transaction's own.
-    least: (size) => (worthUnits * BigInt(size + 1)) / 2n,
+    least: () => settingOffWorth(worth, chain.orders),
     acknowledge,
     debtOwed: async (record) => {
       const { total, deadline, signature } = await acknowledge(record)

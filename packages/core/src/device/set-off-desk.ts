@@ -109,7 +109,7 @@ export function createSetOffDesk(
     const fail = (why: string): never => {
       throw new ClearingError({ what: 'this ring is not submitted', why })
     }
-    if (request.amount < book.least(ring.length)) fail('it is not worth its gas here')
+    if (request.amount < (await book.least())(ring.length)) fail('it is not worth its gas here')
     if (ring.length > 2 && (await book.reachOf(peer)) !== 'friends') fail('you are no friend')
     const own = new Map(
       [...(await book.owed()), ...(await book.owing())].map((record) => [record.id, record]),

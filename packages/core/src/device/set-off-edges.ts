@@ -101,7 +101,7 @@ export function createSetOffEdges(
   ): Promise<Known[]> {
     const reach = await book.reachOf(device)
     const back = owed.filter(({ peer }) => peer === device)
-    const isPair = lesser(sum(debts), sum(back)) >= book.least(2)
+    const isPair = lesser(sum(debts), sum(back)) >= (await book.least())(2)
     if (reach === 'pairs' && !isPair) return []
     const salt = random(16)
     const debtors = new Map<string, ChannelRecord[]>()

@@ -1,6 +1,7 @@
 import type { Address, Hex } from 'viem'
 import type { Debt } from '../clearing/chain.ts'
 import { type Edge, findRings, type Ring } from '../clearing/rings.ts'
+import type { WorthInit } from '../clearing/worth.ts'
 import { ChainError, ClearingError } from '../errors.ts'
 import { createInTurn } from '../in-turn.ts'
 import type { MessageStream } from '../mesh/frames-over-stream.ts'
@@ -59,7 +60,7 @@ const NOT_SEEN = {
 } as const
 
 export function createSetOffService(
-  init: { worthUnits: bigint },
+  init: WorthInit,
   parts: Parts,
   { peers }: { peers: PeerService },
 ): SetOffService {
@@ -92,9 +93,10 @@ export function createSetOffService(
     const { book, edges } = needs()
     try {
       const found = await edges.gather({ signal })
+      const least = await book.least()
       const rings = findRings(found.edges, {
         through: book.identity.wallet.address,
-        least: (size) => book.least(size),
+        least,
         nowSeconds: book.nowSeconds() + LEAST_LIFE_SECONDS,
       })
       const done: FoundRing[] = []

@@ -7,7 +7,7 @@ import { seeChannel, unsettled } from '../clearing/keeper.ts'
 import { signOrder, UNSIGNED } from '../clearing/orders.ts'
 import { type ChannelConfig, channelIdOf } from '../clearing/typed-data.ts'
 import { settleable } from '../clearing/voucher.ts'
-import { ClearingError } from '../errors.ts'
+import { CeilingError, ClearingError } from '../errors.ts'
 import { existing } from '../storage.ts'
 import { MAX_SETTLED_FIRST, type SignedOrder } from '../wire/relay-messages.ts'
 import type { Parts } from './parts.ts'
@@ -183,7 +183,8 @@ export function createWalletService(
       return done
     } catch (error) {
       // An id opens once: should the order still come to the chain, the other way fails, or is there first.
-      if (error instanceof UnsubmittedError && tokens >= amount) return null
+      const isOpen = error instanceof UnsubmittedError || error instanceof CeilingError
+      if (isOpen && tokens >= amount) return null
       throw error
     }
   }

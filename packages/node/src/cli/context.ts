@@ -13,6 +13,7 @@ import {
   readEnvironment,
   readSettings,
   rulesOf,
+  type Settings,
   setOffOf,
   warmLimitsOf,
 } from '../config.ts'
@@ -59,6 +60,8 @@ export async function openCliDevice(init: {
   listen: readonly string[] | null
   needsKeys: boolean
   chain?: ChainSettings | undefined
+  /** How many blocks deep a deposit is certain, instead of the settings’. */
+  confirmations?: number | undefined
   models?: string | undefined
   /** The owner's phrase, where it was read already. */
   phrase?: string | undefined
@@ -85,9 +88,19 @@ export async function openCliDevice(init: {
     ...discoveryOf(settings),
     rules: rulesOf(settings),
     warm: warmLimitsOf(settings),
-    chain: init.needsKeys ? (init.chain ?? settings.chain) : undefined,
+    chain: init.needsKeys ? chainOf(init, settings) : undefined,
     log: logger(environment.log),
   })
+}
+
+/** The chain to clear on, and how deep in it a deposit is certain: each by what was typed, else by the settings. */
+export function chainOf(
+  typed: { chain?: ChainSettings | undefined; confirmations?: number | undefined },
+  settings: Settings,
+): ChainSettings | undefined {
+  const chain = typed.chain ?? settings.chain
+  const confirmations = typed.confirmations ?? settings.confirmations ?? chain?.confirmations
+  return chain && { ...chain, confirmations }
 }
 
 /** The phrase in this device's vault, once its passphrase was given. */

@@ -29,6 +29,7 @@ const ALL: Required<Settings> = {
     house: '0x',
     token: '0x',
   },
+  confirmations: 12,
   peers: ['/ip4/127.0.0.1/tcp/1'],
   discovery: ['mdns'],
   bootstrap: ['/ip4/127.0.0.1/tcp/2'],
@@ -68,7 +69,16 @@ describe('effectiveSettings', () => {
       keepPrefixes: { value: true },
       resident: { value: '10m' },
       tokens: { value: [] },
+      confirmations: { value: null },
     })
+  })
+
+  it('behaviour: how deep a deposit has to be follows from the chain, unless somebody says', async () => {
+    const blocks = async (settings: Settings) => (await shown(settings)).confirmations
+    const { chain } = ALL
+    expect(await blocks({ chain })).toEqual({ value: 3, origin: 'default' })
+    expect(await blocks({ chain: { ...chain, chainId: 31_337 } })).toMatchObject({ value: 0 })
+    expect(await blocks({ chain, confirmations: 12 })).toMatchObject({ value: 12 })
   })
 
   it('behaviour: names every variable that the program reads', async () => {
@@ -118,6 +128,7 @@ describe('effectiveSettings', () => {
       [{ keepPrefix: false }, /"keepPrefix" in .+ is no setting\. There are .+keepPrefixes/],
       [{ tokens: 'apple' }, /"tokens" in .+ cannot be "apple"\. It is a list of tokens/],
       [{ keepPrefixes: 'no' }, /"keepPrefixes".+true or false/],
+      [{ confirmations: -1 }, /"confirmations".+a whole number of blocks/],
       [{ model: '' }, /"model".+name of a model/],
       [{ resident: 5 }, /"resident".+a duration or false/],
     ]

@@ -1,3 +1,4 @@
+import { confirmationsOf } from '@freehold/core/clearing/confirmations'
 import { nodeName } from '@freehold/core/clearing/rpc-nodes'
 import { DEFAULT_SEED_PER_DAY, DEFAULT_SEED_RATE } from '@freehold/core/device/seed-limits'
 import {
@@ -61,6 +62,13 @@ const IN_FILE: Readonly<Record<keyof Settings, Row>> = {
     // Of a node its host alone: keys stand in paths, queries and before the host.
     const value = { ...chain, rpc: [chain.rpc].flat().map(nodeName) }
     return { name: 'chain', value, origin: options.chain ? '--chain' : paths.config }
+  },
+  confirmations: ({ options, file, paths }) => {
+    const chain = options.chain ?? file.chain
+    const said = file.confirmations ?? chain?.confirmations
+    const value = chain === undefined ? said : confirmationsOf({ ...chain, confirmations: said })
+    const origin = said === undefined ? 'default' : paths.config
+    return { name: 'confirmations', value: value ?? null, origin }
   },
   peers: fromFile('peers', []),
   discovery: fromFile('discovery', DEFAULT_WAYS),

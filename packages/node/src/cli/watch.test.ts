@@ -51,8 +51,10 @@ describe('freehold wallet vouchers and chain watch', () => {
 
     const { rpc, chainId, house, token } = town.chain.settings
     const chain = [rpc, chainId, house, token].join()
-    const watch = () => freehold(watcher, 'chain', 'watch', file, '--once', '--chain', chain)
+    const watch = (...more: string[]) =>
+      freehold(watcher, 'chain', 'watch', file, '--once', '--chain', chain, ...more)
     expect((await watch()).stderr).toMatch(/Nobody leaves a channel/)
+    expect((await watch('--max-age', '6h')).stderr).toMatch(/and nothing is old/)
     await borrower.device.channels.leave(channel.id)
     expect((await watch()).stderr).toMatch(/Settled 1 vouchers in 0x[0-9a-f]{64}/)
     expect((await lender.device.balances()).ledger).toBe(cumulative)

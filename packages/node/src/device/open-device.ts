@@ -77,7 +77,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && listen ? changeMesh(await openMesh(identity, listen, init, log)) : null,
-    chain: identity && chain ? await openChain(identity, chain, clock) : null,
+    chain: identity && chain ? await openChain(identity, chain, { clock, storage }) : null,
     checkVoucher: lazyVoucherCheck(),
   })
 }
@@ -117,10 +117,10 @@ async function openMesh(
 async function openChain(
   { wallet }: Identity,
   settings: ChainSettings,
-  clock: Clock,
+  { clock, storage }: { clock: Clock; storage: Storage },
 ): Promise<Chain> {
   const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
-  return createRpcChain(settings, { account: wallet, clock })
+  return createRpcChain(settings, { account: wallet, clock, sent: storage.table('sent') })
 }
 
 function lazyVoucherCheck(): VoucherCheck {

@@ -113,7 +113,7 @@ describe('relayed opening', () => {
     expect(replies.map(({ result }) => result)).toEqual(['ok', 'ok', 'ok', 'ok'])
   })
 
-  it('behaviour: a spent authorisation is refused and costs no gas', async () => {
+  it('behaviour: row “open transaction replay”: a spent authorisation is refused and costs no gas', async () => {
     const { ask, chain, config, identity } = await stranger()
     await town.chain.fund(identity.wallet.address, '1')
     const spent = await chain.authorizeOpen(config, DEPOSIT)

@@ -93,7 +93,7 @@ describe('recovery of a payer by phrase and chain', () => {
     expect(await lender.device.keeper?.settle(true)).toMatchObject({ skipped: [] })
   })
 
-  it('behaviour: what a payee says counts only with this device’s own signature', async () => {
+  it('behaviour: row “unsigned corrective watermark”: what a payee says counts only with this device’s own signature', async () => {
     const { phrase, id } = await customer()
     const home = await newHome(phrase)
     await home.device.recover()

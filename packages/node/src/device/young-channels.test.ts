@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { befriend, channels, createTown, question, type Town, toyEngine } from './town.fixture.ts'
+import {
+  accountOf,
+  befriend,
+  channels,
+  createTown,
+  question,
+  type Town,
+  toyEngine,
+} from './town.fixture.ts'
 
 let town: Town
 beforeAll(async () => {
@@ -46,6 +54,34 @@ describe('young channels', () => {
     await ask(40)
   })
 
+  it('behaviour: many keys have no more than one: there is one cap for all of them', async () => {
+    const { lender, ask, keeper } = await couple()
+    await ask(4)
+    const others: (() => Promise<void>)[] = []
+    for (let i = 0; i < 3; i++) {
+      const { device } = await town.inhabitant({ engine: toyEngine() })
+      await befriend(device, lender.lending)
+      others.push(async () => {
+        const { error, settled } = await device.complete(question({ maxTokens: 4 }))
+        await settled
+        await device.borrowing.idle()
+        if (error !== null) throw error
+      })
+    }
+    const outcomes = await Promise.allSettled(others.map((one) => one()))
+    const served = outcomes.filter(({ status }) => status === 'fulfilled')
+    const refused = outcomes.filter((one) => one.status === 'rejected')
+    expect(served.length).toBeGreaterThan(0)
+    expect(refused.length).toBeGreaterThan(0)
+    for (const { reason } of refused) expect(String(reason)).toMatch(/count yet/)
+    const rows = (await lender.device.tables.channels.list()).map(([, row]) => row)
+    const trusted = rows.reduce((sum, { cumulative }) => sum + cumulative, 0n)
+    expect(trusted).toBeLessThanOrEqual(MAX_YOUNG)
+    await town.chain.advance(1, CONFIRMATIONS)
+    await keeper.refresh()
+    await Promise.all(others.map((one) => one()))
+  })
+
   it('behaviour: an opening that is reorganised away is served no more, and its vouchers stay', async () => {
     const { lender, keeper, takeBack, ask, rows } = await couple()
     await ask(4)
@@ -59,6 +95,30 @@ describe('young channels', () => {
     await expect(ask(4)).rejects.toThrow(/opening/)
     expect(await keeper.settle(true)).toBeNull()
     expect((await lender.device.balances()).ledger).toBe(0n)
+  })
+
+  it('behaviour: a close that is reorganised away is noticed, and what is owed is settled after all', async () => {
+    const { lender, borrower, channel, keeper, ask, rows } = await couple()
+    await town.chain.fund(accountOf(borrower.device), '1')
+    await ask(4)
+    const owed = (await rows()).payee.cumulative
+    await borrower.device.channels.leave(channel.id)
+    await town.chain.advance(172_801)
+    const takeBack = await town.chain.remember()
+    // The lender was away: what it holds was settled by nobody, and the close takes it.
+    await borrower.device.channels.leave(channel.id)
+    await keeper.refresh()
+    await borrower.device.keeper?.refresh()
+    expect(await rows()).toMatchObject({ payer: { status: 'closed' }, payee: { status: 'closed' } })
+    expect(await keeper.settle()).toBeNull()
+    await takeBack()
+    await keeper.refresh()
+    await borrower.device.keeper?.refresh()
+    const after = await rows()
+    expect(after).toMatchObject({ payer: { status: 'exiting' }, payee: { status: 'exiting' } })
+    expect(after.payee.closedAtMs).toBeUndefined()
+    expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: owed })
+    expect((await lender.device.balances()).ledger).toBe(owed)
   })
 
   it('behaviour: a settlement that is reorganised away is sent again, and pays once', async () => {

@@ -6,6 +6,7 @@ import type { ModelSource } from '@freehold/core/device/parts'
 import type { Engine } from '@freehold/core/engine/engine'
 import type { Identity } from '@freehold/core/identity/identity'
 import { type Log, systemClock, systemRandom } from '@freehold/core/platform'
+import type { Storage } from '@freehold/core/storage'
 import { fetchSource, type ReadSource } from '../engine/read-source.ts'
 import { WASM_FILES } from '../engine/wasm-files.ts'
 import { createWllamaEngine } from '../engine/wllama-engine.ts'
@@ -56,7 +57,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     headers,
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
     mesh: identity && dials ? await dialMesh(identity, log) : null,
-    chain: identity && chain ? await chainOf(chain, identity) : null,
+    chain: identity && chain ? await chainOf(chain, identity, storage) : null,
   })
 }
 
@@ -80,7 +81,9 @@ async function dialMesh(identity: Identity, log: Log) {
   return createMesh({ identity, listen: [] }, { transports: [webSockets(), direct], log })
 }
 
-async function chainOf(chain: ChainSettings, { wallet }: Identity) {
+async function chainOf(chain: ChainSettings, { wallet }: Identity, storage: Storage) {
   const { createRpcChain } = await import('@freehold/core/clearing/rpc-chain')
-  return createRpcChain(chain, { account: wallet, clock: systemClock })
+  return createRpcChain(chain, {
+    ...{ account: wallet, clock: systemClock, sent: storage.table('sent') },
+  })
 }

@@ -3,6 +3,7 @@ import { setInterval } from 'node:timers/promises'
 import type { WatchedVoucher } from '@freehold/core/clearing/watch'
 import { UsageError } from '@freehold/core/errors'
 import { deriveIdentity } from '@freehold/core/identity/identity'
+import { systemClock } from '@freehold/core/platform'
 import { Command } from 'commander'
 import type { Address } from 'viem'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
@@ -14,6 +15,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
+import { duration } from '../duration-option.ts'
 import { print, printJson, say } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 
@@ -46,13 +48,19 @@ export function chainCommand(command: Command): void {
         )
         .argument('<file>', 'what `freehold wallet vouchers` printed there')
         .option('--once', 'look once, instead of every minute')
+        .option('--max-age <time>', 'settle also what is owed for so long, such as 6h', duration)
         .action(watch),
     ),
   )
 }
 
-async function watch(file: string, options: GlobalOptions & { once?: boolean }): Promise<void> {
-  const { settleExits } = await import('@freehold/core/clearing/watch')
+interface WatchOptions extends GlobalOptions {
+  once?: boolean
+  maxAge?: number
+}
+
+async function watch(file: string, options: WatchOptions): Promise<void> {
+  const { settleWatched } = await import('@freehold/core/clearing/watch')
   let watched = await readVouchers(file)
   const signal = interruptSignal()
   await using device = await openCliDevice({ listen: null, needsKeys: true, chain: options.chain })
@@ -60,12 +68,14 @@ async function watch(file: string, options: GlobalOptions & { once?: boolean }):
   if (chain === null)
     throw new UsageError({ what: 'watching needs a chain', next: 'Name it with --chain' })
   const look = async () => {
-    const done = await settleExits(watched, chain)
+    const parts = { chain, clock: systemClock }
+    const done = await settleWatched(watched, parts, { maxAgeMs: options.maxAge })
     // The same voucher will not be taken the next time either, and each try costs gas.
     watched = watched.filter(({ id }) => !done?.skipped.includes(id))
     if (options.json) printJson(done)
     else if (done !== null) say(`Settled ${done.vouchers} vouchers in ${done.hash}`)
-    else if (options.once) say('Nobody leaves a channel with something to settle')
+    else if (options.once)
+      say('Nobody leaves a channel with something to settle, and nothing is old')
   }
   // Awaited: else the device would be closed under it.
   if (options.once) return await look()
@@ -83,7 +93,10 @@ async function watch(file: string, options: GlobalOptions & { once?: boolean }):
 async function readVouchers(file: string): Promise<WatchedVoucher[]> {
   try {
     const { vouchers } = JSON.parse(await readFile(file, 'utf8')) as { vouchers: WatchedVoucher[] }
-    return vouchers.map(({ cumulative, ...rest }) => ({ ...rest, cumulative: BigInt(cumulative) }))
+    return vouchers.map(({ cumulative, owedSinceMs, ...rest }) => {
+      if (!Number.isSafeInteger(owedSinceMs)) throw new TypeError('owedSinceMs is no time')
+      return { ...rest, owedSinceMs, cumulative: BigInt(cumulative) }
+    })
   } catch (cause) {
     throw new UsageError({ what: `${file} holds no vouchers`, why: String(cause) })
   }

@@ -59,6 +59,10 @@ async function ledger(options: LedgerOptions): Promise<void> {
   const relayed = relays
     .filter(({ kind, transaction }) => transaction !== null && kind !== 'topUpFromWallet')
     .reduce((sum, { fee }) => sum + fee, 0n)
+  const orders = (await tables.orders.list()).map(([, row]) => row)
+  const toRelayers = orders
+    .filter(({ kind, isDone }) => isDone && kind !== 'topUpFromWallet')
+    .reduce((sum, { fee }) => sum + (fee ?? 0n), 0n)
   const standing = await Promise.all(
     [...new Set(answers.map(({ lender }) => lender))].map(async (lender) => {
       const own = (await tables.standing.get(lender)) ?? NEW_STANDING
@@ -86,7 +90,7 @@ async function ledger(options: LedgerOptions): Promise<void> {
       lent,
       channels,
       standing,
-      pays,
+      pays: { ...pays, relayed: toRelayers },
       earns: { ...earns, relayed },
       days: perDay,
       transactions,
@@ -127,6 +131,8 @@ async function ledger(options: LedgerOptions): Promise<void> {
     ],
   )
   const earned = earns.answers + earns.relayFee + relayed
+  const cleared = pays.relayFee + toRelayers
+  print(`Clearing: ${cleared} to relayers, of it ${toRelayers} out of the ledger`)
   print(`Earned: ${earned}, of it ${earns.relayFee + relayed} for submitting what others signed\n`)
   section(
     'By day: compute, clearing, coordination',

@@ -45,6 +45,7 @@ interface LendOptions extends GlobalOptions {
   relay: boolean
   relayFee: number
   coinPrice?: number
+  confirmations?: number
   seed?: boolean
   seedRate?: number
   seedPerDay?: number
@@ -73,6 +74,7 @@ export function lendCommand(command: Command): void {
     .option('--price-output <units>', 'token units per million output tokens', whole(), 1_000_000)
     .option('--window <tokens>', 'signed and unpaid tokens at which to stop', whole(4_096), 64)
     .option('--prompt-cap <tokens>', 'longest prompt of an unknown borrower', whole(65_536), 1_024)
+    .option('--confirmations <blocks>', 'blocks after which a deposit is certain', whole(1_000))
     .option('--hold-back <seconds>', 'how long the last window may stay unpaid', whole(86_400), 60)
     .option('--exit-delay <seconds>', 'least exit delay of channels', whole(2_592_000), 172_800)
     .option('--parallel <answers>', 'answers at once', whole(64), 4)
@@ -119,6 +121,7 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
     chain,
     models: options.models,
     coinPrice: options.coinPrice,
+    confirmations: options.confirmations,
   })
   const lendSwitch = openLendSwitch(cliPaths({}))
   // Whoever starts it wants it on.

@@ -7,7 +7,6 @@ import type { Scope } from '@freehold/core/wire/frames'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { hubOf, type Paths, readEnvironment, readSettings, tokensOf } from '../../config.ts'
 import { DEFAULT_PORT } from '../../http/default-port.ts'
-import { durationMs } from '../../http/duration.ts'
 import type { Dashboard } from '../../http/freehold/dashboard.ts'
 import { openSite, SITE_FOLDER } from '../../http/site.ts'
 import { openOwnUse, ownUseFolder } from '../../power/own-use.ts'
@@ -20,6 +19,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
+import { duration } from '../duration-option.ts'
 import { printJson, say } from '../output.ts'
 import { keepTending } from '../tend-channels.ts'
 
@@ -30,6 +30,7 @@ interface ServeOptions extends GlobalOptions {
   port: number
   scope: Scope
   peer: string[]
+  confirmations?: number
   allowOrigin: string[]
   allowHost: string[]
   keepAlive: number
@@ -53,6 +54,7 @@ export function serveCommand(command: Command): void {
         .default('device'),
     )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
+    .option('--confirmations <blocks>', 'blocks after which a deposit is certain', whole(0, 1_000))
     .option('--allow-origin <origin>', 'a web page that may ask; again for more', add, [])
     .option('--allow-host <name>', 'another name of this machine; again for more', add, [])
     .option('--keep-alive <time>', 'how long an idle model stays in memory', duration, 300_000)
@@ -78,14 +80,6 @@ function whole(least: number, most: number) {
     const value = Number(text)
     if (/^\d+$/.test(text) && value >= least && value <= most) return value
     throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
-  }
-}
-
-function duration(text: string): number {
-  try {
-    return durationMs(text)
-  } catch {
-    throw new InvalidArgumentError('It is like 5m, 300 (seconds) or -1 (for good).')
   }
 }
 
@@ -130,6 +124,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
     chain: options.chain,
+    confirmations: options.confirmations,
     models: options.models,
   })
   for (const address of options.peer) await device.peers.ask(address, { signal })

@@ -3,7 +3,7 @@ import { fromHex } from '@freehold/core/bytes'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
-import { systemRandom } from '@freehold/core/platform'
+import { systemClock, systemRandom } from '@freehold/core/platform'
 import { Command } from 'commander'
 import { pathsOf, readEnvironment, readSettings, setOffOf } from '../../config.ts'
 import { hasVaultFile, writeVaultFile } from '../../storage/vault-file.ts'
@@ -110,7 +110,7 @@ async function vouchers(): Promise<void> {
   const { vouchersToWatch } = await import('@freehold/core/clearing/watch')
   await using device = await openCliDevice({ listen: null, needsKeys: false })
   const records = (await device.tables.channels.list()).map(([, record]) => record)
-  printJson({ vouchers: await vouchersToWatch(records) })
+  printJson({ vouchers: await vouchersToWatch(records, systemClock) })
 }
 
 async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<void> {
