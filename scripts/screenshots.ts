@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { DESKTOP, openAppSite, PHONE } from '../packages/web/src/testing/app-site.fixture.ts'
+import { openServedApp } from '../tests/served-app.fixture.ts'
 
 /** Shows each main view of the web app as it is: `docs/images/`. Real answers of the bundled model. */
 const FOLDER = new URL('../docs/images/', import.meta.url)
@@ -46,6 +47,21 @@ const SHOTS: Record<string, Shot> = {
       await page.locator('meter').waitFor()
     },
   },
+  'phone-wallet': {
+    device: { ...PHONE, colorScheme: 'light' },
+    look: async (page, url) => {
+      await page.goto(`${url}#/wallet`)
+      await page.getByText('Create a phrase').waitFor()
+    },
+  },
+  'desktop-figures': {
+    device: { ...DESKTOP, colorScheme: 'light' },
+    look: async (page, url) => {
+      await chat(page)
+      await page.goto(`${url}#/figures`)
+      await page.locator('figure canvas').first().waitFor()
+    },
+  },
   'desktop-settings': {
     device: { ...DESKTOP, colorScheme: 'dark', locale: 'de' },
     look: async (page, url) => {
@@ -64,3 +80,21 @@ for (const [name, { device, look }] of Object.entries(SHOTS)) {
   await look?.(page, site.url)
   await writeFile(new URL(`${name}.png`, FOLDER), await page.screenshot({ animations: 'disabled' }))
 }
+
+// The dashboard is there where a device serves the app.
+await using served = await openServedApp()
+const addresses = ['/ip4/192.0.2.7/tcp/4215']
+await served.lendSwitch.announce({ models: ['acorn'], addresses, why: null })
+const context = await site.browser.newContext({ ...DESKTOP, colorScheme: 'light', locale: 'en' })
+const page = await context.newPage()
+await page.goto(`${served.url}/#/dashboard`)
+await page.getByLabel('Token of the device').fill(served.token)
+await page.getByRole('button', { name: 'Unlock' }).click()
+await page.locator('.ladder').waitFor()
+await page.locator('.card', { hasText: 'acorn' }).first().waitFor()
+await writeFile(
+  new URL('desktop-dashboard.png', FOLDER),
+  await page.screenshot({ animations: 'disabled' }),
+)
+await context.close()
+await served.lendSwitch.leave()

@@ -362,7 +362,12 @@ describe('freehold ledger and audit', () => {
     )
     expect(json).toEqual({
       ...{ borrowed: [], lent: [], channels: [], standing: [], costs: [] },
-      ...{ pays: none, earns: { ...none, relayed: '0' }, days: [], transactions: [] },
+      ...{
+        pays: { ...none, relayed: '0' },
+        earns: { ...none, relayed: '0' },
+        days: [],
+        transactions: [],
+      },
     })
   })
 
