@@ -19,6 +19,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (!isReaderGone) process.exit(1)
   if (!process.emit('SIGTERM', 'SIGTERM')) process.exit(0)
 })
+// A deadline is a timer that keeps no process alive: one that waits for it alone would end with 13.
+setInterval(() => {}, 2 ** 30)
 const { runProgram } = await import('./run-program.ts')
 const status = await runProgram(process.argv.slice(2))
 process.exit(isReaderGone && status === 130 ? 0 : status)
