@@ -16,12 +16,17 @@ const STEPS: readonly (readonly [seconds: number, word: string])[] = [
   [60, 'minute'],
 ]
 
+/** `1 voucher`, `2 vouchers`. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
+}
+
 /** `3 days ago`. */
 export function formatAge(ms: number, nowMs: number): string {
   const seconds = Math.max(0, (nowMs - ms) / 1_000)
   for (const [step, word] of STEPS) {
     const count = Math.floor(seconds / step)
-    if (count > 0) return `${count} ${word}${count === 1 ? '' : 's'} ago`
+    if (count > 0) return `${counted(count, word)} ago`
   }
   return 'just now'
 }

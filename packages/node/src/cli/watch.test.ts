@@ -56,7 +56,7 @@ describe('freehold wallet vouchers and chain watch', () => {
     expect((await watch()).stderr).toMatch(/Nobody leaves a channel/)
     expect((await watch('--max-age', '6h')).stderr).toMatch(/and nothing is old/)
     await borrower.device.channels.leave(channel.id)
-    expect((await watch()).stderr).toMatch(/Settled 1 vouchers in 0x[0-9a-f]{64}/)
+    expect((await watch()).stderr).toMatch(/Settled 1 voucher in 0x[0-9a-f]{64}/)
     expect((await lender.device.balances()).ledger).toBe(cumulative)
 
     await writeFile(file, '{"vouchers":7}')

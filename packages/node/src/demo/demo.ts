@@ -12,6 +12,7 @@ import type { KnownOffer } from '@freehold/core/device/peers'
 import { ggufStrings } from '@freehold/core/engine/gguf'
 import { FreeholdError } from '@freehold/core/errors'
 import { explain } from '../cli/commands/audit.ts'
+import { counted } from '../cli/format.ts'
 import { safe } from '../cli/output.ts'
 import { pathsOf } from '../config.ts'
 import { openDevice } from '../device/open-device.ts'
@@ -276,7 +277,7 @@ async function catchCheat(
   const llr = Math.max(...Object.values(report?.pool.llr ?? {}), -99)
   const meanClippedMargin = tokens === 0 ? 0 : margin / tokens
   story.line(
-    `${kind}: ${isCaught ? `caught at answer ${answers}` : `indistinguishable in ${answers} answers`}, ` +
+    `${kind}: ${isCaught ? `caught at answer ${answers}` : `indistinguishable in ${counted(answers, 'answer')}`}, ` +
       `${tokens} tokens, mean clipped margin ${meanClippedMargin.toFixed(4)}, log-likelihood ` +
       `${llr.toFixed(1)}; paid ${paid}, withheld ${withheld}`,
   )
@@ -349,7 +350,9 @@ async function clear(
     `${total(before)} → ${total(after)} token units in all: ${conserved ? 'not one lost' : 'WRONG'}`,
   )
   const transactions = settled.transactions.length
-  story.line(`${settled.vouchers} vouchers in ${transactions} transaction, ${gasUsed} gas`)
+  story.line(
+    `${counted(settled.vouchers, 'voucher')} in ${counted(transactions, 'transaction')}, ${gasUsed} gas`,
+  )
   const { chainId } = stage.chain.settings
   return { vouchers: settled.vouchers, transactions, gasUsed, before, after, conserved, chainId }
 }

@@ -6,6 +6,7 @@ import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import type { Command } from 'commander'
 import { add, type GlobalOptions, interruptSignal, openCliDevice, withGlobals } from '../context.ts'
+import { counted } from '../format.ts'
 import { print, printJson } from '../output.ts'
 
 interface AuditOptions extends GlobalOptions {
@@ -78,7 +79,7 @@ export function explain({ record, audit, auditor, pooled, pool, deterrence }: Au
     `${audit.verdict}: ${audit.why}`,
     `  positions ${statistics.positions}, mean clipped margin ${statistics.meanClippedMargin.toFixed(4)}, ` +
       `own choice at ${(100 * statistics.matches).toFixed(1)} %, hard ${statistics.hard}, out ${statistics.out}`,
-    `  pool of this lender and model: ${pooled}, ${pool.answers} answers, ${pool.tokens} tokens` +
+    `  pool of this lender and model: ${pooled}, ${counted(pool.answers, 'answer')}, ${pool.tokens} tokens` +
       Object.entries(pool.llr)
         .map(([kind, llr]) => `, ${kind} ${llr.toFixed(1)}`)
         .join(''),

@@ -16,6 +16,7 @@ import {
   withGlobals,
 } from '../context.ts'
 import { duration } from '../duration-option.ts'
+import { counted } from '../format.ts'
 import { print, printJson, say } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 
@@ -73,7 +74,7 @@ async function watch(file: string, options: WatchOptions): Promise<void> {
     // The same voucher will not be taken the next time either, and each try costs gas.
     watched = watched.filter(({ id }) => !done?.skipped.includes(id))
     if (options.json) printJson(done)
-    else if (done !== null) say(`Settled ${done.vouchers} vouchers in ${done.hash}`)
+    else if (done !== null) say(`Settled ${counted(done.vouchers, 'voucher')} in ${done.hash}`)
     else if (options.once)
       say('Nobody leaves a channel with something to settle, and nothing is old')
   }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type GlobalOptions, withGlobals } from '../context.ts'
+import { counted } from '../format.ts'
 import { print, printJson, table } from '../output.ts'
 import type { LoadedModel } from '../resident-client.ts'
 
@@ -41,7 +42,7 @@ export function untilText(
   if (running + waiting > 0) return 'In use'
   if (expires_at.startsWith('9999')) return 'Never'
   const seconds = Math.max(0, Math.round((Date.parse(expires_at) - nowMs) / 1_000))
-  if (seconds < 60) return `${seconds} seconds from now`
+  if (seconds < 60) return `${counted(seconds, 'second')} from now`
   const minutes = Math.round(seconds / 60)
   return minutes === 1 ? 'About a minute from now' : `${minutes} minutes from now`
 }
