@@ -10,34 +10,65 @@ export interface Guesser {
   learn(guessed: number, right: number, ms: number): void
 }
 
+/** What a step with guesses takes, in steps without: the texts of one model learn it together. */
+export interface GuessCosts {
+  of(guesses: number): number
+  learn(guesses: number, steps: number): void
+  /** Called for each step without guesses: what was measured long ago is to be tried again. */
+  fade(): void
+}
+
 /** As many tokens as must match. */
 const MATCH_TOKENS = 3
-/** Costs grow with the batch, and right guesses get rare. */
-const MOST_GUESSES = 16
+/** Of these sizes a step has its guesses: what it takes does not grow evenly with them. */
+const SIZES = [1, 2, 4, 8, 16] as const
 /** How much a new measurement weighs. */
 const WEIGHT = 0.2
-/** Steps without guesses after they did not pay; twice as many each time they do not again. */
-const FIRST_PAUSE = 8
-const LAST_PAUSE = 256
-/** Faster by this much, and it pays beyond doubt. */
-const CLEAR_GAIN = 1.2
-/** What a guess costs at first, in steps: between a CPU's third and a GPU's nothing. */
+/** What a guess is thought to cost until it is measured, in steps: a GPU's next to nothing, a CPU's up to three. */
 const FIRST_COST = 0.25
-/** How likely a guess is right at first, where all before it were. */
-const FIRST_CHANCE = 0.7
+/** How likely a guess is right at first, where all before it were: it must show itself before one is computed. */
+const FIRST_CHANCE = 0.3
+/** Guesses are computed where they are expected to be faster by this much. */
+const LEAST_GAIN = 1.1
+const FADE = 1 / 256
 
-/** Creates a guesser that knows from its own results whether guesses pay, and how many. */
-export function createGuesser(): Guesser {
+/** Creates the costs of a model that has computed no guesses yet. */
+export function createGuessCosts(): GuessCosts {
+  const measured = new Map<number, number>()
+  const sizeOf = (guesses: number) => SIZES.find((size) => size >= guesses) ?? guesses
+  /** No dearer each than those of a smaller size turned out to be: else larger ones were never tried. */
+  function assumed(guesses: number): number {
+    const known = [...measured].filter(([size]) => size < guesses)
+    return 1 + guesses * Math.min(FIRST_COST, ...known.map(([size, steps]) => (steps - 1) / size))
+  }
+  return {
+    of: (guesses) => measured.get(sizeOf(guesses)) ?? assumed(guesses),
+    learn(guesses, steps) {
+      const size = sizeOf(guesses)
+      const before = measured.get(size)
+      measured.set(size, before === undefined ? steps : before + WEIGHT * (steps - before))
+    },
+    fade() {
+      for (const [size, steps] of measured) {
+        measured.set(size, steps + FADE * (assumed(size) - steps))
+      }
+    },
+  }
+}
+
+/**
+ * Creates the guesser of one text. It knows whether its guesses would be right before any is computed,
+ * since it compares them with what was drawn.
+ */
+export function createGuesser(costs: GuessCosts = createGuessCosts()): Guesser {
   /** Where in the text each run of tokens was last followed by another. */
   const seen = new Map<string, number>()
   let indexed = 0
   let chance = FIRST_CHANCE
-  let cost = FIRST_COST
+  let weighed = 0
   let stepMs: number | undefined
-  /** How much faster than without guesses. */
-  let gain = CLEAR_GAIN
-  let pause = 0
-  let nextPause = FIRST_PAUSE
+  /** A guess that was not computed, to see whether it would have been right. */
+  let kept: { at: number; id: number | undefined } | undefined
 
   function index(ids: readonly number[]): void {
     for (; indexed + MATCH_TOKENS < ids.length; indexed++) {
@@ -46,15 +77,22 @@ export function createGuesser(): Guesser {
     }
   }
 
-  /** The number of guesses with the most right tokens for each step's worth of time; at least one. */
-  function bestCount(): number {
-    let best = 1
-    let most = 0
-    let expected = 1
-    for (let count = 1; count <= MOST_GUESSES; count++) {
-      expected += chance ** count
-      const speed = expected / (1 + cost * count)
-      if (speed > most) [best, most] = [count, speed]
+  /** The first few weigh more: as in a mean with what was thought before. */
+  function weigh(isRight: boolean): void {
+    weighed++
+    chance += Math.max(WEIGHT, 1 / (weighed + 1)) * ((isRight ? 1 : 0) - chance)
+  }
+
+  /** The number of guesses with the most right tokens for each step's worth of time; 0 where none pays. */
+  function bestCount(most: number): number {
+    let best = 0
+    let bestSpeed = LEAST_GAIN
+    for (const size of SIZES) {
+      if (size > most) break
+      let expected = 1
+      for (let at = 1; at <= size; at++) expected += chance ** at
+      const speed = expected / costs.of(size)
+      if (speed > bestSpeed) [best, bestSpeed] = [size, speed]
     }
     return best
   }
@@ -62,31 +100,22 @@ export function createGuesser(): Guesser {
   return {
     guess(ids, most) {
       index(ids)
+      if (kept !== undefined && kept.at < ids.length) weigh(ids[kept.at] === kept.id)
+      kept = undefined
       const from = seen.get(ids.slice(-MATCH_TOKENS).join())
       if (from === undefined) return []
-      if (pause > 0) {
-        pause--
-        return []
-      }
-      return ids.slice(from, from + Math.min(bestCount(), Math.max(0, most)))
+      const guesses = ids.slice(from, from + bestCount(Math.min(most, ids.length - from)))
+      if (guesses.length === 0) kept = { at: ids.length, id: ids[from] }
+      return guesses
     },
     learn(guessed, right, ms) {
       if (guessed === 0) {
         stepMs = stepMs === undefined ? ms : stepMs + WEIGHT * (ms - stepMs)
+        costs.fade()
         return
       }
-      for (let at = 0; at < Math.min(right + 1, guessed); at++) {
-        chance += WEIGHT * ((at < right ? 1 : 0) - chance)
-      }
-      const steps = stepMs === undefined || stepMs === 0 ? 1 + cost * guessed : ms / stepMs
-      cost += WEIGHT * (Math.min(1, Math.max(0, (steps - 1) / guessed)) - cost)
-      gain += WEIGHT * ((right + 1) / Math.max(steps, 0.5) - gain)
-      if (gain > CLEAR_GAIN) nextPause = FIRST_PAUSE
-      if (gain >= 1) return
-      pause = nextPause
-      nextPause = Math.min(LAST_PAUSE, nextPause * 2)
-      // One more wrong guess after the pause, and there is another.
-      gain = 1
+      for (let at = 0; at < Math.min(right + 1, guessed); at++) weigh(at < right)
+      if (stepMs) costs.learn(guessed, ms / stepMs)
     },
   }
 }

@@ -1,5 +1,5 @@
 import { drawTokens } from './draw-tokens.ts'
-import { createGuesser } from './guesser.ts'
+import { createGuessCosts, createGuesser } from './guesser.ts'
 import type { NativeModel } from './native-model.ts'
 import { unpackTexts } from './pack-logits.ts'
 import type { Drawn, Operations } from './protocol.ts'
@@ -32,6 +32,7 @@ export interface Draws {
 export function createDraws(components: { model: NativeModel; rounds: Rounds }): Draws {
   const { rounds } = components
   const running = new Map<number, AbortController>()
+  const guessCosts = createGuessCosts()
 
   /** @throws Error when it was cancelled before all are in */
   async function takeIn(
@@ -89,7 +90,7 @@ export function createDraws(components: { model: NativeModel; rounds: Rounds }):
         const [first] = unpackTexts(top)
         const drawn = drawTokens(drawable, first as TextLogits, {
           ...rules,
-          guesser: isGuessing ? createGuesser() : undefined,
+          guesser: isGuessing ? createGuesser(guessCosts) : undefined,
           mostGuesses: () =>
             running.size < FULL_BATCH ? Math.floor(MOST_GUESSES_AT_ONCE / running.size) : 0,
           signal,
