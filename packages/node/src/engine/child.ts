@@ -21,9 +21,10 @@ const feeding = new Map<number, number>()
 const lastErrors: string[] = []
 let loaded: { model: NativeModel; draws: Draws } | undefined
 
+// Once the next step computes, which need not wait until its parent has heard of the last one.
 const reply = createOutbox<Reply>((batch) => {
   if (process.connected) process.send?.(batch)
-})
+}, setImmediate)
 
 function fail(id: number, kind: FailureKind, what: string, error?: unknown): void {
   const native = lastErrors.splice(0).join('; ')

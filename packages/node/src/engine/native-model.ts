@@ -112,6 +112,8 @@ export async function loadNativeModel(llama: Llama, params: LoadParams): Promise
     experimentalKvCacheKeyType: KV_TYPES[params.kvType],
     experimentalKvCacheValueType: KV_TYPES[params.kvType],
     failedCreationRemedy: false,
+    // When all feeds of a round are in the queue.
+    batching: { dispatchSchedule: (dispatch) => process.nextTick(dispatch) },
   })
   const gpuBytes = Math.max(0, (await gpuUsed(llama)) - usedBefore)
   const flashAttn = context.flashAttention === true

@@ -4,12 +4,13 @@
  */
 export function createOutbox<Message>(
   send: (batch: Message[]) => void,
+  // A next tick comes when all promises that are settled by now have gone on.
+  later: (send: () => void) => void = (act) => process.nextTick(act),
 ): (message: Message) => void {
   let batch: Message[] = []
   return (message) => {
-    // A next tick comes when all promises that are settled by now have gone on.
     if (batch.push(message) > 1) return
-    process.nextTick(() => {
+    later(() => {
       const full = batch
       batch = []
       send(full)

@@ -124,8 +124,9 @@ export function createRounds(): Rounds {
   return {
     add(key, feed) {
       waiting.set(key, feed)
-      expected.delete(key)
-      schedule()
+      // All of the last round are back: nobody is waited for.
+      if (expected.delete(key) && expected.size === 0) process.nextTick(() => void runRound())
+      else schedule()
     },
     cancel(key) {
       const feed = waiting.get(key)
