@@ -77,13 +77,14 @@ function platformPackage() {
 function start([first, ...rest]) {
   const bin = join(modules, '.bin')
   const node = join(bin, isWindows ? 'node.cmd' : 'node')
+  // As packages/node/src/lean-process.ts says for processes that serve.
+  const mayServe = first.endsWith('cli/main.ts')
   const env = {
     ...process.env,
     PATH: `${bin}${delimiter}${process.env.PATH ?? ''}`,
     // Sources are compiled once, not at every start.
     NODE_COMPILE_CACHE: join(modules, '.cache', 'node'),
-    // As packages/node/src/malloc.ts says for processes that serve.
-    ...(first.endsWith('cli/main.ts') && {
+    ...(mayServe && {
       MALLOC_ARENA_MAX: '1',
       MALLOC_MMAP_THRESHOLD_: '65536',
       MALLOC_TRIM_THRESHOLD_: '65536',
@@ -91,7 +92,8 @@ function start([first, ...rest]) {
   }
   const isTool = first === '--bin'
   const command = isTool ? join(bin, rest.shift()) : existsSync(node) ? node : process.execPath
-  const args = isTool ? rest : ['--no-warnings', join(root, first), ...rest]
+  const flags = ['--no-warnings', ...(mayServe ? ['--max-semi-space-size=8'] : [])]
+  const args = isTool ? rest : [...flags, join(root, first), ...rest]
   // The child belongs to the same terminal and gets Ctrl-C itself: stay until it has cleaned up.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => {})

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { LEAN_MALLOC } from '../../packages/node/src/malloc.ts'
+import { LEAN_MALLOC, LEAN_NODE } from '../../packages/node/src/lean-process.ts'
 import type { CompletionServer } from './stream-completion.ts'
 
 /** A server of one model in processes of its own. Disposing ends them. */
@@ -35,7 +35,7 @@ export async function startFreehold(path: string): Promise<Server> {
   const child = spawn(
     process.execPath,
     [
-      '--no-warnings',
+      ...LEAN_NODE,
       MAIN,
       'serve',
       path,

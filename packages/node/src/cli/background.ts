@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { FreeholdError, UsageError } from '@freehold/core/errors'
 import { type Paths, readEnvironment, readSettings } from '../config.ts'
 import { durationMs } from '../http/duration.ts'
-import { LEAN_MALLOC } from '../malloc.ts'
+import { LEAN_MALLOC, LEAN_NODE } from '../lean-process.ts'
 import { findResident, type Resident } from '../serving/resident.ts'
 import { VERSION } from '../version.ts'
 
@@ -80,7 +80,7 @@ async function start(paths: Paths, idle: string, signal: AbortSignal): Promise<R
   const log = openSync(backgroundLog(paths), 'w', 0o600)
   const env: NodeJS.ProcessEnv = { ...process.env, ...LEAN_MALLOC }
   for (const secret of SECRETS) delete env[secret]
-  const args = ['--no-warnings', MAIN, 'serve', '--background', '--idle-exit', idle]
+  const args = [...LEAN_NODE, MAIN, 'serve', '--background', '--idle-exit', idle]
   const child = spawn(process.execPath, args, {
     // A group of its own: Ctrl-C in this terminal is not meant for it.
     detached: true,

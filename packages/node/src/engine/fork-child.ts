@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { LEAN_MALLOC, ONE_ARENA } from '../malloc.ts'
+import { LEAN_MALLOC, ONE_ARENA } from '../lean-process.ts'
 
 /** A child may read files, load native code and test that in a process of its own; no more. */
 const PERMISSIONS = ['--permission', '--allow-fs-read=*', '--allow-addons', '--allow-child-process']

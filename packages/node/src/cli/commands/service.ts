@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { FreeholdError } from '@freehold/core/errors'
 import { Command } from 'commander'
 import { pathsOf, readEnvironment } from '../../config.ts'
-import { LEAN_MALLOC } from '../../malloc.ts'
+import { LEAN_MALLOC, LEAN_NODE } from '../../lean-process.ts'
 import {
   LAUNCHD_LABEL,
   launchdAgent,
@@ -127,7 +127,7 @@ function manager(): Manager {
   const writes = [...new Set([dirname(database), dirname(config), state, models, cache])]
   const log = join(dirname(paths.database), 'service.log')
   const init: ServiceInit = {
-    command: [process.execPath, '--no-warnings', MAIN, 'serve'],
+    command: [process.execPath, ...LEAN_NODE, MAIN, 'serve'],
     environment: {
       ...Object.fromEntries(
         KEPT.flatMap((name) => (env[name] ? [[name, env[name]] as const] : [])),
