@@ -1,19 +1,22 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { promisify } from 'node:util'
 import { pathsOf } from '../../packages/node/src/config.ts'
+import { LEAN_NODE } from '../../packages/node/src/lean-process.ts'
 import { findResident } from '../../packages/node/src/serving/resident.ts'
 import { median, rounded } from '../median.ts'
 import { MAIN, startLlamaServer } from './servers.ts'
 import { streamCompletion } from './stream-completion.ts'
 
 /**
- * Time from `freehold run MODEL "…"` to the first byte of the answer. Cold: in a new home, where
- * nothing of Freehold runs yet; warm: the same command right after it. The file itself is in the
- * system's cache each time. Beside it, llama-server from its start to the first word.
+ * Time from `freehold run MODEL "…"` to the first byte of the answer, of a model of the store. Cold: in
+ * a new home, where nothing of Freehold runs yet; warm: the same command right after it, answered by
+ * the process that the first one left. The file itself is in the system's cache each time. Beside it,
+ * llama-server from its start to the first word.
  */
 export async function measureFirstWords(init: {
   path: string
@@ -24,8 +27,9 @@ export async function measureFirstWords(init: {
   for (let i = 0; i < init.times; i++) {
     const home = await mkdtemp(join(tmpdir(), 'freehold-bench-home-'))
     try {
-      cold.push(await firstByteMs(init.path, home))
-      warm.push(await firstByteMs(init.path, home))
+      const model = await importModel(init.path, home)
+      cold.push(await firstByteMs(model, home))
+      warm.push(await firstByteMs(model, home))
     } finally {
       await endResident(home)
       await rm(home, { recursive: true, force: true })
@@ -41,11 +45,21 @@ export async function measureFirstWords(init: {
   }
 }
 
-async function firstByteMs(path: string, home: string): Promise<number> {
+/** Puts a file into the store of `home`. @returns its name there */
+async function importModel(path: string, home: string): Promise<string> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...LEAN_NODE, MAIN, 'import', path, '--json'],
+    { env: { ...process.env, FREEHOLD_HOME: home } },
+  )
+  return (JSON.parse(stdout) as { name: string }).name
+}
+
+async function firstByteMs(model: string, home: string): Promise<number> {
   const startMs = performance.now()
   const child = spawn(
     process.execPath,
-    ['--no-warnings', MAIN, 'run', path, 'Tell me a story.', '--max-tokens', '4'],
+    [...LEAN_NODE, MAIN, 'run', model, 'Tell me a story.', '--max-tokens', '4'],
     { env: { ...process.env, FREEHOLD_HOME: home }, stdio: ['ignore', 'pipe', 'inherit'] },
   )
   const ended = once(child, 'close')
@@ -71,5 +85,13 @@ async function endResident(home: string): Promise<void> {
   const resident = await findResident(state)
   if (resident === null) return
   process.kill(resident.pid, 'SIGTERM')
-  while ((await findResident(state)) !== null) await new Promise((done) => setTimeout(done, 50))
+  while (isThere(resident.pid)) await new Promise((done) => setTimeout(done, 20))
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
