@@ -128,6 +128,8 @@ export interface Tables {
 /** What the parts of a device share. */
 export interface Parts extends DeviceComponents {
   deadlines: Deadlines
+  /** Whether a lender is asked to be ready for a next question. */
+  readyAhead: boolean
   setOff: SetOffReach
   /** What the owner would rather have of lenders. */
   prefer: Preference

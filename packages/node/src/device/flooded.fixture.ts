@@ -17,10 +17,10 @@ export interface Flooded {
   sha256: string
 }
 
-/** What the owner hears: the answer's text, and what the process holds. */
+/** What the owner hears: the answer's text, and what the process holds once what nobody needs is gone. */
 export interface OwnersAnswer {
   text: string
-  rssBytes: number
+  heldBytes: number
 }
 
 async function main([home = '']: string[]): Promise<void> {
@@ -48,7 +48,9 @@ async function main([home = '']: string[]): Promise<void> {
       temperature: 1,
       maxTokens: 8,
     })
-    const answer: OwnersAnswer = { text, rssBytes: process.memoryUsage.rss() }
+    globalThis.gc?.()
+    const { heapUsed, external } = process.memoryUsage()
+    const answer: OwnersAnswer = { text, heldBytes: heapUsed + external }
     process.send?.(answer)
   }
   process.on('message', () => void answerOwner())

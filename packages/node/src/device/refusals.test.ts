@@ -5,7 +5,8 @@ import type { LentRecord } from '@freehold/core/device/records'
 import { templateHash } from '@freehold/core/device/template-hash'
 import { TOY_INFO } from '@freehold/core/engine/toy-model.fixture'
 import { deriveIdentity } from '@freehold/core/identity/identity'
-import { borrowAnswer } from '@freehold/core/lending/borrower'
+import type { BorrowInit } from '@freehold/core/lending/borrow-terms'
+import { borrowAnswer, greetLender } from '@freehold/core/lending/borrower'
 import { DEFAULT_DEADLINES } from '@freehold/core/lending/deadlines'
 import type { FrameDuplex } from '@freehold/core/lending/duplex'
 import { framesOver } from '@freehold/core/mesh/frames-over-stream'
@@ -73,40 +74,39 @@ async function borrowByHand(
   const promptIds = [1, 2, 3]
   const { maxTokens = 12, carry = (duplex) => duplex } = init
   const { stream, mesh } = await dial(phrase, known.address, ANSWER_PROTOCOL)
-  const borrowed = await borrowAnswer(
-    carry(framesOver(stream)),
-    {
-      lender: known.lender,
-      open: {
-        offerHash: offerHash(known.offer),
-        modelId: models[0]!.modelId,
-        reqId,
-        channelId: fromHex(channel.id.slice(2)),
-        scope: 'market',
-      },
-      request: {
-        promptIds,
-        templateHash: templateHash(''),
-        sampler: { id: 'gumbel-sha256/1', temperatureMilli: 1_000 },
-        maxTokens,
-        stopIds: [],
-      },
-      vocabSize: TOY_INFO.vocabSize,
-      endIds: TOY_INFO.endIds,
-      profile: TOY_INFO.profile,
-      payment: {
-        windowTokens: payment!.windowTokens,
-        holdBackMs: payment!.holdBackMs,
-        openPayer: () =>
-          openAnswerPayer(device.tables.channels, identity.voucherSigner, channel.id, {
-            ...{ reqId, prices: payment!.prices, promptTokens: promptIds.length, maxTokens },
-            startedAtMs: Date.now(),
-          }),
-      },
-      deadlines: DEFAULT_DEADLINES,
+  const terms: BorrowInit = {
+    lender: known.lender,
+    open: {
+      offerHash: offerHash(known.offer),
+      modelId: models[0]!.modelId,
+      reqId,
+      channelId: fromHex(channel.id.slice(2)),
+      scope: 'market',
     },
-    { clock: systemClock, random: systemRandom, log: () => {} },
-  )
+    request: {
+      promptIds,
+      templateHash: templateHash(''),
+      sampler: { id: 'gumbel-sha256/1', temperatureMilli: 1_000 },
+      maxTokens,
+      stopIds: [],
+    },
+    vocabSize: TOY_INFO.vocabSize,
+    endIds: TOY_INFO.endIds,
+    profile: TOY_INFO.profile,
+    payment: {
+      windowTokens: payment!.windowTokens,
+      holdBackMs: payment!.holdBackMs,
+      openPayer: () =>
+        openAnswerPayer(device.tables.channels, identity.voucherSigner, channel.id, {
+          ...{ reqId, prices: payment!.prices, promptTokens: promptIds.length, maxTokens },
+          startedAtMs: Date.now(),
+        }),
+    },
+    deadlines: DEFAULT_DEADLINES,
+  }
+  const components = { clock: systemClock, random: systemRandom, log: () => {} }
+  const ready = await greetLender(carry(framesOver(stream)), terms, components)
+  const borrowed = await borrowAnswer(ready, terms, components)
   return { borrowed, reqId, identity, mesh }
 }
 

@@ -1,0 +1,137 @@
+import { equal } from '../bytes.ts'
+import { LendingError } from '../errors.ts'
+import { greetLender, type ReadyLender } from '../lending/borrower.ts'
+import type { FrameDuplex } from '../lending/duplex.ts'
+import type { Terms } from '../wire/transcript.ts'
+import type { Parts } from './parts.ts'
+
+/** What an answer is asked for under, besides its own id. */
+export type OpenTerms = Omit<Terms['open'], 'reqId'>
+
+/**
+ * Lenders that are ready before the next question is there: in a conversation it then leaves at once, instead of after a round trip. No content
+ * leaves for that, and what was agreed on is what the offer says that `open` names.
+ */
+export interface ReadyAhead {
+  /** Asks a lender to be ready for one more answer. What comes in the way of it is nobody's concern. */
+  prepare(lender: string, terms: OpenTerms, open: () => Promise<FrameDuplex>): void
+  /** Whoever is ready for just this; null: nobody. */
+  take(lender: string, terms: OpenTerms): Promise<ReadyLender | null>
+  /** Lets all of them go. */
+  close(): void
+}
+
+/** Of a lender that is ready by its word for `readyMs`, so much is left to the request on its way. */
+const ON_THE_WAY_MS = 10_000
+/** Whoever else was asked longest ago is let go. */
+const MOST_LENDERS = 4
+
+interface Waiting {
+  terms: OpenTerms
+  sinceMs: number
+  /** null: it is not ready, or not any more. */
+  ready: Promise<ReadyLender | null>
+  /** Ends the watch over it. */
+  stop: AbortController
+  /** Whether it is still ready, once the watch has ended. */
+  watched: Promise<boolean>
+}
+
+export function createReadyAhead({
+  clock,
+  random,
+  deadlines,
+  log,
+}: Pick<Parts, 'clock' | 'random' | 'deadlines' | 'log'>): ReadyAhead {
+  const all = new Map<string, Waiting>()
+
+  async function greet(
+    terms: OpenTerms,
+    open: () => Promise<FrameDuplex>,
+  ): Promise<ReadyLender | null> {
+    try {
+      const duplex = await open()
+      return await greetLender(
+        duplex,
+        { open: { ...terms, reqId: random(16) }, deadlines },
+        { clock },
+      )
+    } catch (error) {
+      log('ahead.not-ready', { error: String(error) })
+      return null
+    }
+  }
+
+  /** Nothing comes of a lender that is ready but signs of life: anything else means that it is not. */
+  async function watch(ready: ReadyLender | null, stop: AbortController): Promise<boolean> {
+    if (ready === null) return false
+    try {
+      const { kind } = await ready.live.next(deadlines.readyMs, 'request', stop.signal)
+      log('ahead.ended', { kind })
+    } catch (error) {
+      if (stop.signal.aborted) return true
+      log('ahead.ended', { error: String(error) })
+    }
+    ready.duplex.abort(letGo())
+    return false
+  }
+
+  function drop(lender: string): void {
+    const one = all.get(lender)
+    all.delete(lender)
+    if (one === undefined) return
+    one.stop.abort()
+    one.ready.then((ready) => ready?.duplex.abort(letGo())).catch(() => {})
+  }
+
+  return {
+    prepare: (lender, terms, open) => {
+      drop(lender)
+      const [oldest] = all.keys()
+      if (oldest !== undefined && all.size >= MOST_LENDERS) drop(oldest)
+      const stop = new AbortController()
+      const ready = greet(terms, open)
+      const watched = ready.then((one) => watch(one, stop))
+      const waiting: Waiting = { terms, sinceMs: clock.now(), ready, stop, watched }
+      all.set(lender, waiting)
+      watched
+        .then((isReady) => {
+          if (!isReady && all.get(lender) === waiting) all.delete(lender)
+        })
+        .catch(() => {})
+    },
+    take: async (lender, terms) => {
+      const one = all.get(lender)
+      if (one === undefined) return null
+      const isOver = clock.now() - one.sinceMs > deadlines.readyMs - ON_THE_WAY_MS
+      if (isOver || !isSame(one.terms, terms)) {
+        drop(lender)
+        return null
+      }
+      all.delete(lender)
+      const ready = await one.ready
+      one.stop.abort()
+      return (await one.watched) ? ready : null
+    },
+    close: () => {
+      for (const lender of [...all.keys()]) drop(lender)
+    },
+  }
+}
+
+function isSame(one: OpenTerms, other: OpenTerms): boolean {
+  const isSameChannel =
+    one.channelId === null || other.channelId === null
+      ? one.channelId === other.channelId
+      : equal(one.channelId, other.channelId)
+  return (
+    isSameChannel &&
+    one.scope === other.scope &&
+    equal(one.offerHash, other.offerHash) &&
+    equal(one.modelId, other.modelId)
+  )
+}
+
+function letGo(): LendingError {
+  return new LendingError('cancelled', { what: 'there is no further question' })
+}
