@@ -123,6 +123,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     warm: storage.table('warm'),
     transactions: storage.table('transactions'),
     pairs: storage.table('pairs'),
+    pairDoubts: storage.table('pair-doubts'),
     membership: storage.table('membership'),
     quarantine: storage.table('quarantine'),
   }

@@ -2,7 +2,9 @@ import type { Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import type { ReachInit } from '@freehold/core/mesh/reachability'
 import type { Log } from '@freehold/core/platform'
+import type { Table } from '@freehold/core/storage'
 import type { DiscoveryWays } from '../device/open-device.ts'
+import type { WebRtcCertificate } from './web-rtc-certificate.ts'
 
 /** How a device on Node is reached. All of it is off where nothing is said. */
 export interface NodeReachInit extends ReachInit {
@@ -15,7 +17,7 @@ export interface NodeReachInit extends ReachInit {
 /** This device's place in the network, with what Node can do. */
 export async function openMesh(
   { identity, listen, discovery: ways, reach }: OpenMeshInit,
-  { log }: { log: Log },
+  { log, certificates }: OpenMeshComponents,
 ): Promise<Mesh> {
   const [{ createMesh }, { tcp }, { webSockets }, found] = await Promise.all([
     import('@freehold/core/mesh/mesh'),
@@ -29,21 +31,31 @@ export async function openMesh(
   const transports = [tcp(), webSockets()]
   if (reach === undefined) {
     // What it dials and is dialled by needs no STUN: the list is empty, since libp2p's own would ask strangers.
+    const rtcConfiguration = { iceServers: [] }
     const direct = listen.some((address) => address.includes('/webrtc-direct'))
-      ? [(await import('@libp2p/webrtc')).webRTCDirect({ rtcConfiguration: { iceServers: [] } })]
+      ? [
+          await (await import('./web-rtc-certificate.ts')).keptWebRtcDirect(
+            { rtcConfiguration },
+            certificates,
+          ),
+        ]
       : []
     return createMesh(init, { transports: [...transports, ...direct], lan, log })
   }
-  const [{ createReachability }, webRtc, upnp] = await Promise.all([
+  const [{ createReachability }, { webRTC }, { keptWebRtcDirect }, upnp] = await Promise.all([
     import('@freehold/core/mesh/reachability'),
     import('@libp2p/webrtc'),
+    import('./web-rtc-certificate.ts'),
     reach.upnp ? import('./ask-router.ts') : null,
   ])
   const hosts = stunServers(reach)
   // An empty list is meant: libp2p's own would ask strangers.
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
   const reachability = createReachability(reach, {
-    transports: [webRtc.webRTC({ rtcConfiguration }), webRtc.webRTCDirect({ rtcConfiguration })],
+    transports: [
+      webRTC({ rtcConfiguration }),
+      await keptWebRtcDirect({ rtcConfiguration }, certificates),
+    ],
     services: upnp ? { upnp: upnp.askRouter } : {},
     log,
   })
@@ -56,6 +68,12 @@ export async function openMesh(
       await mesh[Symbol.asyncDispose]()
     },
   }
+}
+
+interface OpenMeshComponents {
+  log: Log
+  /** Where the certificate of WebRTC-direct is kept; null: each start has another */
+  certificates: Table<WebRtcCertificate> | null
 }
 
 interface OpenMeshInit {
