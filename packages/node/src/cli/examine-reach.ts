@@ -57,7 +57,7 @@ export async function examineReach(
       for (;;) {
         const mapped = (await addresses()).find(isMapped)
         if (mapped !== undefined) return `it gives one: ${mapped}`
-        if (Date.now() > until) throw new Error('no router here gives one (UPnP)')
+        if (Date.now() > until) throw new Error('no router here gives one (UPnP, NAT-PMP)')
         signal.throwIfAborted()
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
       }

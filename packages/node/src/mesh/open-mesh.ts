@@ -10,7 +10,7 @@ import type { WebRtcCertificate } from './web-rtc-certificate.ts'
 export interface NodeReachInit extends ReachInit {
   /** STUN servers (`HOST:PORT`) besides the relays, which answer STUN too. */
   stun?: readonly string[] | undefined
-  /** Whether the router is asked for a port (UPnP). */
+  /** Whether the router is asked for a port (UPnP, NAT-PMP). */
   upnp?: boolean | undefined
 }
 
@@ -42,12 +42,15 @@ export async function openMesh(
       : []
     return createMesh(init, { transports: [...transports, ...direct], lan, log })
   }
-  const [{ createReachability }, { webRTC }, { keptWebRtcDirect }, upnp] = await Promise.all([
-    import('@freehold/core/mesh/reachability'),
-    import('@libp2p/webrtc'),
-    import('./web-rtc-certificate.ts'),
-    reach.upnp ? import('./ask-router.ts') : null,
-  ])
+  const [{ createReachability }, { webRTC }, { keptWebRtcDirect }, upnp, pmp, { mapPorts }] =
+    await Promise.all([
+      import('@freehold/core/mesh/reachability'),
+      import('@libp2p/webrtc'),
+      import('./web-rtc-certificate.ts'),
+      reach.upnp ? import('./ask-router.ts') : null,
+      reach.upnp ? import('./nat-pmp.ts') : null,
+      import('@freehold/core/mesh/map-ports'),
+    ])
   const hosts = stunServers(reach)
   // An empty list is meant: libp2p's own would ask strangers.
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
@@ -56,7 +59,10 @@ export async function openMesh(
       webRTC({ rtcConfiguration }),
       await keptWebRtcDirect({ rtcConfiguration }, certificates),
     ],
-    services: upnp ? { upnp: upnp.askRouter } : {},
+    services: {
+      ...(upnp ? { upnp: upnp.askRouter } : {}),
+      ...(pmp ? { pmp: mapPorts(pmp.findPmpRouter, log) } : {}),
+    },
     log,
   })
   const mesh = await createMesh(init, { transports, lan, reachability, log })

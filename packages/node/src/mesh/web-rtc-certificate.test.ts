@@ -55,6 +55,20 @@ describe('the certificate of WebRTC-direct', () => {
     expect(await certificateOf({ relays: [] })).toBe(first)
   })
 
+  it('behaviour: who was told the address before dials it afterwards', async () => {
+    const hash = await certificateOf()
+    const init = { phrase, listen: [LISTEN], reach: {} }
+    await using device = await openDevice({ ...init, paths: pathsOf({ home }) })
+    const { addresses } = await device.discovering.state()
+    const address = addresses.find((one) => one.includes(`/certhash/${hash}`)) ?? ''
+    await using other = await openDevice({
+      ...{ listen: [], reach: {}, discovery: { dht: true }, phrase: createPhrase(systemRandom) },
+      paths: pathsOf({ home: join(home, 'other') }),
+    })
+    const key = await other.discovering.greet(address, { signal: AbortSignal.timeout(20_000) })
+    expect(key).toEqual(device.identity?.device)
+  })
+
   it('behaviour: one that ends soon, or is none, is followed by another', async () => {
     const first = await certificateOf()
     await change((old) => ({ ...old, pem: 'nothing' }))
