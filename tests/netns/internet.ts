@@ -29,8 +29,8 @@ export interface Internet extends AsyncDisposable {
    * @param line what lies between it and all others @default a wire that takes no time and loses nothing
    */
   host(line?: LineKind): Promise<Host>
-  /** A machine behind a router of this kind. */
-  hidden(kind: NatKind): Promise<HiddenHost>
+  /** A machine behind a router of this kind, which may be on such a line itself. */
+  hidden(kind: NatKind, line?: LineKind): Promise<HiddenHost>
 }
 
 const BRIDGE = 'bridge0'
@@ -105,8 +105,8 @@ export async function createInternet(): Promise<Internet> {
   }
   return {
     host,
-    hidden: async (kind) => {
-      const router = await host()
+    hidden: async (kind, line) => {
+      const router = await host(line)
       const name = await namespace()
       await wire(name, WAN, router.namespace, LAN)
       const address = '10.0.0.2'
