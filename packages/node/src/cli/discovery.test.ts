@@ -114,6 +114,7 @@ describe('freehold doctor', () => {
     const settings: Settings = {
       bootstrap: ['/ip4/127.0.0.1/tcp/1'],
       relays: [],
+      stun: ['127.0.0.1:4'],
       modelHosts: ['http://127.0.0.1:2'],
       chain: { rpc: 'http://127.0.0.1:3/key', chainId: 5, house: '0x', token: '0x' },
     }
@@ -122,6 +123,7 @@ describe('freehold doctor', () => {
     expect(central.map(({ name, inUse }) => [name, inUse])).toEqual([
       ['bootstrap', ['/ip4/127.0.0.1/tcp/1']],
       ['relays', []],
+      ['STUN servers', ['127.0.0.1:4']],
       ['model host', ['127.0.0.1:2']],
       ['ollama registry', [expect.any(String)]],
       ['chain RPC', ['127.0.0.1:3']],
@@ -177,7 +179,14 @@ describe('freehold doctor', () => {
   })
 
   it('behaviour: every list may be empty', async () => {
-    const empty = { bootstrap: [], relays: [], modelHosts: [], discovery: [], chain: undefined }
+    const empty = {
+      bootstrap: [],
+      relays: [],
+      stun: [],
+      modelHosts: [],
+      discovery: [],
+      chain: undefined,
+    }
     const { code, central } = await doctor(empty, '--online')
     expect(code).toBe(0)
     const inUse = central.filter(({ name }) => name !== 'ollama registry')
