@@ -105,7 +105,8 @@ export function createAdmission(
 
   return async (open, peer) => {
     const borrower = toHex(peer)
-    const { payment } = desk.inForce(open.offerHash, await audience.termsFor(borrower))
+    const terms = await audience.termsFor(borrower)
+    const { payment } = desk.inForce(open.offerHash, terms)
     const { offered } = models.byId(open.modelId)
     const place = await places.hold(borrower)
     const release = () => place.release()
@@ -115,8 +116,12 @@ export function createAdmission(
       const readyMs = clock.now()
       const begin = async () => {
         place.keep()
-        // Meanwhile it may have come to owe something, or the channel to be left.
-        if (clock.now() - readyMs >= SOON_MS) await admitPayment(payment, open, borrower)
+        if (clock.now() - readyMs < SOON_MS) return
+        // Meanwhile it may have come to owe something, the channel to be left, or a friend to be none any more.
+        if (terms.isFree && !(await audience.termsFor(borrower)).isFree) {
+          throw new LendingError('standing', { what: 'you are served on other terms now' })
+        }
+        await admitPayment(payment, open, borrower)
       }
       return { model, offered, payment: granted, revoked: place.signal, begin, release }
     } catch (error) {

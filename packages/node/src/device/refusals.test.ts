@@ -66,7 +66,12 @@ async function couple(init: Parameters<Town['lender']>[0] = {}) {
 async function borrowByHand(
   { phrase, device }: { phrase: string; device: Device },
   { known, channel }: Pick<Awaited<ReturnType<typeof couple>>, 'known' | 'channel'>,
-  init: { maxTokens?: number; carry?: (duplex: FrameDuplex) => FrameDuplex } = {},
+  init: {
+    maxTokens?: number
+    carry?: (duplex: FrameDuplex) => FrameDuplex
+    /** Comes between the lender's word that it is ready and the request. */
+    meanwhile?: () => Promise<void>
+  } = {},
 ) {
   const identity = await deriveIdentity(phrase, 0)
   const reqId = systemRandom(16)
@@ -106,6 +111,7 @@ async function borrowByHand(
   }
   const components = { clock: systemClock, random: systemRandom, log: () => {} }
   const ready = await greetLender(carry(framesOver(stream)), terms, components)
+  await init.meanwhile?.()
   const borrowed = await borrowAnswer(ready, terms, components)
   return { borrowed, reqId, identity, mesh }
 }
@@ -150,6 +156,31 @@ describe('scope', () => {
     expect(await borrower.device.egress.entries()).toEqual([])
     expect(await lender.device.tables.lent.list()).toEqual([])
   })
+})
+
+describe('a lender that is ready', () => {
+  it.each([
+    ['soon', 0, 'receipt'],
+    ['late', 5_000, 'payment'],
+  ] as const)(
+    'behaviour: looks again at the channel of a request that comes %s',
+    async (_, laterMs, end) => {
+      let aheadMs = 0
+      const clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
+      const { lender, borrower, known, channel } = await couple({ device: { clock } })
+      const meanwhile = async () => {
+        aheadMs = laterMs
+        const { channels } = lender.device.tables
+        if (laterMs > 0)
+          await channels.update(channel.id, (old) => old && { ...old, status: 'exiting' })
+      }
+      const { borrowed, mesh } = await borrowByHand(borrower, { known, channel }, { meanwhile })
+      expect([borrowed.end, borrowed.isRefusedLate]).toEqual([end, end !== 'receipt'])
+      expect(borrowed.evidence === null).toBe(end !== 'receipt')
+      await borrowed.conclude('pass')
+      await mesh[Symbol.asyncDispose]()
+    },
+  )
 })
 
 describe('two processes of one device', () => {
