@@ -91,21 +91,26 @@ export function createBorrowService(
   /** A stream to a lender for an answer. @throws LendingError */
   async function reach(
     { lender, address }: KnownOffer,
-    { signal, isAhead = false }: { signal?: AbortSignal | undefined; isAhead?: boolean } = {},
-  ): Promise<FrameDuplex> {
+    signal?: AbortSignal,
+  ): Promise<{ duplex: FrameDuplex; isRelayed: boolean }> {
     if (mesh === null) {
       throw new LendingError('lost', { what: 'this device runs without a network' })
     }
     const inTime = withinTime(signal, deadlines.connectMs)
     const opened = await mesh.open(address, ANSWER_PROTOCOL, { signal: inTime })
-    const { stream, peer } = opened
-    // By the time of the next question the two may have come to a connection of their own.
-    const isGood = equal(peer, lender) && !(isAhead && opened.isRelayed)
-    if (isGood) return framesOver(stream)
-    const what = isAhead ? 'only a relay leads there' : 'another device answers at this address'
-    const error = new LendingError('lost', { what })
+    const { stream, peer, isRelayed = false } = opened
+    if (equal(peer, lender)) return { duplex: framesOver(stream), isRelayed }
+    const error = new LendingError('lost', { what: 'another device answers at this address' })
     stream.abort(error)
     throw error
+  }
+
+  /** For a next question; null: a relay leads there, and by then the two may have a connection of their own. */
+  async function reachAhead(known: KnownOffer): Promise<FrameDuplex | null> {
+    const { duplex, isRelayed } = await reach(known)
+    if (!isRelayed) return duplex
+    duplex.abort(new LendingError('cancelled', { what: 'only a relay leads there' }))
+    return null
   }
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
@@ -208,10 +213,6 @@ export function createBorrowService(
       channelId: channel && from0x(channel.id),
       scope: question.scope,
     }
-    const waiting = await ahead.take(lender, terms)
-    const open = waiting?.open ?? { ...terms, reqId: random(16) }
-    const { reqId } = open
-    const id = toHex(reqId)
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
@@ -229,13 +230,18 @@ export function createBorrowService(
         .note(lender, toHex(model.modelId), attempt)
         .catch((error) => log('borrow.measure', { error: String(error) }))
     const dialledMs = clock.now()
-    const duplex =
-      waiting?.duplex ??
-      (await reach(known, { signal }).catch(async (error) => {
-        signal?.throwIfAborted()
-        await measure({ end: 'broken' })
-        throw asLendingError(error)
-      }))
+    const find = async () => {
+      const waiting = await ahead.take(lender, terms)
+      return { waiting, duplex: waiting?.duplex ?? (await reach(known, signal)).duplex }
+    }
+    const { waiting, duplex } = await find().catch(async (error) => {
+      signal?.throwIfAborted()
+      await measure({ end: 'broken' })
+      throw asLendingError(error)
+    })
+    const open = waiting?.open ?? { ...terms, reqId: random(16) }
+    const { reqId } = open
+    const id = toHex(reqId)
     const openedMs = clock.now()
     const connectMs = waiting ? undefined : openedMs - dialledMs
     const attempt: Attempt = { end: 'refused', connectMs }
@@ -334,12 +340,13 @@ export function createBorrowService(
     await tables.answers.put(id, record)
     await ending.note(record, borrowed)
     // A lender that was ready gave its place away while the request was on its way there.
-    if (waiting !== null && borrowed.evidence === null && GAVE_UP.has(borrowed.end)) {
+    const isTurnedAway = borrowed.evidence === null && borrowed.isRefusedLate
+    if (waiting !== null && isTurnedAway && GAVE_UP.has(borrowed.end)) {
       return converse(question, turn, atMost)
     }
     await quarantine.note(record.lender, borrowed.end)
     if (parts.readyAhead && borrowed.end === 'receipt') {
-      ahead.prepare(lender, terms, () => reach(known, { isAhead: true }))
+      ahead.prepare(lender, terms, () => reachAhead(known))
     }
     const settled = ending
       .settle(record, borrowed, payment?.holdBackMs ?? null)

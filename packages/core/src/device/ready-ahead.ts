@@ -3,6 +3,7 @@ import { LendingError } from '../errors.ts'
 import { greetLender, type ReadyLender } from '../lending/borrower.ts'
 import type { FrameDuplex } from '../lending/duplex.ts'
 import type { Terms } from '../wire/transcript.ts'
+import { isFault } from './answer-parts.ts'
 import type { Parts } from './parts.ts'
 
 /** What an answer is asked for under, besides its own id. */
@@ -13,9 +14,15 @@ export type OpenTerms = Omit<Terms['open'], 'reqId'>
  * leaves for that, and what was agreed on is what the offer says that `open` names.
  */
 export interface ReadyAhead {
-  /** Asks a lender to be ready for one more answer. What comes in the way of it is nobody's concern. */
-  prepare(lender: string, terms: OpenTerms, open: () => Promise<FrameDuplex>): void
-  /** Whoever is ready for just this; null: nobody. */
+  /**
+   * Asks a lender to be ready for one more answer. What comes in the way of it is nobody's concern.
+   * @param open null: there is no good way to it now
+   */
+  prepare(lender: string, terms: OpenTerms, open: () => Promise<FrameDuplex | null>): void
+  /**
+   * Whoever is ready for just this; null: nobody.
+   * @throws LendingError when it was being asked, and is lost or silent: asking again would wait as long again
+   */
   take(lender: string, terms: OpenTerms): Promise<ReadyLender | null>
   /** Lets all of them go. */
   close(): void
@@ -29,8 +36,10 @@ const MOST_LENDERS = 4
 interface Waiting {
   terms: OpenTerms
   sinceMs: number
-  /** null: it is not ready, or not any more. */
+  /** null: it is not ready. */
   ready: Promise<ReadyLender | null>
+  /** Why it is not. */
+  error: unknown
   /** Ends the watch over it. */
   stop: AbortController
   /** Whether it is still ready, once the watch has ended. */
@@ -47,19 +56,11 @@ export function createReadyAhead({
 
   async function greet(
     terms: OpenTerms,
-    open: () => Promise<FrameDuplex>,
+    open: () => Promise<FrameDuplex | null>,
   ): Promise<ReadyLender | null> {
-    try {
-      const duplex = await open()
-      return await greetLender(
-        duplex,
-        { open: { ...terms, reqId: random(16) }, deadlines },
-        { clock },
-      )
-    } catch (error) {
-      log('ahead.not-ready', { error: String(error) })
-      return null
-    }
+    const duplex = await open()
+    const asked = { open: { ...terms, reqId: random(16) }, deadlines }
+    return duplex && greetLender(duplex, asked, { clock })
   }
 
   /** Nothing comes of a lender that is ready but signs of life: anything else means that it is not. */
@@ -90,9 +91,13 @@ export function createReadyAhead({
       const [oldest] = all.keys()
       if (oldest !== undefined && all.size >= MOST_LENDERS) drop(oldest)
       const stop = new AbortController()
-      const ready = greet(terms, open)
+      const ready = greet(terms, open).catch((error) => {
+        log('ahead.not-ready', { error: String(error) })
+        waiting.error = error
+        return null
+      })
       const watched = ready.then((one) => watch(one, stop))
-      const waiting: Waiting = { terms, sinceMs: clock.now(), ready, stop, watched }
+      const waiting: Waiting = { terms, sinceMs: clock.now(), ready, error: null, stop, watched }
       all.set(lender, waiting)
       watched
         .then((isReady) => {
@@ -110,6 +115,8 @@ export function createReadyAhead({
       }
       all.delete(lender)
       const ready = await one.ready
+      const { error } = one
+      if (error instanceof LendingError && isFault(error.reason)) throw error
       one.stop.abort()
       return (await one.watched) ? ready : null
     },

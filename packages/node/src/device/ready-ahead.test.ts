@@ -5,6 +5,7 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import { ANSWER_PROTOCOL } from '@freehold/core/mesh/protocols'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startTcpProxy } from '../chaos/tcp-proxy.ts'
 import { until } from './neighbourhood.fixture.ts'
 import type { OpenDeviceInit } from './open-device.ts'
 import { createTown, question, type Town, toyEngine } from './town.fixture.ts'
@@ -33,11 +34,15 @@ async function pair(init: Partial<LendInit> = {}, changes: Partial<OpenDeviceIni
     },
   })
   const [address = ''] = lender.lending.addresses()
-  const borrower = async (more: Partial<OpenDeviceInit> = {}) => {
+  /** @param more.isAlone it was not told of the lender yet */
+  const borrower = async ({
+    isAlone = false,
+    ...more
+  }: Partial<OpenDeviceInit> & { isAlone?: boolean } = {}) => {
     const log = (event: string) => void events.push(event)
     const said = { ...alone, changeMesh, readyAhead: true, log, ...changes, ...more }
     const { device } = await town.inhabitant(said)
-    await device.peers.ask(address)
+    if (!isAlone) await device.peers.ask(address)
     return device
   }
   const lent = async () => (await lender.device.tables.lent.list()).length
@@ -94,6 +99,24 @@ describe('a lender that is ready ahead', { timeout: LONG_MS }, () => {
     await until(async () => events.includes('ahead.ended'))
     expect((await first.complete(ask)).error).toBe(null)
     for (const device of [first, second]) await device.borrowing.idle()
+  })
+
+  it('behaviour: one that falls silent when the question is there is given up once, and not asked again', async () => {
+    const silenceMs = 1_200
+    const { lender, borrower } = await pair()
+    const [address = ''] = lender.lending.addresses()
+    const [, port = ''] = /\/tcp\/(\d+)/.exec(address) ?? []
+    await using wire = await startTcpProxy(Number(port))
+    const device = await borrower({ deadlines: { silenceMs }, isAlone: true })
+    await device.peers.ask(address.replace(`/tcp/${port}`, `/tcp/${wire.port}`))
+    await device.complete(ask)
+    await device.borrowing.idle()
+    wire.cut()
+    const breaks: string[] = []
+    const startedMs = performance.now()
+    await device.complete({ ...ask, onBreak: ({ reason }) => void breaks.push(reason) })
+    expect(breaks).toEqual(['deadline'])
+    expect(performance.now() - startedMs).toBeLessThan(1.7 * silenceMs)
   })
 
   it('behaviour: a lender that was ready and is gone is noticed before anything leaves for it', async () => {
