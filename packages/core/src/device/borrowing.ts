@@ -231,7 +231,7 @@ export function createBorrowService(
         .catch((error) => log('borrow.measure', { error: String(error) }))
     const dialledMs = clock.now()
     const find = async () => {
-      const waiting = await ahead.take(lender, terms)
+      const waiting = await ahead.take(lender, terms, { signal })
       return { waiting, duplex: waiting?.duplex ?? (await reach(known, signal)).duplex }
     }
     const { waiting, duplex } = await find().catch(async (error) => {

@@ -1,3 +1,4 @@
+import { orAborted } from '../abort.ts'
 import { equal } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
 import { greetLender, type ReadyLender } from '../lending/borrower.ts'
@@ -23,7 +24,11 @@ export interface ReadyAhead {
    * Whoever is ready for just this; null: nobody.
    * @throws LendingError when it was being asked, and is lost or silent: asking again would wait as long again
    */
-  take(lender: string, terms: OpenTerms): Promise<ReadyLender | null>
+  take(
+    lender: string,
+    terms: OpenTerms,
+    init: { signal?: AbortSignal | undefined },
+  ): Promise<ReadyLender | null>
   /** Lets all of them go. */
   close(): void
 }
@@ -73,16 +78,19 @@ export function createReadyAhead({
       if (stop.signal.aborted) return true
       log('ahead.ended', { error: String(error) })
     }
-    ready.duplex.abort(letGo())
+    ready.duplex.abort(noQuestion())
     return false
+  }
+
+  function letGo({ stop, ready }: Waiting): void {
+    stop.abort()
+    ready.then((one) => one?.duplex.abort(noQuestion())).catch(() => {})
   }
 
   function drop(lender: string): void {
     const one = all.get(lender)
     all.delete(lender)
-    if (one === undefined) return
-    one.stop.abort()
-    one.ready.then((ready) => ready?.duplex.abort(letGo())).catch(() => {})
+    if (one !== undefined) letGo(one)
   }
 
   return {
@@ -105,7 +113,7 @@ export function createReadyAhead({
         })
         .catch(() => {})
     },
-    take: async (lender, terms) => {
+    take: async (lender, terms, { signal }) => {
       const one = all.get(lender)
       if (one === undefined) return null
       const isOver = clock.now() - one.sinceMs > deadlines.readyMs - ON_THE_WAY_MS
@@ -114,7 +122,10 @@ export function createReadyAhead({
         return null
       }
       all.delete(lender)
-      const ready = await one.ready
+      const ready = await orAborted(one.ready, signal).catch((cause) => {
+        letGo(one)
+        throw cause
+      })
       const { error } = one
       if (error instanceof LendingError && isFault(error.reason)) throw error
       one.stop.abort()
@@ -139,6 +150,6 @@ function isSame(one: OpenTerms, other: OpenTerms): boolean {
   )
 }
 
-function letGo(): LendingError {
+function noQuestion(): LendingError {
   return new LendingError('cancelled', { what: 'there is no further question' })
 }
