@@ -1,10 +1,9 @@
 /** A home router that speaks UPnP: `gateway-process.ts LAN-ADDRESS WAN-ADDRESS`. Over IPC it lists its mappings. */
-import { execFileSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { WAN } from './nat-rules.ts'
+import { createPortMap } from './port-map.ts'
 
 const [lan = '', wan = ''] = process.argv.slice(2)
 process.once('disconnect', () => process.exit(1))
@@ -15,7 +14,7 @@ const UUID = 'uuid:00000000-0000-4000-8000-000000000001'
 const SSDP_PORT = 1900
 const SSDP_GROUP = '239.255.255.250'
 
-const mappings = new Map<string, string>()
+const map = createPortMap()
 
 const description = `<?xml version="1.0"?>
 <root xmlns="urn:schemas-upnp-org:device-1-0">
@@ -42,10 +41,6 @@ const fault = (code: number, why: string) =>
     `<s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail><UPnPError xmlns="urn:schemas-upnp-org:control-1-0"><errorCode>${code}</errorCode><errorDescription>${why}</errorDescription></UPnPError></detail></s:Fault>`,
   )
 
-function nft(...rules: string[]): void {
-  execFileSync('nft', ['-f', '-'], { input: rules.join('\n') })
-}
-
 /** Does what a control request says. @returns the reply, or the fault's code and reason */
 function control(action: string, body: string): string | [code: number, why: string] {
   const argument = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1] ?? ''
@@ -54,30 +49,18 @@ function control(action: string, body: string): string | [code: number, why: str
   if (action === 'GetExternalIPAddress') {
     return reply(`<NewExternalIPAddress>${wan}</NewExternalIPAddress>`)
   }
-  const protocol = argument('NewProtocol')
-  const port = argument('NewExternalPort')
-  if (!['TCP', 'UDP'].includes(protocol) || !/^\d+$/.test(port)) return [402, 'Invalid Args']
-  const key = `${protocol.toLowerCase()} . ${port}`
+  const protocol = argument('NewProtocol').toLowerCase()
+  const port = Number(argument('NewExternalPort'))
+  if ((protocol !== 'tcp' && protocol !== 'udp') || !(port > 0)) return [402, 'Invalid Args']
   if (action === 'AddAnyPortMapping') {
     if (!(Number(argument('NewLeaseDuration')) > 0)) return [402, 'Invalid Args']
-    const target = `${argument('NewInternalClient')} . ${argument('NewInternalPort')}`
-    nft(`add element ip upnp mapped { ${key} : ${target} }`)
-    mappings.set(key, target)
+    const inside = Number(argument('NewInternalPort'))
+    map.add(protocol, port, { host: argument('NewInternalClient'), port: inside })
     return reply(`<NewReservedPort>${port}</NewReservedPort>`)
   }
   if (action !== 'DeletePortMapping') return [401, 'Invalid Action']
-  if (!mappings.delete(key)) return [714, 'NoSuchEntryInArray']
-  nft(`delete element ip upnp mapped { ${key} }`)
-  return reply('')
+  return map.remove(protocol, port) ? reply('') : [714, 'NoSuchEntryInArray']
 }
-
-nft(`table ip upnp {
-  map mapped { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  chain in {
-    type nat hook prerouting priority dstnat + 2;
-    iifname "${WAN}" dnat ip to meta l4proto . th dport map @mapped
-  }
-}`)
 
 const server = createServer((request, response) => {
   void text(request).then((body) => {
@@ -114,4 +97,4 @@ ssdp.bind(SSDP_PORT, () => {
   ssdp.addMembership(SSDP_GROUP, lan)
   process.send?.([])
 })
-process.on('message', () => process.send?.([...mappings].map((pair) => pair.join(' -> '))))
+process.on('message', () => process.send?.(map.list()))

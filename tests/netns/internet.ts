@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { command, loadRules } from './commands.ts'
 import { LAN, type NatKind, natRules, WAN } from './nat-rules.ts'
+import type { LineKind } from './slow-line.ts'
+import { type RunningLine, startLine } from './start-line.ts'
 
 /** A machine in a network namespace of its own. */
 export interface Host {
@@ -8,6 +10,8 @@ export interface Host {
   namespace: string
   /** Its own IPv4 address. */
   address: string
+  /** What carries its frames, if that is a line of some kind and no mere wire. */
+  line?: RunningLine
 }
 
 /** A machine behind a router that translates addresses. */
@@ -20,10 +24,13 @@ export interface HiddenHost extends Host {
  * its packets sees the machine's own network. Whatever was made goes with it.
  */
 export interface Internet extends AsyncDisposable {
-  /** A machine with an address that everybody reaches. Each has a first number of its own. */
-  host(): Promise<Host>
-  /** A machine behind a router of this kind. */
-  hidden(kind: NatKind): Promise<HiddenHost>
+  /**
+   * A machine with an address that everybody reaches. Each has a first number of its own.
+   * @param line what lies between it and all others @default a wire that takes no time and loses nothing
+   */
+  host(line?: LineKind): Promise<Host>
+  /** A machine behind a router of this kind, which may be on such a line itself. */
+  hidden(kind: NatKind, line?: LineKind): Promise<HiddenHost>
 }
 
 const BRIDGE = 'bridge0'
@@ -33,6 +40,7 @@ const FIRST_NUMBER = 20
 export async function createInternet(): Promise<Internet> {
   const run = `fh${process.pid.toString(36)}${randomBytes(2).toString('hex')}`
   const namespaces: string[] = []
+  const lines: RunningLine[] = []
   let hosts = 0
   let wires = 0
 
@@ -52,17 +60,30 @@ export async function createInternet(): Promise<Internet> {
     await command('ip', '-n', to, 'link', 'set', toName, 'up')
   }
 
-  async function join(name: string): Promise<string> {
+  /** A line between two namespaces, as a wire: both of its ends are made in the second one. */
+  async function stretch(name: string, to: string, port: string, kind: LineKind) {
+    const end = `${port}end`
+    const line = await startLine(to, [end, port], kind)
+    lines.push(line)
+    await command('ip', '-n', to, 'link', 'set', end, 'name', WAN, 'netns', name)
+    await command('ip', '-n', name, 'link', 'set', WAN, 'up')
+    await command('ip', '-n', to, 'link', 'set', port, 'up')
+    return line
+  }
+
+  async function join(name: string, kind?: LineKind): Promise<Pick<Host, 'address' | 'line'>> {
     const port = `p${wires++}`
-    await wire(name, WAN, middle, port)
+    const line = kind && (await stretch(name, middle, port, kind))
+    if (line === undefined) await wire(name, WAN, middle, port)
     await command('ip', '-n', middle, 'link', 'set', port, 'master', BRIDGE)
     const address = `${FIRST_NUMBER + hosts++}.0.0.1`
     await command('ip', '-n', name, 'address', 'add', `${address}/32`, 'dev', WAN)
     await command('ip', '-n', name, 'route', 'add', 'default', 'dev', WAN)
-    return address
+    return { address, ...(line ? { line } : {}) }
   }
 
   const dispose = async (): Promise<void> => {
+    for (const line of lines) await line[Symbol.asyncDispose]()
     // Their interfaces go with them. One that cannot be removed keeps none of the others.
     const ends = namespaces.map((name) => command('ip', 'netns', 'delete', name))
     const failed = (await Promise.allSettled(ends)).filter(({ status }) => status === 'rejected')
@@ -78,14 +99,14 @@ export async function createInternet(): Promise<Internet> {
     await dispose()
     throw error
   }
-  const host = async (): Promise<Host> => {
+  const host = async (line?: LineKind): Promise<Host> => {
     const name = await namespace()
-    return { namespace: name, address: await join(name) }
+    return { namespace: name, ...(await join(name, line)) }
   }
   return {
     host,
-    hidden: async (kind) => {
-      const router = await host()
+    hidden: async (kind, line) => {
+      const router = await host(line)
       const name = await namespace()
       await wire(name, WAN, router.namespace, LAN)
       const address = '10.0.0.2'

@@ -1,6 +1,7 @@
 /** A relay, and a lender and a borrower in each place: who borrows from whom comes to a direct connection or does not. */
 import { createInternet } from './internet.ts'
 import { NAT_KINDS, type NatKind } from './nat-rules.ts'
+import type { LineKind } from './slow-line.ts'
 import { type RunningDevice, startDevice } from './start-device.ts'
 
 /** Where a borrower is; lenders are behind routers, since those in public are dialled. */
@@ -34,10 +35,12 @@ export function canPunch(from: Place, to: NatKind): boolean {
   return others.length === 2 || (others.length === 1 && others[0] !== 'port restricted')
 }
 
-export async function openNatTown(): Promise<NatTown> {
+/** @param line on which everybody but the relay is @default wires */
+export async function openNatTown({ line }: { line?: LineKind } = {}): Promise<NatTown> {
   await using stack = new AsyncDisposableStack()
   const internet = stack.use(await createInternet())
-  const place = (kind: Place) => (kind === 'public' ? internet.host() : internet.hidden(kind))
+  const place = (kind: Place) =>
+    kind === 'public' ? internet.host(line) : internet.hidden(kind, line)
   const host = await internet.host()
   const init = { listen: [`/ip4/0.0.0.0/tcp/${PORT}`], lends: true }
   const relaying = { ...init, name: 'relay', reach: { relay: 'always' } } as const

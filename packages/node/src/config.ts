@@ -180,7 +180,7 @@ export interface Settings {
   relay?: boolean | 'always'
   /** STUN servers (`HOST:PORT`) besides the relays. */
   stun?: string[]
-  /** Whether the router is asked for a port (UPnP). @default false */
+  /** Whether the router is asked for a port (UPnP, NAT-PMP). @default false */
   upnp?: boolean
   /** How long the process in the background waits for a question, such as `30m`; false: there is none. */
   resident?: string | false

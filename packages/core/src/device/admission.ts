@@ -28,6 +28,9 @@ export interface AdmissionInit {
   forgivenExposures: number
 }
 
+/** A request that comes later is looked at anew. */
+const SOON_MS = 1_000
+
 /**
  * Decides whom a lender serves: who asks under an offer in force, for a model that is lent, while
  * there is a place, on a channel that can pay, without debts.
@@ -102,13 +105,25 @@ export function createAdmission(
 
   return async (open, peer) => {
     const borrower = toHex(peer)
-    const { payment } = desk.inForce(open.offerHash, await audience.termsFor(borrower))
+    const terms = await audience.termsFor(borrower)
+    const { payment } = desk.inForce(open.offerHash, terms)
     const { offered } = models.byId(open.modelId)
-    const release = await places.take(borrower)
+    const place = await places.hold(borrower)
+    const release = () => place.release()
     try {
       const granted = await admitPayment(payment, open, borrower)
       const { model } = await models.take(open.modelId)
-      return { model, offered, payment: granted, release }
+      const readyMs = clock.now()
+      const begin = async () => {
+        place.keep()
+        if (clock.now() - readyMs < SOON_MS) return
+        // Meanwhile it may have come to owe something, the channel to be left, or a friend to be none any more.
+        if (terms.isFree && !(await audience.termsFor(borrower)).isFree) {
+          throw new LendingError('standing', { what: 'you are served on other terms now' })
+        }
+        await admitPayment(payment, open, borrower)
+      }
+      return { model, offered, payment: granted, revoked: place.signal, begin, release }
     } catch (error) {
       release()
       throw error

@@ -5,9 +5,9 @@ import type { Ceilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
 import { openAnswerPayer } from '../clearing/payer.ts'
 import { CeilingError, LendingError } from '../errors.ts'
-import type { Borrowed } from '../lending/borrow-terms.ts'
-import { borrowAnswer } from '../lending/borrower.ts'
-import { asLendingError } from '../lending/duplex.ts'
+import type { Borrowed, BorrowInit } from '../lending/borrow-terms.ts'
+import { borrowAnswer, greetLender } from '../lending/borrower.ts'
+import { asLendingError, type FrameDuplex } from '../lending/duplex.ts'
 import { framesOver } from '../mesh/frames-over-stream.ts'
 import { ANSWER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Scope } from '../wire/frames.ts'
@@ -20,6 +20,8 @@ import { RUNNING } from './left-overs.ts'
 import type { Candidate, LenderService } from './lenders.ts'
 import type { Attempt, Measurements } from './measurements.ts'
 import type { Parts } from './parts.ts'
+import type { KnownOffer } from './peers.ts'
+import { createReadyAhead, type OpenTerms } from './ready-ahead.ts'
 import type { AnswerRecord } from './records.ts'
 import { createTurns, type Turn } from './turns.ts'
 import { takeChannel, type WarmChannels } from './warm-channels.ts'
@@ -61,7 +63,12 @@ export interface BorrowService {
   borrow(question: BorrowQuestion): Promise<BorrowResult>
   /** Resolves when every ended answer is audited and paid. */
   idle(): Promise<void>
+  /** Lets lenders go that are ready for a next question. */
+  rest(): Promise<void>
 }
+
+/** What a lender says whose word to be ready is over. */
+const GAVE_UP: ReadonlySet<Borrowed['end']> = new Set(['busy', 'deadline'])
 
 export function createBorrowService(
   parts: Parts,
@@ -79,6 +86,32 @@ export function createBorrowService(
   const running = new Set<Promise<unknown>>()
   const turns = createTurns()
   const ending = createAnswerEnding(parts, { audits })
+  const ahead = createReadyAhead(parts)
+
+  /** A stream to a lender for an answer. @throws LendingError */
+  async function reach(
+    { lender, address }: KnownOffer,
+    signal?: AbortSignal,
+  ): Promise<{ duplex: FrameDuplex; isRelayed: boolean }> {
+    if (mesh === null) {
+      throw new LendingError('lost', { what: 'this device runs without a network' })
+    }
+    const inTime = withinTime(signal, deadlines.connectMs)
+    const opened = await mesh.open(address, ANSWER_PROTOCOL, { signal: inTime })
+    const { stream, peer, isRelayed = false } = opened
+    if (equal(peer, lender)) return { duplex: framesOver(stream), isRelayed }
+    const error = new LendingError('lost', { what: 'another device answers at this address' })
+    stream.abort(error)
+    throw error
+  }
+
+  /** For a next question; null: a relay leads there, and by then the two may have a connection of their own. */
+  async function reachAhead(known: KnownOffer): Promise<FrameDuplex | null> {
+    const { duplex, isRelayed } = await reach(known)
+    if (!isRelayed) return duplex
+    duplex.abort(new LendingError('cancelled', { what: 'only a relay leads there' }))
+    return null
+  }
 
   async function borrow(question: BorrowQuestion): Promise<BorrowResult> {
     const { from, signal } = question
@@ -160,8 +193,6 @@ export function createBorrowService(
     turn: Turn,
     atMost: bigint,
   ): Promise<BorrowResult> {
-    if (mesh === null)
-      throw new LendingError('lost', { what: 'this device runs without a network' })
     const { signal } = question
     const { known, offered: model } = question.from
     requireSameModel(model, question)
@@ -175,44 +206,49 @@ export function createBorrowService(
       const isSilent = error instanceof LendingError || error.name === 'TimeoutError'
       if (payment !== null && isSilent) throw asLendingError(error)
     })
-    const reqId = random(16)
-    const id = toHex(reqId)
+    const lender = toHex(known.lender)
+    const terms: OpenTerms = {
+      offerHash: offerHash(known.offer),
+      modelId: model.modelId,
+      channelId: channel && from0x(channel.id),
+      scope: question.scope,
+    }
     const { promptIds, maxTokens, stopIds, scope } = question
     const content = concat(...promptIds.map(u32le))
     const prices = payment?.prices ?? { prompt: 0, cached: 0, output: 0 }
     const departure = {
       digest: toHex(sha256(content)),
       sizeBytes: content.length,
-      to: toHex(known.lender),
+      to: lender,
       scope,
       why: question.why,
       priceUnits: String(atMost),
       redacted: question.redacted,
     }
-    const lender = toHex(known.lender)
     const measure = (attempt: Attempt) =>
       measurements
         .note(lender, toHex(model.modelId), attempt)
         .catch((error) => log('borrow.measure', { error: String(error) }))
     const dialledMs = clock.now()
-    const { stream, peer } = await mesh
-      .open(known.address, ANSWER_PROTOCOL, { signal: withinTime(signal, deadlines.connectMs) })
-      .catch(async (error) => {
-        signal?.throwIfAborted()
-        await measure({ end: 'broken' })
-        throw asLendingError(error)
-      })
-    const openedMs = clock.now()
-    const attempt: Attempt = { end: 'refused', connectMs: openedMs - dialledMs }
-    if (!equal(peer, known.lender)) {
-      const error = new LendingError('lost', { what: 'another device answers at this address' })
-      stream.abort(error)
-      throw error
+    const find = async () => {
+      const waiting = await ahead.take(lender, terms, { signal })
+      return { waiting, duplex: waiting?.duplex ?? (await reach(known, signal)).duplex }
     }
+    const { waiting, duplex } = await find().catch(async (error) => {
+      signal?.throwIfAborted()
+      await measure({ end: 'broken' })
+      throw asLendingError(error)
+    })
+    const open = waiting?.open ?? { ...terms, reqId: random(16) }
+    const { reqId } = open
+    const id = toHex(reqId)
+    const openedMs = clock.now()
+    const connectMs = waiting ? undefined : openedMs - dialledMs
+    const attempt: Attempt = { end: 'refused', connectMs }
     const signer = identity?.voucherSigner
     const begun: AnswerRecord = {
       id,
-      lender: toHex(known.lender),
+      lender,
       modelId: toHex(model.modelId),
       modelName: question.modelName,
       manifestHash: toHex(model.manifestHash),
@@ -232,66 +268,61 @@ export function createBorrowService(
       payment: payment === null ? 'free' : 'open',
     }
     // Another answer may have convicted it while this one waited.
-    if ((await tables.standing.get(begun.lender))?.refusedBecause) {
+    if ((await tables.standing.get(lender))?.refusedBecause) {
       const error = new LendingError('standing', { what: 'this lender failed an audit' })
-      stream.abort(error)
+      duplex.abort(error)
       throw error
     }
-    const borrowed = await borrowAnswer(
-      framesOver(stream),
-      {
-        lender: known.lender,
-        open: {
-          offerHash: offerHash(known.offer),
-          modelId: model.modelId,
-          reqId,
-          channelId: channel && from0x(channel.id),
-          scope,
+    const borrowInit: BorrowInit = {
+      lender: known.lender,
+      open,
+      request: {
+        promptIds,
+        templateHash: question.templateHash,
+        sampler: {
+          id: 'gumbel-sha256/1',
+          temperatureMilli: Math.round(question.temperature * 1_000),
         },
-        request: {
-          promptIds,
-          templateHash: question.templateHash,
-          sampler: {
-            id: 'gumbel-sha256/1',
-            temperatureMilli: Math.round(question.temperature * 1_000),
-          },
-          maxTokens,
-          stopIds,
-        },
-        beforeRequest: async () => {
-          attempt.readyMs = clock.now() - openedMs
-          await egress.append(departure)
-        },
-        vocabSize: question.vocabSize,
-        endIds: question.endIds,
-        profile: model.profile,
-        payment:
-          payment === null || channel === null || signer === undefined
-            ? null
-            : {
-                windowTokens: payment.windowTokens,
-                holdBackMs: payment.holdBackMs,
-                openPayer: () => {
-                  const { promptTokens, startedAtMs } = begun
-                  const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
-                  return openAnswerPayer(tables.channels, signer, channel.id, answer)
-                },
-              },
-        onSigned:
-          channel === null
-            ? undefined
-            : async (evidence) => {
-                const { count } = evidence.signed
-                const priceUnits = units(rawCost(prices, promptIds.length, 0, count))
-                // What is paid for can be shown: the evidence is on disk before the debt is.
-                await tables.answers.put(id, { ...begun, evidence, tokens: count, priceUnits })
-              },
-        deadlines,
-        signal,
-        onTokens: question.onTokens,
+        maxTokens,
+        stopIds,
       },
-      { clock, random, log },
-    ).catch(async (error) => {
+      beforeRequest: async () => {
+        if (waiting === null) attempt.readyMs = clock.now() - openedMs
+        await egress.append(departure)
+      },
+      vocabSize: question.vocabSize,
+      endIds: question.endIds,
+      profile: model.profile,
+      payment:
+        payment === null || channel === null || signer === undefined
+          ? null
+          : {
+              windowTokens: payment.windowTokens,
+              holdBackMs: payment.holdBackMs,
+              openPayer: () => {
+                const { promptTokens, startedAtMs } = begun
+                const answer = { reqId, prices, promptTokens, maxTokens, startedAtMs }
+                return openAnswerPayer(tables.channels, signer, channel.id, answer)
+              },
+            },
+      onSigned:
+        channel === null
+          ? undefined
+          : async (evidence) => {
+              const { count } = evidence.signed
+              const priceUnits = units(rawCost(prices, promptIds.length, 0, count))
+              // What is paid for can be shown: the evidence is on disk before the debt is.
+              await tables.answers.put(id, { ...begun, evidence, tokens: count, priceUnits })
+            },
+      deadlines,
+      signal,
+      onTokens: question.onTokens,
+    }
+    const ask = async () => {
+      const ready = waiting ?? (await greetLender(duplex, borrowInit, { clock }))
+      return borrowAnswer(ready, borrowInit, { clock, random, log })
+    }
+    const borrowed = await ask().catch(async (error) => {
       await measure({ ...attempt, end: signal?.aborted ? 'cancelled' : endBefore(error) })
       throw error
     })
@@ -308,7 +339,15 @@ export function createBorrowService(
     }
     await tables.answers.put(id, record)
     await ending.note(record, borrowed)
+    // A lender that was ready gave its place away while the request was on its way there.
+    const isTurnedAway = borrowed.evidence === null && borrowed.isRefusedLate
+    if (waiting !== null && isTurnedAway && GAVE_UP.has(borrowed.end)) {
+      return converse(question, turn, atMost)
+    }
     await quarantine.note(record.lender, borrowed.end)
+    if (parts.readyAhead && borrowed.end === 'receipt') {
+      ahead.prepare(lender, terms, () => reachAhead(known))
+    }
     const settled = ending
       .settle(record, borrowed, payment?.holdBackMs ?? null)
       .finally(() => turn.end())
@@ -328,6 +367,7 @@ export function createBorrowService(
     idle: async () => {
       await Promise.all(running)
     },
+    rest: async () => ahead.close(),
   }
 }
 

@@ -109,7 +109,7 @@ export async function createWorld(init: { windowTokens: number; isMutual?: boole
       },
     }
     const device = createDevice(
-      { deadlines: DEADLINES, keeper: { worthUnits: 1n } },
+      { deadlines: DEADLINES, keeper: { worthUnits: 1n }, readyAhead: true },
       {
         clock: ownClock,
         random: systemRandom,

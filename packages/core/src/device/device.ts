@@ -33,6 +33,11 @@ import type { WarmChannels, WarmLimits } from './warm-channels.ts'
 
 export interface DeviceInit {
   deadlines?: Partial<Deadlines> | undefined
+  /**
+   * Whether a lender is asked to be ready for a next question once an answer is there: for devices that
+   * hold conversations, and not for a single question. @default false
+   */
+  readyAhead?: boolean | undefined
   keeper?: Partial<KeeperInit> | undefined
   /**
    * What borrowed answers may cost, where a request says nothing else; null: the owner has not said
@@ -118,6 +123,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     warm: storage.table('warm'),
     transactions: storage.table('transactions'),
     pairs: storage.table('pairs'),
+    pairDoubts: storage.table('pair-doubts'),
     membership: storage.table('membership'),
     quarantine: storage.table('quarantine'),
   }
@@ -133,6 +139,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     ...components,
     chain,
     deadlines: { ...DEFAULT_DEADLINES, ...init.deadlines },
+    readyAhead: init.readyAhead ?? false,
     setOff: init.setOff ?? 'pairs',
     prefer: init.prefer ?? 'balanced',
     bootstrap: init.bootstrap ?? [],
@@ -213,7 +220,9 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       headers: lazily(async () => (await network()).headers),
     }),
     [Symbol.asyncDispose]: async () => {
-      await (await loading)?.borrowing.idle()
+      const borrowing = (await loading)?.borrowing
+      await borrowing?.rest()
+      await borrowing?.idle()
       await (await loading)?.discovering[Symbol.asyncDispose]()
       await components.mesh?.[Symbol.asyncDispose]()
       await parts.shelf[Symbol.asyncDispose]()

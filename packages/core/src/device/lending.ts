@@ -212,12 +212,16 @@ export function createLendingService(
             begun.modelId = toHex(open.modelId)
             if (init.gate && init.gate.why !== null) throw busyWithItself()
             const admission = await admit(open, peer)
-            endEnergy = (await init.energy?.begin()) ?? endEnergy
-            const ended = endEnergy
-            let energy: ReturnType<typeof ended> | null = null
-            endEnergy = () => (energy ??= ended())
             return {
               ...admission,
+              begin: async () => {
+                if (init.gate && init.gate.why !== null) throw busyWithItself()
+                await admission.begin?.()
+                begun.startedAtMs = clock.now()
+                const ended = (await init.energy?.begin()) ?? endEnergy
+                let energy: ReturnType<typeof ended> | null = null
+                endEnergy = () => (energy ??= ended())
+              },
               release: () => {
                 admission.release()
                 endEnergy().catch(() => {})

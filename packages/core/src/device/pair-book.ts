@@ -18,6 +18,11 @@ export interface PairRecord {
   isRemoved: boolean
 }
 
+/** A pairing of which this device does not know whether the other side has it too. */
+export interface PairDoubt {
+  sinceMs: number
+}
+
 /** By whose certificate this device belongs to an owner whose phrase is elsewhere. */
 export interface Membership {
   certificate: Certificate
@@ -36,6 +41,10 @@ export interface PairBook {
   isRemoved(device: string): Promise<boolean>
   /** Whether it was paired as an own device and is one still. */
   isOwn(device: string): Promise<boolean>
+  /** Whether the other side said that it keeps the pairing too, as far as this device has heard. */
+  isMutual(device: string): Promise<boolean>
+  /** Notes that it has not said so yet; null: it has. */
+  doubt(device: string, doubt: PairDoubt | null): Promise<void>
   nextIndex(): Promise<number>
   add(record: PairRecord): Promise<void>
   /** Takes up the certificate of another device's owner. */
@@ -45,11 +54,15 @@ export interface PairBook {
 }
 
 export function createPairBook({ tables }: Pick<Parts, 'tables'>): PairBook {
-  const { pairs, membership } = tables
+  const { pairs, membership, pairDoubts } = tables
   return {
     list: async () => (await pairs.list()).map(([, record]) => record),
     isRemoved: async (device) => (await pairs.get(device))?.isRemoved ?? false,
     isOwn: async (device) => (await pairs.get(device))?.isRemoved === false,
+    isMutual: async (device) => (await pairDoubts.get(device)) === undefined,
+    doubt: async (device, doubt) => {
+      await pairDoubts.update(device, () => doubt ?? undefined)
+    },
     nextIndex: async () => {
       const used = (await pairs.list()).map(([, { index }]) => index ?? 0)
       return Math.max(FIRST_INDEX - 1, ...used) + 1
@@ -58,6 +71,7 @@ export function createPairBook({ tables }: Pick<Parts, 'tables'>): PairBook {
     join: (member) => membership.put(ROW, member),
     remove: async (device) => {
       await pairs.update(device, (old) => old && { ...old, isRemoved: true })
+      await pairDoubts.update(device, () => undefined)
       if ((await membership.get(ROW))?.by !== device) return false
       await membership.update(ROW, () => undefined)
       return true

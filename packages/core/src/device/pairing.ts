@@ -243,11 +243,13 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
       const done = { device: toHex(peer), name, as, isMutual: false }
       if (as === 'own') await takeUp(certificate, done.device)
       await remember(done.device, address)
+      await book.doubt(done.device, { sinceMs: clock.now() })
       await keep(done, null, init)
       // From here on nothing takes it back; what is left to learn is whether the other side has it too.
       try {
         await talk.send({ kind: 'done' })
         await talk.next('done', withinTime(signal, CONFIRM_MS))
+        await book.doubt(done.device, null)
         await talk.close()
         return { ...done, isMutual: true }
       } catch (error) {
@@ -277,6 +279,7 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
     const { device, name, as } = done
     const record = { device, name, pairedAtMs: clock.now(), index, isRemoved: false }
     if (as === 'own') await book.add(record)
+    if (done.isMutual) await book.doubt(device, null)
     await init.keep?.(done)
   }
 

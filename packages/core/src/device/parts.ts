@@ -16,7 +16,7 @@ import type { Storage, Table } from '../storage.ts'
 import type { Manifest } from '../wire/manifest.ts'
 import type { Measurement } from './measurements.ts'
 import type { ModelShelf } from './model-shelf.ts'
-import type { Membership, PairBook, PairRecord } from './pair-book.ts'
+import type { Membership, PairBook, PairDoubt, PairRecord } from './pair-book.ts'
 import type { Quarantine, QuarantineRecord } from './quarantine.ts'
 import type {
   AnswerRecord,
@@ -119,6 +119,8 @@ export interface Tables {
   transactions: Table<TransactionRecord>
   /** Other devices of this owner that were paired, by their keys in hex. */
   pairs: Table<PairRecord>
+  /** Devices that this one keeps as paired, and that never said so themselves, by their keys in hex. */
+  pairDoubts: Table<PairDoubt>
   /** By whose word this device has the owner that it has, when not by its own phrase's. */
   membership: Table<Membership>
   /** By device key, hex. */
@@ -128,6 +130,8 @@ export interface Tables {
 /** What the parts of a device share. */
 export interface Parts extends DeviceComponents {
   deadlines: Deadlines
+  /** Whether a lender is asked to be ready for a next question. */
+  readyAhead: boolean
   setOff: SetOffReach
   /** What the owner would rather have of lenders. */
   prefer: Preference

@@ -104,4 +104,52 @@ describe('createPlaces', () => {
     await third
     expect(order).toEqual(['a', 'a', 'b', 'a'])
   })
+
+  it('behaviour: a place that is held stays, until somebody else wants it and its time is over', async () => {
+    let now = 0
+    const due = new Map<() => void, number>()
+    const clock: Clock = {
+      now: () => now,
+      after: (ms, fn) => {
+        due.set(fn, now + ms)
+        return () => due.delete(fn)
+      },
+    }
+    const pass = (ms: number) => {
+      now += ms
+      for (const [fn, at] of due) if (at <= now && due.delete(fn)) fn()
+    }
+    const places = createPlaces({ running: 2, waiting: 2, waitMs: 5_000 }, { clock })
+    const [first, second] = [await places.hold('a'), await places.hold('b')]
+    // A moment after it was promised nobody takes it; then who has waited gets the oldest.
+    const waiting = places.take('c')
+    expect(first.signal.aborted).toBe(false)
+    pass(2_000)
+    await waiting
+    expect([first.signal.aborted, second.signal.aborted]).toEqual([true, false])
+    expect(() => first.keep()).toThrow(/too many/)
+    // What was kept is nobody else's, and whoever comes later waits for it.
+    second.keep()
+    let isIn = false
+    const last = places.take('d').then(() => {
+      isIn = true
+    })
+    pass(4_000)
+    await Promise.resolve()
+    expect([isIn, second.signal.aborted]).toEqual([false, false])
+    first.release()
+    second.release()
+    await last
+  })
+
+  it('behaviour: one that was held for long is taken at once', async () => {
+    let now = 0
+    const clock: Clock = { now: () => now, after: () => () => {} }
+    const places = createPlaces({ running: 1, waiting: 0, waitMs: 100 }, { clock })
+    const held = await places.hold('a')
+    await expect(places.take('b')).rejects.toMatchObject({ reason: 'busy' })
+    now = 2_000
+    await places.take('b')
+    expect(held.signal.reason).toMatchObject({ reason: 'busy' })
+  })
 })

@@ -18,7 +18,21 @@ export interface Places {
    * @throws LendingError `busy` when the line is full, or no place came free in time
    */
   take(device: string): Promise<() => void>
+  /** The same, for somebody who may not come: until it is kept, others who want a place get it. */
+  hold(device: string): Promise<HeldPlace>
 }
+
+export interface HeldPlace {
+  /** Aborts, with `busy`, when somebody else gets it. */
+  readonly signal: AbortSignal
+  /** From now on it stays. @throws LendingError `busy` when it is gone */
+  keep(): void
+  /** Gives it back; calling it twice does no harm. */
+  release(): void
+}
+
+/** Who was promised a place has so long to come for it, whoever else wants it. */
+const LEAST_HELD_MS = 2_000
 
 interface Waiting {
   device: string
@@ -36,6 +50,8 @@ export function createPlaces(
 ): Places {
   const taken = new Map<string, number>()
   const line = new Set<Waiting>()
+  /** Held and not kept, the oldest first. */
+  const held = new Set<{ sinceMs: number; give(): void }>()
   let inAll = 0
 
   const placesOf = (device: string) => taken.get(device) ?? 0
@@ -65,9 +81,17 @@ export function createPlaces(
     return most && count(most.device) >= count(device) + 2 ? most : undefined
   }
 
-  return {
+  /** Takes a place from who was promised one long ago, and has not come for it. */
+  function makeRoom(): void {
+    const [oldest] = held
+    if (oldest && clock.now() - oldest.sinceMs >= LEAST_HELD_MS) oldest.give()
+  }
+
+  const places: Places = {
     take: async (device) => {
-      if (inAll < running && placesOf(device) < perDevice) return enter(device)
+      const mayHave = placesOf(device) < perDevice
+      if (mayHave && inAll >= running) makeRoom()
+      if (mayHave && inAll < running) return enter(device)
       if (line.size >= waiting) {
         const other = spare(device)
         if (other === undefined) throw busy()
@@ -91,7 +115,39 @@ export function createPlaces(
       line.add(place)
       return promise
     },
+    hold: async (device) => {
+      const release = await places.take(device)
+      const gone = new AbortController()
+      const settle = () => {
+        stop()
+        held.delete(one)
+      }
+      const one = {
+        sinceMs: clock.now(),
+        give: () => {
+          settle()
+          gone.abort(busy())
+          release()
+        },
+      }
+      held.add(one)
+      const stop = clock.after(LEAST_HELD_MS, () => {
+        if (line.size > 0) one.give()
+      })
+      return {
+        signal: gone.signal,
+        keep: () => {
+          gone.signal.throwIfAborted()
+          settle()
+        },
+        release: () => {
+          settle()
+          release()
+        },
+      }
+    },
   }
+  return places
 }
 
 function busy(): LendingError {

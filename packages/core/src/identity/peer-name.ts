@@ -8,3 +8,11 @@ const PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
 export function peerName(device: Uint8Array): string {
   return base58.encode(concat(PREFIX, device))
 }
+
+/** The device that a peer id names, by its raw Ed25519 key. @throws Error when it is the name of none */
+export function peerKey(name: string): Uint8Array {
+  const bytes = base58.decode(name)
+  const isOne = bytes.length === PREFIX.length + 32 && PREFIX.every((byte, i) => byte === bytes[i])
+  if (!isOne) throw new Error(`${name} names no device`)
+  return bytes.slice(PREFIX.length)
+}

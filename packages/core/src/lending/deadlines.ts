@@ -12,8 +12,10 @@ export interface Deadlines {
   stallMs: number
   /** For the whole answer. */
   totalMs: number
-  /** For single handshake frames: `ready`, `request`. */
+  /** For single handshake frames, such as `ready`. */
   handshakeMs: number
+  /** How long a lender that is ready waits for the request. */
+  readyMs: number
   /** How long a lender at the window's edge waits for a voucher. */
   voucherMs: number
   /** For one chunk (1 MiB) of a header. */
@@ -28,6 +30,7 @@ export const DEFAULT_DEADLINES: Deadlines = {
   stallMs: 8_000,
   totalMs: 10 * 60_000,
   handshakeMs: 10_000,
+  readyMs: 60_000,
   voucherMs: 30_000,
   chunkMs: 30_000,
 }

@@ -324,9 +324,43 @@ describe('lender', () => {
     it.each(['open', 'request'])('behaviour: no %s in time ends the stream', async (missing) => {
       const met = meet()
       if (missing === 'request') await greet(met)
-      await met.fixture.clock.armed(DEADLINES.handshakeMs)
-      met.fixture.clock.pass(DEADLINES.handshakeMs)
+      const waitMs = missing === 'request' ? DEADLINES.readyMs : DEADLINES.handshakeMs
+      await met.fixture.clock.armed(waitMs)
+      met.fixture.clock.pass(waitMs)
       await expectEnd(met, 'deadline', { isRefused: true })
+    })
+
+    it('behaviour: who is ready waits for the request longer than for any other frame', async () => {
+      const met = meet({ windowTokens: null, maxTokens: 4 })
+      await greet(met)
+      met.fixture.clock.pass(DEADLINES.readyMs - 1)
+      await met.hand.say(request(met.fixture))
+      await met.hand.hear('receipt')
+      await met.hand.say({ kind: 'audited', verdict: 'pass' })
+      expect((await met.lending).finish).toBe('length')
+    })
+
+    it.each(['busy', 'owner'] as const)(
+      'behaviour: ready, it says %s when its place or its machine is wanted',
+      async (reason) => {
+        const stop = new AbortController()
+        const [revoked, yields] = reason === 'busy' ? [stop.signal] : [undefined, stop.signal]
+        const met = meet({ yields, admit: (admission) => ({ ...admission, revoked }) })
+        await greet(met)
+        stop.abort(new LendingError(reason, { what: 'it is wanted' }))
+        await expectEnd(met, reason, { isRefused: true })
+      },
+    )
+
+    it('behaviour: a request that comes too late for its place is refused, and nothing is computed', async () => {
+      const begin = async () => {
+        throw new LendingError('busy', { what: 'it is gone' })
+      }
+      const met = meet({ admit: (admission) => ({ ...admission, begin }) })
+      await greet(met)
+      await met.hand.say(request(met.fixture))
+      await expectEnd(met, 'busy', { isRefused: true })
+      expect(met.fixture.generated).toEqual([])
     })
 
     it('behaviour: who never pays at the window is left with what it has', async () => {

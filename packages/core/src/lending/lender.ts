@@ -1,5 +1,5 @@
 import { type EndReason, LendingError } from '../errors.ts'
-import type { Refusal } from '../wire/frames.ts'
+import type { Frame, Refusal } from '../wire/frames.ts'
 import { MAX_PROMPT_TOKENS } from '../wire/limits.ts'
 import { nonceCommit, type Terms } from '../wire/transcript.ts'
 import {
@@ -93,17 +93,32 @@ interface Greeting {
 
 async function shakeHands(
   { duplex, inbox, admission, open }: Greeting,
-  { deadlines, signal }: LendInit,
+  init: LendInit,
   { random }: LendComponents,
 ): Promise<{ terms: Terms; n: Uint8Array }> {
   const n = random(32)
   const commit = nonceCommit(n)
   await duplex.send({ kind: 'ready', commit, maxPromptTokens: longestPrompt(admission) })
-  const asked = await inbox.next(deadlines.handshakeMs, 'request', signal)
+  const asked = await awaitRequest(inbox, admission, init)
   if (asked.kind !== 'request') unexpected(asked, 'waiting for request')
+  await admission.begin?.()
   const { kind: _, ...request } = asked
   checkRequest(request, admission)
   return { terms: { open, commit, request }, n }
+}
+
+/** Who is ready waits for long, but not against its owner, nor in the way of others. */
+async function awaitRequest(
+  inbox: Inbox,
+  { revoked }: Admission,
+  { deadlines, signal, yields }: LendInit,
+): Promise<Frame> {
+  const ends = AbortSignal.any([signal, yields, revoked].filter((one) => one !== undefined))
+  try {
+    return await inbox.next(deadlines.readyMs, 'request', ends)
+  } catch (error) {
+    throw ends.aborted ? ends.reason : error
+  }
 }
 
 function longestPrompt({ model, payment }: Admission): number {

@@ -13,7 +13,7 @@ import type { Table } from '../storage.ts'
 import type { Frame, FrameKind, FrameOf } from '../wire/frames.ts'
 import type { Prices } from '../wire/offer.ts'
 import type { Borrowed, BorrowInit } from './borrow-terms.ts'
-import { borrowAnswer } from './borrower.ts'
+import { borrowAnswer, greetLender } from './borrower.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { FrameDuplex } from './duplex.ts'
 import { createDuplexPair, type RawEnd } from './duplex-pair.ts'
@@ -38,6 +38,7 @@ export const DEADLINES: Deadlines = {
   stallMs: 2_001,
   totalMs: 60_000,
   handshakeMs: 3_000,
+  readyMs: 3_001,
   voucherMs: 4_000,
   chunkMs: 4_000,
 }
@@ -125,6 +126,8 @@ export interface FixtureInit extends ToyModelInit {
   /** Of the lender. */
   deadlines?: Deadlines | undefined
   /** Changes what the lender grants or refuses. */
+  /** Breaks off what the lender does. */
+  yields?: AbortSignal | undefined
   admit?: ((admission: Admission, open: FrameOf<'open'>) => Admission) | undefined
 }
 
@@ -246,7 +249,8 @@ export function createFixture(init: FixtureInit = {}) {
     borrow: async (duplex: FrameDuplex, changes: Partial<BorrowInit> = {}): Promise<Borrowed> => {
       await Promise.all([paying.ready, earning.ready])
       const components = { clock, random: systemRandom, log }
-      return borrowAnswer(duplex, { ...borrowInit, ...changes }, components)
+      const terms = { ...borrowInit, ...changes }
+      return borrowAnswer(await greetLender(duplex, terms, components), terms, components)
     },
     lend: async (duplex: FrameDuplex, signal?: AbortSignal): Promise<LentAnswer> => {
       await Promise.all([paying.ready, earning.ready])
@@ -264,7 +268,7 @@ export function createFixture(init: FixtureInit = {}) {
         },
       }
       const { deadlines = DEADLINES } = init
-      return lendAnswer(duplex, { deadlines, signal }, components)
+      return lendAnswer(duplex, { deadlines, signal, yields: init.yields }, components)
     },
     payerChannel: async () => (await paying.channels.get(CHANNEL)) as ChannelRecord,
     payeeChannel: async () => (await earning.channels.get(CHANNEL)) as ChannelRecord,

@@ -19,6 +19,13 @@ export interface Admission {
     channelId: Uint8Array
     openPayee(reqId: Uint8Array, promptTokens: number, maxTokens: number): Promise<AnswerPayee>
   } | null
+  /** Aborts, with the reason to refuse, when somebody else gets the place before a request has come. */
+  revoked?: AbortSignal | undefined
+  /**
+   * Called when the request is there, however late: from now on nobody else gets the place.
+   * @throws LendingError with the reason to refuse
+   */
+  begin?(): Promise<void>
   /** Gives the place at the engine back; called once nothing is generated for this answer any more. */
   release(): void
 }

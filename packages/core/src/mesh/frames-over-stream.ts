@@ -4,6 +4,7 @@ import { LendingError, WireError } from '../errors.ts'
 import type { FrameDuplex } from '../lending/duplex.ts'
 import { decodeFrame, encodeFrame } from '../wire/frames.ts'
 import { MAX_FRAME_BYTES } from '../wire/limits.ts'
+import { readGreeting } from './eager-streams.ts'
 
 /** Length-prefixed messages over one libp2p stream. */
 export interface MessageStream {
@@ -19,15 +20,19 @@ export interface MessageStream {
 
 export function messagesOver(stream: Stream, maxBytes: number): MessageStream {
   const framed = lpStream(stream, { maxDataLength: maxBytes })
+  const read: MessageStream['read'] = async ({ signal } = {}) => {
+    try {
+      return (await framed.read(signal ? { signal } : {})).subarray()
+    } catch (error) {
+      return endOf(error as Error)
+    }
+  }
   return {
     write: (data, { signal } = {}) => framed.write(data, signal ? { signal } : {}),
     writeAll: (data) => framed.writeV([...data]),
-    read: async ({ signal } = {}) => {
-      try {
-        return (await framed.read(signal ? { signal } : {})).subarray()
-      } catch (error) {
-        return endOf(error as Error)
-      }
+    read: async (init) => {
+      await readGreeting(stream, () => read(init))
+      return read(init)
     },
     close: () => stream.close(),
     abort: (reason) => stream.abort(reason),

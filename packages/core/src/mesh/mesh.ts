@@ -2,7 +2,6 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { withinTime } from '../abort.ts'
@@ -13,6 +12,7 @@ import type { Log } from '../platform.ts'
 import { believeOwnAddresses } from './believe-own-addresses.ts'
 import { createConnectionLimits } from './connection-limits.ts'
 import type { Discovery, DiscoveryInit, LanDiscovery } from './discovery.ts'
+import { eagerYamux } from './eager-streams.ts'
 import { MESH_LIMITS, type MeshLimits } from './mesh-limits.ts'
 import { passesRelay } from './passes-relay.ts'
 import type { Reachability } from './reachability.ts'
@@ -59,7 +59,15 @@ export interface Mesh extends AsyncDisposable {
     address: string,
     protocol: string,
     init?: { signal?: AbortSignal | undefined },
-  ): Promise<{ stream: Stream; peer: Uint8Array }>
+  ): Promise<OpenedStream>
+}
+
+export interface OpenedStream {
+  stream: Stream
+  /** Raw Ed25519 key of the other device, proven by the connection's handshake. */
+  peer: Uint8Array
+  /** Whether a relay carries it. */
+  isRelayed?: boolean | undefined
 }
 
 const DIAL_MS = 10_000
@@ -88,7 +96,7 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
     addresses: { listen: [...listen, ...(reachability?.listen ?? [])] },
     transports: [...components.transports, ...(reachability?.transports ?? [])],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ maxInboundStreams: limits.streamsPerConnection })],
+    streamMuxers: [eagerYamux({ maxInboundStreams: limits.streamsPerConnection })],
     services: {
       identify: identify(),
       own: believeOwnAddresses,
@@ -144,7 +152,8 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
           maxOutboundStreams: maxStreams,
           runOnLimitedConnection: passesRelay(protocol),
         })
-        return { stream, peer: rawKey(connection.remotePeer) }
+        const isRelayed = connection.limits !== undefined
+        return { stream, peer: rawKey(connection.remotePeer), isRelayed }
       } catch (cause) {
         signal?.throwIfAborted()
         throw new LendingError('lost', {

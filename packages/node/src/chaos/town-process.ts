@@ -37,6 +37,8 @@ const device = await openDevice({
   deadlines,
   engine,
   friends,
+  // As a device does that holds conversations: faults come between `ready` and the request, too.
+  readyAhead: true,
   calibration: [calibration],
   listen: role === 'lender' ? [`/ip4/127.0.0.1/tcp/${port}`] : [],
   clock: { now: () => systemClock.now() + skewMs, after: (ms, run) => systemClock.after(ms, run) },

@@ -44,8 +44,14 @@ export interface Answerer extends AsyncDisposable {
   warm(): void
 }
 
-/** @param signal ends what starts by itself */
-export async function openAnswerer(options: RunOptions, signal: AbortSignal): Promise<Answerer> {
+/**
+ * @param signal ends what starts by itself
+ * @param mayChat whether one question may follow another
+ */
+export async function openAnswerer(
+  options: RunOptions,
+  { signal, mayChat }: { signal: AbortSignal; mayChat: boolean },
+): Promise<Answerer> {
   const mayLeave = options.scope !== 'device'
   const paths = cliPaths(options)
   const ownUse = openOwnUse(ownUseFolder(paths))
@@ -55,6 +61,7 @@ export async function openAnswerer(options: RunOptions, signal: AbortSignal): Pr
     opening ??= openCliDevice({
       listen: mayLeave ? [] : null,
       needsKeys: mayLeave,
+      readyAhead: mayChat,
       mayForget: !mayLeave,
       chain: options.chain,
       models: options.models,

@@ -49,6 +49,13 @@ export function centralPoints(
         'devices behind a router that lets nothing in are not reached by others; borrowing goes on',
     },
     {
+      name: 'STUN servers',
+      setting: 'stun',
+      inUse: settings.stun ?? [],
+      without:
+        'relays say how this device is seen, which answer STUN too; without either, devices behind routers are connected by relay alone',
+    },
+    {
       name: 'model host',
       setting: 'modelHosts, HF_ENDPOINT',
       inUse: (given.endpoint ? [given.endpoint] : modelHosts).map(hostOf),

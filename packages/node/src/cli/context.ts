@@ -68,6 +68,8 @@ export async function openCliDevice(init: {
   /** Token units that one native coin costs. */
   coinPrice?: number | undefined
   mayForget?: boolean
+  /** Whether one question is likely to follow another. */
+  readyAhead?: boolean
 }): Promise<Device> {
   // Loaded by commands that need a device, once what they were asked makes sense.
   const { openDevice } = await import('../device/open-device.ts')
@@ -81,6 +83,7 @@ export async function openCliDevice(init: {
     listen: init.listen,
     reach: reachOf(settings),
     mayForget: init.mayForget,
+    readyAhead: init.readyAhead,
     ceilings: ceilingsOf(settings),
     keeper: init.coinPrice === undefined ? {} : { unitsPerCoin: BigInt(init.coinPrice) },
     ...setOffOf(settings),

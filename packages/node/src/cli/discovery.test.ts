@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { deriveIdentity } from '@freehold/core/identity/identity'
+import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
 import { decodeInvitation } from '@freehold/core/wire/invitation'
@@ -15,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pathsOf, type Settings } from '../config.ts'
 import { startProgram } from '../demo/processes.ts'
 import { openDevice } from '../device/open-device.ts'
-import { writeVaultFile } from '../storage/vault-file.ts'
+import { readVaultFile, writeVaultFile } from '../storage/vault-file.ts'
 import { qrText } from './qr-text.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
@@ -112,6 +114,7 @@ describe('freehold doctor', () => {
     const settings: Settings = {
       bootstrap: ['/ip4/127.0.0.1/tcp/1'],
       relays: [],
+      stun: ['127.0.0.1:4'],
       modelHosts: ['http://127.0.0.1:2'],
       chain: { rpc: 'http://127.0.0.1:3/key', chainId: 5, house: '0x', token: '0x' },
     }
@@ -120,6 +123,7 @@ describe('freehold doctor', () => {
     expect(central.map(({ name, inUse }) => [name, inUse])).toEqual([
       ['bootstrap', ['/ip4/127.0.0.1/tcp/1']],
       ['relays', []],
+      ['STUN servers', ['127.0.0.1:4']],
       ['model host', ['127.0.0.1:2']],
       ['ollama registry', [expect.any(String)]],
       ['chain RPC', ['127.0.0.1:3']],
@@ -150,6 +154,9 @@ describe('freehold doctor', () => {
     const { code, stdout } = await freehold(home, 'doctor', '--online', '--json')
     const { checks } = JSON.parse(stdout) as Said
     expect(code).toBe(0)
+    // A process of this device that keeps a place there goes on keeping it.
+    const phrase = await readVaultFile(pathsOf({ home }).vault, PASSPHRASE)
+    expect(stdout).not.toContain(peerName((await deriveIdentity(phrase, 0)).device))
     const says = Object.fromEntries(checks.map(({ name, says }) => [name, says]))
     expect(says.router).toMatch(/^there is none before this device; seen as 127\.0\.0\.1:\d+$/)
     expect(says[`place at ${address}`]).toContain(`${address}/p2p-circuit/p2p/12D3Koo`)
@@ -172,7 +179,14 @@ describe('freehold doctor', () => {
   })
 
   it('behaviour: every list may be empty', async () => {
-    const empty = { bootstrap: [], relays: [], modelHosts: [], discovery: [], chain: undefined }
+    const empty = {
+      bootstrap: [],
+      relays: [],
+      stun: [],
+      modelHosts: [],
+      discovery: [],
+      chain: undefined,
+    }
     const { code, central } = await doctor(empty, '--online')
     expect(code).toBe(0)
     const inUse = central.filter(({ name }) => name !== 'ollama registry')

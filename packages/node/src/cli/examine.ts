@@ -1,5 +1,7 @@
 import { nodeName } from '@freehold/core/clearing/rpc-nodes'
 import type { Device } from '@freehold/core/device/device'
+import { createPhrase } from '@freehold/core/identity/phrase'
+import { systemRandom } from '@freehold/core/platform'
 import {
   ceilingsOf,
   discoveryOf,
@@ -176,9 +178,12 @@ async function greetAll(
   if (peers.size === 0 && reach === undefined) return
   // A port is asked of the router for what listens, and given back when this is over.
   const listen = reach?.upnp ? ['/ip4/0.0.0.0/tcp/0'] : []
+  // With a key that is thrown away: a process of this device that is running keeps its place at a relay,
+  // and who is asked learns nothing of who asks.
+  const phrase = createPhrase(systemRandom)
   let device: Device
   try {
-    device = await openCliDevice({ listen, needsKeys: true, models: options.models })
+    device = await openCliDevice({ listen, needsKeys: true, phrase, models: options.models })
   } catch (error) {
     skip('devices', (error as Error).message)
     return

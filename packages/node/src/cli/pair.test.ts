@@ -94,7 +94,7 @@ describe('freehold pair', () => {
     for (const each of [ann, bob]) expect((await each.end()).code).toBe(0)
     const device = expect.stringMatching(/^12D3Koo/)
     expect((await settingsOf('ann')).friends).toEqual([{ name: 'bobs', device }])
-    expect(await listed('bob')).toEqual([{ name: 'ann', as: 'friend', device }])
+    expect(await listed('bob')).toEqual([{ name: 'ann', as: 'friend', device, isMutual: true }])
     const gone = pair('ann', '--remove', 'bobs')
     expect(await gone.event()).toMatchObject({ event: 'removed', name: 'bobs' })
     expect((await gone.end()).code).toBe(0)

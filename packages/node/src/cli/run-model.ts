@@ -51,7 +51,8 @@ export async function runModel(
     })
   }
   const signal = interruptSignal()
-  await using answerer = await openAnswerer(options, signal)
+  const mayChat = rest.length === 0 && process.stdin.isTTY && !options.json
+  await using answerer = await openAnswerer(options, { signal, mayChat })
   // `run "a question"` means the default model.
   const named = first !== undefined && (await isModel(first, answerer, options)) ? first : null
   if (named === null && first !== undefined && looksLikeModel(first)) {
@@ -59,7 +60,7 @@ export async function runModel(
   }
   const words = named !== null || first === undefined ? rest : [first, ...rest]
   const model = named ?? (await defaultModel(options, signal))
-  const isChat = words.length === 0 && process.stdin.isTTY && !options.json
+  const isChat = words.length === 0 && mayChat
   // Awaited: else what answers would be closed under it.
   if (isChat) return await chat(answerer, model, options)
   const prompt = words.length > 0 ? words.join(' ') : (await readAll(process.stdin)).trim()

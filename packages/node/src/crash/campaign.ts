@@ -44,6 +44,7 @@ const DEADLINES = {
   stallMs: 2_000,
   totalMs: 3_000,
   handshakeMs: 1_500,
+  readyMs: 1_500,
   voucherMs: 2_000,
   chunkMs: 2_000,
 }

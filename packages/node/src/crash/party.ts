@@ -61,6 +61,7 @@ process.once('disconnect', die)
 if (settings.dies) arm(settings.dies)
 const { home, phrase, chain, port, deadlines, engine } = settings
 const device = await openDevice({
+  readyAhead: true,
   paths: pathsOf({ home }),
   phrase,
   chain,

@@ -11,7 +11,7 @@ import {
 } from '@freehold/core/mesh/protocols'
 import { systemRandom } from '@freehold/core/platform'
 import { tcp } from '@libp2p/tcp'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { befriend, createTown, question, type Town, toyEngine } from './town.fixture.ts'
 
 /** Streams that a rogue opens at once, and those of one protocol that a connection may have. */
@@ -59,6 +59,10 @@ async function createRogue(): Promise<Mesh> {
   return createMesh(init, { transports: [tcp()], log: () => {} })
 }
 
+/** Of one network address so many connections are taken within a second: who comes then comes again. */
+const reach = (mesh: Mesh, protocol: string) =>
+  vi.waitFor(() => mesh.open(couple.address, protocol), { timeout: 20_000, interval: 200 })
+
 /** Everything that the other side says until it closes or cuts the stream. */
 async function untilEnd(stream: Awaited<ReturnType<Mesh['open']>>['stream']): Promise<number> {
   let bytes = 0
@@ -94,7 +98,7 @@ describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {
     ['a length and nothing of it', Uint8Array.of(0x40)],
     ['an empty message', Uint8Array.of(0)],
   ])('behaviour: that sends %s is let go', async (_, bytes) => {
-    const { stream } = await rogue.open(couple.address, protocol)
+    const { stream } = await reach(rogue, protocol)
     const ended = untilEnd(stream)
     if (stream.writeStatus === 'writable') stream.send(bytes)
     await stream.close()
@@ -103,7 +107,7 @@ describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {
 
   it('behaviour: that never reads and hangs up is let go', async () => {
     await using rogue = await createRogue()
-    const { stream } = await rogue.open(couple.address, protocol)
+    const { stream } = await reach(rogue, protocol)
     stream.pause()
   })
 
@@ -112,7 +116,7 @@ describe.each(PROTOCOLS)('a rogue on %s', (protocol) => {
     let refused = 0
     const allRefused = Promise.withResolvers<void>()
     const refuse = () => ++refused === TRIED - ALLOWED && allRefused.resolve()
-    await rogue.open(couple.address, OFFER_PROTOCOL)
+    await reach(rogue, OFFER_PROTOCOL)
     await Promise.all(
       Array.from({ length: TRIED }, async () => {
         try {

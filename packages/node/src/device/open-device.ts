@@ -76,7 +76,10 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: init.models ?? createModelSource(library),
     headers: createBlobFolder(paths.headers),
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && listen ? changeMesh(await openMesh(identity, listen, init, log)) : null,
+    mesh:
+      identity && listen
+        ? changeMesh(await openMesh(identity, listen, init, { log, storage }))
+        : null,
     chain: identity && chain ? await openChain(identity, chain, { clock, storage }) : null,
     checkVoucher: lazyVoucherCheck(),
   })
@@ -108,10 +111,13 @@ async function openMesh(
   identity: Identity,
   listen: readonly string[],
   { discovery, reach }: Pick<OpenDeviceInit, 'discovery' | 'reach'>,
-  log: Log,
+  { log, storage }: { log: Log; storage: Storage },
 ): Promise<Mesh> {
   const mesh = await import('../mesh/open-mesh.ts')
-  return mesh.openMesh({ identity, listen, discovery, reach }, { log })
+  return mesh.openMesh(
+    { identity, listen, discovery, reach },
+    { log, certificates: storage.table('web-rtc') },
+  )
 }
 
 async function openChain(

@@ -102,6 +102,9 @@ describe('pairing', () => {
       { device: keys[0], name: 'laptop', as: 'own', isMutual: true },
       { device: keys[1], name: 'phone', as: 'own', isMutual: true },
     ])
+    for (const [i, { device }] of [other, one].entries()) {
+      expect(await device.pairs.isMutual(keys[i]!)).toBe(true)
+    }
     expect(one.asked[0]?.words).toHaveLength(3)
     expect(one.asked[0]?.words).toEqual(other.asked[0]?.words)
     // The owner is the first one's from now on, and each keeps its own keys.
@@ -200,10 +203,13 @@ describe('pairing', () => {
     const keep = async () => {
       await one.device[Symbol.asyncDispose]()
     }
+    const there = toHex(one.device.identity!.device)
     expect(await use(other, link, { keep })).toMatchObject({ as: 'own', isMutual: false })
     await lost
     await one.reopen()
     expect(await traces(one)).toEqual(NOTHING)
+    // It is known afterwards too, until the pairing is undone or made anew.
+    expect(await (await other.reopen()).pairs.isMutual(there)).toBe(false)
     expect(await traces(other)).toEqual({ own: [{ name: 'laptop', isRemoved: false }], member: 1 })
   })
 

@@ -5,7 +5,8 @@ import type { LentRecord } from '@freehold/core/device/records'
 import { templateHash } from '@freehold/core/device/template-hash'
 import { TOY_INFO } from '@freehold/core/engine/toy-model.fixture'
 import { deriveIdentity } from '@freehold/core/identity/identity'
-import { borrowAnswer } from '@freehold/core/lending/borrower'
+import type { BorrowInit } from '@freehold/core/lending/borrow-terms'
+import { borrowAnswer, greetLender } from '@freehold/core/lending/borrower'
 import { DEFAULT_DEADLINES } from '@freehold/core/lending/deadlines'
 import type { FrameDuplex } from '@freehold/core/lending/duplex'
 import { framesOver } from '@freehold/core/mesh/frames-over-stream'
@@ -65,7 +66,12 @@ async function couple(init: Parameters<Town['lender']>[0] = {}) {
 async function borrowByHand(
   { phrase, device }: { phrase: string; device: Device },
   { known, channel }: Pick<Awaited<ReturnType<typeof couple>>, 'known' | 'channel'>,
-  init: { maxTokens?: number; carry?: (duplex: FrameDuplex) => FrameDuplex } = {},
+  init: {
+    maxTokens?: number
+    carry?: (duplex: FrameDuplex) => FrameDuplex
+    /** Comes between the lender's word that it is ready and the request. */
+    meanwhile?: () => Promise<void>
+  } = {},
 ) {
   const identity = await deriveIdentity(phrase, 0)
   const reqId = systemRandom(16)
@@ -73,40 +79,40 @@ async function borrowByHand(
   const promptIds = [1, 2, 3]
   const { maxTokens = 12, carry = (duplex) => duplex } = init
   const { stream, mesh } = await dial(phrase, known.address, ANSWER_PROTOCOL)
-  const borrowed = await borrowAnswer(
-    carry(framesOver(stream)),
-    {
-      lender: known.lender,
-      open: {
-        offerHash: offerHash(known.offer),
-        modelId: models[0]!.modelId,
-        reqId,
-        channelId: fromHex(channel.id.slice(2)),
-        scope: 'market',
-      },
-      request: {
-        promptIds,
-        templateHash: templateHash(''),
-        sampler: { id: 'gumbel-sha256/1', temperatureMilli: 1_000 },
-        maxTokens,
-        stopIds: [],
-      },
-      vocabSize: TOY_INFO.vocabSize,
-      endIds: TOY_INFO.endIds,
-      profile: TOY_INFO.profile,
-      payment: {
-        windowTokens: payment!.windowTokens,
-        holdBackMs: payment!.holdBackMs,
-        openPayer: () =>
-          openAnswerPayer(device.tables.channels, identity.voucherSigner, channel.id, {
-            ...{ reqId, prices: payment!.prices, promptTokens: promptIds.length, maxTokens },
-            startedAtMs: Date.now(),
-          }),
-      },
-      deadlines: DEFAULT_DEADLINES,
+  const terms: BorrowInit = {
+    lender: known.lender,
+    open: {
+      offerHash: offerHash(known.offer),
+      modelId: models[0]!.modelId,
+      reqId,
+      channelId: fromHex(channel.id.slice(2)),
+      scope: 'market',
     },
-    { clock: systemClock, random: systemRandom, log: () => {} },
-  )
+    request: {
+      promptIds,
+      templateHash: templateHash(''),
+      sampler: { id: 'gumbel-sha256/1', temperatureMilli: 1_000 },
+      maxTokens,
+      stopIds: [],
+    },
+    vocabSize: TOY_INFO.vocabSize,
+    endIds: TOY_INFO.endIds,
+    profile: TOY_INFO.profile,
+    payment: {
+      windowTokens: payment!.windowTokens,
+      holdBackMs: payment!.holdBackMs,
+      openPayer: () =>
+        openAnswerPayer(device.tables.channels, identity.voucherSigner, channel.id, {
+          ...{ reqId, prices: payment!.prices, promptTokens: promptIds.length, maxTokens },
+          startedAtMs: Date.now(),
+        }),
+    },
+    deadlines: DEFAULT_DEADLINES,
+  }
+  const components = { clock: systemClock, random: systemRandom, log: () => {} }
+  const ready = await greetLender(carry(framesOver(stream)), terms, components)
+  await init.meanwhile?.()
+  const borrowed = await borrowAnswer(ready, terms, components)
   return { borrowed, reqId, identity, mesh }
 }
 
@@ -150,6 +156,31 @@ describe('scope', () => {
     expect(await borrower.device.egress.entries()).toEqual([])
     expect(await lender.device.tables.lent.list()).toEqual([])
   })
+})
+
+describe('a lender that is ready', () => {
+  it.each([
+    ['soon', 0, 'receipt'],
+    ['late', 5_000, 'payment'],
+  ] as const)(
+    'behaviour: looks again at the channel of a request that comes %s',
+    async (_, laterMs, end) => {
+      let aheadMs = 0
+      const clock = { ...systemClock, now: () => systemClock.now() + aheadMs }
+      const { lender, borrower, known, channel } = await couple({ device: { clock } })
+      const meanwhile = async () => {
+        aheadMs = laterMs
+        const { channels } = lender.device.tables
+        if (laterMs > 0)
+          await channels.update(channel.id, (old) => old && { ...old, status: 'exiting' })
+      }
+      const { borrowed, mesh } = await borrowByHand(borrower, { known, channel }, { meanwhile })
+      expect([borrowed.end, borrowed.isRefusedLate]).toEqual([end, end !== 'receipt'])
+      expect(borrowed.evidence === null).toBe(end !== 'receipt')
+      await borrowed.conclude('pass')
+      await mesh[Symbol.asyncDispose]()
+    },
+  )
 })
 
 describe('two processes of one device', () => {

@@ -2,20 +2,22 @@ import type { Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
 import type { ReachInit } from '@freehold/core/mesh/reachability'
 import type { Log } from '@freehold/core/platform'
+import type { Table } from '@freehold/core/storage'
 import type { DiscoveryWays } from '../device/open-device.ts'
+import type { WebRtcCertificate } from './web-rtc-certificate.ts'
 
 /** How a device on Node is reached. All of it is off where nothing is said. */
 export interface NodeReachInit extends ReachInit {
   /** STUN servers (`HOST:PORT`) besides the relays, which answer STUN too. */
   stun?: readonly string[] | undefined
-  /** Whether the router is asked for a port (UPnP). */
+  /** Whether the router is asked for a port (UPnP, NAT-PMP). */
   upnp?: boolean | undefined
 }
 
 /** This device's place in the network, with what Node can do. */
 export async function openMesh(
   { identity, listen, discovery: ways, reach }: OpenMeshInit,
-  { log }: { log: Log },
+  { log, certificates }: OpenMeshComponents,
 ): Promise<Mesh> {
   const [{ createMesh }, { tcp }, { webSockets }, found] = await Promise.all([
     import('@freehold/core/mesh/mesh'),
@@ -29,22 +31,38 @@ export async function openMesh(
   const transports = [tcp(), webSockets()]
   if (reach === undefined) {
     // What it dials and is dialled by needs no STUN: the list is empty, since libp2p's own would ask strangers.
+    const rtcConfiguration = { iceServers: [] }
     const direct = listen.some((address) => address.includes('/webrtc-direct'))
-      ? [(await import('@libp2p/webrtc')).webRTCDirect({ rtcConfiguration: { iceServers: [] } })]
+      ? [
+          await (await import('./web-rtc-certificate.ts')).keptWebRtcDirect(
+            { rtcConfiguration },
+            certificates,
+          ),
+        ]
       : []
     return createMesh(init, { transports: [...transports, ...direct], lan, log })
   }
-  const [{ createReachability }, webRtc, upnp] = await Promise.all([
-    import('@freehold/core/mesh/reachability'),
-    import('@libp2p/webrtc'),
-    reach.upnp ? import('./ask-router.ts') : null,
-  ])
+  const [{ createReachability }, { webRTC }, { keptWebRtcDirect }, upnp, pmp, { mapPorts }] =
+    await Promise.all([
+      import('@freehold/core/mesh/reachability'),
+      import('@libp2p/webrtc'),
+      import('./web-rtc-certificate.ts'),
+      reach.upnp ? import('./ask-router.ts') : null,
+      reach.upnp ? import('./nat-pmp.ts') : null,
+      import('@freehold/core/mesh/map-ports'),
+    ])
   const hosts = stunServers(reach)
   // An empty list is meant: libp2p's own would ask strangers.
   const rtcConfiguration = { iceServers: hosts.map((host) => ({ urls: [`stun:${host}`] })) }
   const reachability = createReachability(reach, {
-    transports: [webRtc.webRTC({ rtcConfiguration }), webRtc.webRTCDirect({ rtcConfiguration })],
-    services: upnp ? { upnp: upnp.askRouter } : {},
+    transports: [
+      webRTC({ rtcConfiguration }),
+      await keptWebRtcDirect({ rtcConfiguration }, certificates),
+    ],
+    services: {
+      ...(upnp ? { upnp: upnp.askRouter } : {}),
+      ...(pmp ? { pmp: mapPorts(pmp.findPmpRouter, log) } : {}),
+    },
     log,
   })
   const mesh = await createMesh(init, { transports, lan, reachability, log })
@@ -56,6 +74,12 @@ export async function openMesh(
       await mesh[Symbol.asyncDispose]()
     },
   }
+}
+
+interface OpenMeshComponents {
+  log: Log
+  /** Where the certificate of WebRTC-direct is kept; null: each start has another */
+  certificates: Table<WebRtcCertificate> | null
 }
 
 interface OpenMeshInit {

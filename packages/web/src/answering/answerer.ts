@@ -120,5 +120,6 @@ async function open({ models, keyRing, settings }: AnswererComponents): Promise<
     ...{ database: DEVICE_DATABASE, models, ceilings, friends },
     ...{ phrase: keys?.phrase, deviceIndex: keys?.deviceIndex, dials: keys !== null },
     chain: chain ?? undefined,
+    readyAhead: true,
   })
 }

@@ -5,7 +5,7 @@ import { isPairLink, readPairLink } from '@freehold/core/device/pair-link'
 import type { Paired, PairQuestion } from '@freehold/core/device/pairing'
 import { UsageError } from '@freehold/core/errors'
 import { certifyDevice } from '@freehold/core/identity/identity'
-import { peerName } from '@freehold/core/identity/peer-name'
+import { peerKey, peerName } from '@freehold/core/identity/peer-name'
 import { RUNG_WORDS } from '@freehold/core/routing/explain-offer'
 import type { PairedAs } from '@freehold/core/wire/pair-messages'
 import { type Command, Option } from 'commander'
@@ -164,28 +164,41 @@ function withFriend(old: Settings, { device, name }: Paired): Settings {
 async function paired(device: Device, options: PairOptions) {
   const settings = await readSettings(cliPaths(options).config)
   const own = (await device.pairs.list()).filter(({ isRemoved }) => !isRemoved)
-  return [
+  const all = [
     ...own.map(({ name, device: key }) => ({
       name,
       as: 'own' as const,
       device: peerName(fromHex(key)),
       key,
     })),
-    ...friendsOf(settings).map((friend) => ({ ...friend, as: 'friend' as const, key: null })),
+    ...friendsOf(settings).map((friend) => ({
+      ...friend,
+      as: 'friend' as const,
+      key: toHex(peerKey(friend.device)),
+    })),
   ]
+  return Promise.all(
+    all.map(async (one) => ({ ...one, isMutual: await device.pairs.isMutual(one.key) })),
+  )
 }
 
 async function list(options: PairOptions): Promise<void> {
   await using device = await openCliDevice({ listen: null, needsKeys: false })
   const rows = await paired(device, options)
   if (options.json)
-    return printJson(rows.map(({ name, as, device: id }) => ({ name, as, device: id })))
+    return printJson(
+      rows.map(({ name, as, device: id, isMutual }) => ({ name, as, device: id, isMutual })),
+    )
   if (rows.length === 0) return say('No device is paired. Pair one with: freehold pair --as own')
   print(
     table(
-      ['NAME', 'AS', 'DEVICE'],
-      rows.map((row) => [row.name, row.as, row.device]),
+      ['NAME', 'AS', 'THERE TOO', 'DEVICE'],
+      rows.map((row) => [row.name, row.as, row.isMutual ? 'yes' : 'not heard', row.device]),
     ),
+  )
+  if (rows.every(({ isMutual }) => isMutual)) return
+  say(
+    'Not heard: the other device left before it said that it keeps the pairing too. Look there; if it is missing, pair again',
   )
 }
 
@@ -203,7 +216,8 @@ async function remove(named: string, options: PairOptions): Promise<void> {
       next: 'freehold pair --list names them; a peer id is never twice there',
     })
   }
-  if (one.key === null) {
+  if (one.as === 'friend') {
+    await device.pairs.doubt(one.key, null)
     await changeSettings(config, (old) => ({
       ...old,
       friends: friendsOf(old).filter((friend) => friend.device !== one.device),

@@ -123,6 +123,7 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   await using device = await openCliDevice({
     listen: mayLeave ? [] : null,
     needsKeys: mayLeave,
+    readyAhead: true,
     chain: options.chain,
     confirmations: options.confirmations,
     models: options.models,
