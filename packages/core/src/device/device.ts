@@ -213,6 +213,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       headers: lazily(async () => (await network()).headers),
     }),
     [Symbol.asyncDispose]: async () => {
+      await (await loading)?.lending[Symbol.asyncDispose]()
       await (await loading)?.borrowing.idle()
       await (await loading)?.discovering[Symbol.asyncDispose]()
       await components.mesh?.[Symbol.asyncDispose]()

@@ -211,6 +211,33 @@ export const de: Words = {
   depositAmount: 'In die Verrechnungsstelle legen',
   depositHint: 'Token-Einheiten aus der Geldbörse; Kanäle lassen sich daraus öffnen.',
   deposit: 'Einzahlen',
+  browserWallet: 'Aus einer Geldbörse in diesem Browser einzahlen',
+  browserWalletNote:
+    'Vom Konto eines anderen Programms auf das Konto dieses Geräts in der Verrechnungsstelle. Das Gas zahlt jene Geldbörse; ihre Schlüssel sieht diese Seite nie.',
+  browserWalletAmount: 'Aus der anderen Geldbörse einzahlen',
+  noBrowserWallet: 'Keine andere Geldbörse hat sich in diesem Browser gemeldet.',
+  useBrowserWallet: '{name} verwenden',
+  walletPlan: 'Noch ist nichts unterschrieben. {name} wird zwei Transaktionen zeigen:',
+  walletStepHand: 'eine Überweisung der Token auf das Konto dieses Geräts',
+  walletStepDeposit:
+    'und ihre Einzahlung in die Verrechnungsstelle, mit einer Unterschrift dieses Geräts, die nur dafür gilt.',
+  walletAmount: 'Betrag',
+  walletFrom: 'Von ({name})',
+  walletTo: 'Für das Konto dieses Geräts',
+  walletSign: 'In der Geldbörse fortfahren',
+  walletFinish: 'Einzahlung abschließen',
+  walletHanded:
+    'Die Token liegen auf dem Konto dieses Geräts. Die Einzahlung ist noch zu unterschreiben.',
+  walletWaits: 'Warten auf die Geldbörse oder die Kette …',
+  walletDeposited: '{amount} liegen in der Verrechnungsstelle.',
+  walletRefused: 'Du hast in der Geldbörse abgelehnt. Nichts weiter wurde unterschrieben.',
+  walletUnknownChain:
+    'Die Geldbörse kennt die Kette {chain} nicht. Füge sie dort hinzu und versuche es noch einmal.',
+  walletElsewhere:
+    'Die Geldbörse ist nicht auf der Kette {chain}. Wechsle dort und versuche es noch einmal.',
+  walletTooLittle: 'Die Geldbörse enthält zu wenig: {why}.',
+  walletNoBlock:
+    'Die Kette braucht lange. Sieh später nach, bevor du noch einmal unterschreibst: {why}',
   channels: 'Kanäle',
   noChannels: 'Keine Kanäle. Öffne einen unter „Verleiher“.',
   channelTo: 'Zu',
