@@ -8,6 +8,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BUNDLED } from '../packages/node/src/models/acorn.ts'
 import { type FakeHub, startFakeHub } from '../packages/node/src/models/hub.fixture.ts'
+import { barriersOf } from '../packages/web/src/testing/accessible.fixture.ts'
 import {
   type AppSite,
   DESKTOP,
@@ -222,6 +223,7 @@ describe('models from elsewhere', { timeout: TEST_MS }, () => {
     await page.addInitScript(tellOfLittleRoom)
     await want(page)
     await card(page).getByText('There is not enough room: 3.4 MB are needed, 1 MB').waitFor()
+    expect(await barriersOf(page)).toEqual([])
     expect(await parts(page)).toEqual([])
   })
 

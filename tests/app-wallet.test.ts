@@ -2,7 +2,6 @@
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
-import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -10,6 +9,7 @@ import {
   type StandInWallet,
 } from '../packages/node/src/chain/stand-in-wallet.fixture.ts'
 import { createTown, type Town } from '../packages/node/src/device/town.fixture.ts'
+import { barriersOf } from '../packages/web/src/testing/accessible.fixture.ts'
 import {
   type AppSite,
   openAppSite,
@@ -98,7 +98,7 @@ describe('a wallet of another program', { timeout: TEST_MS }, () => {
     }
     expect(shown).toContain(own.address)
     expect(sent()).toBe(0)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await button('Go on in the wallet').click()
     await page.locator('.notice', { hasText: '300,000 units are in the clearing house' }).waitFor()
     expect(await ledger()).toBe(300_000n)
@@ -166,15 +166,4 @@ function announceWallet(): void {
   }
   addEventListener('eip6963:requestProvider', announce)
   announce()
-}
-
-/** The policy of the page stays as it is: axe comes in by the developer's door. */
-async function isAccessible(): Promise<void> {
-  const devtools = await page.context().newCDPSession(page)
-  await devtools.send('Runtime.evaluate', { expression: axe.source })
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: typeof axe }).axe.run(),
-  )
-  await devtools.detach()
-  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
 }

@@ -20,14 +20,16 @@ export function DownloadsSection({ app }: { app: App }) {
     if (!member.reseal()) void downloads.go()
   }
   return (
-    <section class="downloads">
+    <>
       <h3>{say('downloads')}</h3>
       <p class="muted">{say('downloadsNote')}</p>
-      <ul class="cards">
-        {downloads.all.value.map((one) => (
-          <DownloadCard key={one.url} app={app} download={one} />
-        ))}
-      </ul>
+      {downloads.all.value.length > 0 && (
+        <ul class="cards">
+          {downloads.all.value.map((one) => (
+            <DownloadCard key={one.url} app={app} download={one} />
+          ))}
+        </ul>
+      )}
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -58,7 +60,7 @@ export function DownloadsSection({ app }: { app: App }) {
           </button>
         </div>
       </form>
-    </section>
+    </>
   )
 }
 
@@ -83,7 +85,7 @@ function DownloadCard({ app, download }: { app: App; download: Download }) {
       <p class="muted">
         <span role="status">{say(STATES[state])}</span> · {amount} · {new URL(url).host}
       </p>
-      <progress {...value} aria-label={name} />
+      {(state !== 'stopped' || sizeBytes !== null) && <progress {...value} aria-label={name} />}
       <Problem text={problem} />
       {warning !== null && <p role="alert">{warning}</p>}
       <div class="row">
