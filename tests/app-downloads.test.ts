@@ -254,6 +254,27 @@ describe('models from elsewhere', { timeout: TEST_MS }, () => {
     }
   })
 
+  it('behaviour: deleting everything ends what is on its way, and nothing is left', async () => {
+    hub.fault = countedFrom(() => ({ stallAfter: 600_000 }))
+    await using visitor = await visit()
+    const { page } = visitor
+    await want(page)
+    await expect.poll(async () => (await parts(page).catch(() => [])).length).toBe(1)
+    await page.click('.pages a[href="#/settings"]')
+    await page.selectOption('select', 'de')
+    await page.getByRole('button', { name: 'Alles löschen' }).click()
+    const loaded = page.waitForEvent('load')
+    await page.getByRole('button', { name: 'Ja, alles löschen' }).click()
+    await loaded
+    await page.locator('#message').waitFor()
+    expect(await page.getAttribute('html', 'lang')).toBe('en')
+    await page.click('.pages a[href="#/models"]')
+    await page.getByLabel('Address of a model').waitFor()
+    expect(await card(page).count()).toBe(0)
+    expect(await parts(page)).toEqual([])
+    expect(await page.evaluate(isRefused, address())).toBe(true)
+  })
+
   it('behaviour: one tab at a time fetches, and the other says so', async () => {
     hub.fault = countedFrom((nth) => (nth === 1 ? { stallAfter: 600_000 } : undefined))
     await using visitor = await visit()

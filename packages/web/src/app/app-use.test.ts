@@ -91,6 +91,36 @@ describe('everyday use', { timeout: TEST_MS }, () => {
     await expect.poll(() => page.locator('.chats li').count()).toBe(2)
   })
 
+  it('default: code is shown as it is, and copied by its button', async () => {
+    await using visitor = await visit({
+      ...DESKTOP,
+      permissions: ['clipboard-read', 'clipboard-write'],
+    })
+    const { page } = visitor
+    const code = 'if (a < b) {\n  say("<hare> & drum")\n}'
+    const note = { model: 'Acorn', modelId: '', tokens: 1, totalMs: 1 }
+    const base = { createdMs: 1, attachments: [], error: null }
+    const content = `Look:\n\n\`\`\`js\n${code}\n\`\`\``
+    const chat = {
+      ...{ id: 'c', title: 'Code', createdMs: 1, changedMs: 1, system: '', leaf: 'a' },
+      messages: [
+        { ...base, id: 'q', parent: null, role: 'user', content: 'Code?', state: null, note: null },
+        { ...base, id: 'a', parent: 'q', role: 'assistant', content, state: 'done', note },
+      ],
+    }
+    await page.click('a[href="#/settings"]')
+    await page.setInputFiles('input[accept*=json]', {
+      name: 'chats.json',
+      mimeType: 'application/json',
+      buffer: Buffer.from(JSON.stringify({ format: 'freehold-chats', version: 1, chats: [chat] })),
+    })
+    await page.click('.chats a')
+    expect((await page.locator('.code-block code').textContent())?.trim()).toBe(code)
+    await page.locator('.code-block button').click()
+    const copied = () => page.evaluate(() => navigator.clipboard.readText())
+    await expect.poll(async () => (await copied()).trim()).toBe(code)
+  })
+
   it('behaviour: an answer is read aloud by sentences, each once', async () => {
     await using visitor = await visit()
     const { page } = visitor
