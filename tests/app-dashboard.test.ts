@@ -1,7 +1,7 @@
 /** The dashboard: the app as a real device serves it, in Chromium. */
-import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { barriersOf } from '../packages/web/src/testing/accessible.fixture.ts'
 import { launchChromium } from '../packages/web/src/testing/chromium.fixture.ts'
 import { openServedApp, type ServedApp } from './served-app.fixture.ts'
 
@@ -83,12 +83,10 @@ describe('the dashboard', { timeout: TEST_MS }, () => {
   })
 
   it('behaviour: everybody can use it', async () => {
-    const devtools = await page.context().newCDPSession(page)
-    await devtools.send('Runtime.evaluate', { expression: axe.source })
-    const { violations } = await page.evaluate(() =>
-      (globalThis as unknown as { axe: typeof axe }).axe.run(),
-    )
-    expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      expect(await barriersOf(page), colorScheme).toEqual([])
+    }
     expect(complaints).toEqual([])
   })
 })

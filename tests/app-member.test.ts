@@ -9,7 +9,6 @@ import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
 import { systemRandom } from '@freehold/core/platform'
 import { encodeInvitation } from '@freehold/core/wire/invitation'
-import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { meddlingEngine, ownDiceEngine } from '../packages/node/src/demo/cheats.ts'
@@ -21,6 +20,7 @@ import {
 } from '../packages/node/src/device/town.fixture.ts'
 import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { BUNDLED } from '../packages/node/src/models/acorn.ts'
+import { barriersOf } from '../packages/web/src/testing/accessible.fixture.ts'
 import {
   type AppSite,
   openAppSite,
@@ -90,17 +90,6 @@ async function addLender(one: typeof lender, where = one.lending.addresses()[0])
   await card.getByText('1,000,000 units').waitFor()
 }
 
-/** The policy of the page stays as it is: axe comes in by the developer's door. */
-async function isAccessible(): Promise<void> {
-  const devtools = await page.context().newCDPSession(page)
-  await devtools.send('Runtime.evaluate', { expression: axe.source })
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: typeof axe }).axe.run(),
-  )
-  await devtools.detach()
-  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
-}
-
 /** Asks in a new chat, up to the question whether it may leave. */
 async function askFarther(text: string): Promise<void> {
   await page.click('.new')
@@ -155,12 +144,12 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await button('Look again').click()
     await page.locator('#in-wallet', { hasText: '5,000,000' }).waitFor()
     expect(await page.locator('.page').textContent()).toContain(wallet.address)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
   })
 
   it('default: borrows, shows what leaves before it does, pays and audits', async () => {
     await addLender(lender)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await page.click('.new')
     await page.click('.scope summary')
     await page.check('.scope input[value=market]')
@@ -177,7 +166,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
         expect(shown).not.toContain('hare@example.com')
         await field('One answer at most').fill('2000')
         await field('A day at most').fill('1000000')
-        await isAccessible()
+        expect(await barriersOf(page)).toEqual([])
       }
       mark = await letLeave()
       expect(mark).toContain('borrowed')
@@ -204,7 +193,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     const download = page.waitForEvent('download')
     await button('Save as CSV').click()
     expect((await download).suggestedFilename()).toMatch(/^freehold-figures-.*\.csv$/)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await page.goBack()
   })
 
@@ -216,11 +205,11 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await mark.getByText(/units, paid/).waitFor()
     expect(await mark.textContent()).toContain(peerOf(lender))
     expect(await mark.textContent()).toMatch(/Tokens replayed\d+/)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await show('egress')
     await page.getByText(/^[1-9]\d* entries, and each fits the one before/).waitFor()
     expect(await page.locator('.page').textContent()).toContain('mail × 1')
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await page.click('.new')
     await page.click('.scope summary')
     expect(await page.locator('.scope input:disabled').count()).toBe(3)
@@ -338,7 +327,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await button('Create a phrase').click()
     const words = await page.locator('.phrase li').allTextContents()
     expect(words.length).toBe(24)
-    await isAccessible()
+    expect(await barriersOf(page)).toEqual([])
     await button('I wrote them down').click()
     await field('Word 3').fill(words[2] ?? '')
     await field('Word 11').fill('zebra')

@@ -220,6 +220,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
       headers: lazily(async () => (await network()).headers),
     }),
     [Symbol.asyncDispose]: async () => {
+      await (await loading)?.lending[Symbol.asyncDispose]()
       const borrowing = (await loading)?.borrowing
       await borrowing?.rest()
       await borrowing?.idle()

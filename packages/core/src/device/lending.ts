@@ -107,7 +107,9 @@ export function createLendingService(
     setOff,
     discovering,
   }: { channels: ChannelService; setOff: SetOffService; discovering: DiscoveringService },
-): LendingService {
+): LendingService & AsyncDisposable {
+  /** What is lent now, each start by itself. */
+  const running = new Set<Lending>()
   const { mesh, identity, clock, random, log, deadlines, shelf } = parts
 
   async function start(init: LendInit): Promise<Lending> {
@@ -239,18 +241,26 @@ export function createLendingService(
       offer: () => desk.current(),
       lifeMs,
     })
-    return {
+    const lending: Lending = {
       addresses,
       offer: () => desk.current(),
       [Symbol.asyncDispose]: async () => {
+        running.delete(lending)
         cancelSweep()
         await announced[Symbol.asyncDispose]()
         stop.abort(new LendingError('cancelled', { what: 'the lender stops' }))
       },
     }
+    running.add(lending)
+    return lending
   }
 
-  return { start }
+  return {
+    start,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...running].map((lending) => lending[Symbol.asyncDispose]()))
+    },
+  }
 }
 
 function busyWithItself(): LendingError {

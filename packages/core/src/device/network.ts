@@ -26,7 +26,7 @@ export interface Network {
   headers: HeaderService
   lenders: LenderService
   borrowing: BorrowService
-  lending: LendingService
+  lending: LendingService & AsyncDisposable
   seeding: SeedService
   setOff: SetOffService
   ownAuditors: OwnAuditors

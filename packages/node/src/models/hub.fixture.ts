@@ -25,8 +25,8 @@ export interface Layer {
 export type Fault =
   /** The connection breaks after so many bytes. */
   | { cutAfter: number }
-  /** Nothing more comes after so many bytes. */
-  | { stallAfter: number }
+  /** Nothing more comes after so many bytes, and then the connection breaks. @default never */
+  | { stallAfter: number; until?: Promise<unknown> }
   | { status: number; headers?: Record<string, string> }
   /** Whole files only, as some hosts send. */
   | { noRanges: true; cutAfter?: number }
@@ -57,7 +57,12 @@ export async function startFakeHub(): Promise<FakeHub> {
   const layers = () => [...images.values()].flat()
   const servers: Server[] = []
   const listen = async (handle: (request: IncomingMessage, response: ServerResponse) => void) => {
-    const server = createServer(handle)
+    const server = createServer((request, response) => {
+      // Pages of others may read it, as at the real one.
+      response.setHeader('access-control-allow-origin', '*')
+      response.setHeader('access-control-expose-headers', 'ETag, Link')
+      handle(request, response)
+    })
     servers.push(server)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -89,8 +94,8 @@ export async function startFakeHub(): Promise<FakeHub> {
     const etag = `"${createHash('md5').update(bytes).digest('hex')}"`
     const ranges = fault !== undefined && 'noRanges' in fault ? null : request.headers.range
     const isFresh = [undefined, etag].includes(request.headers['if-range'] as string | undefined)
-    const [, from, to] = (isFresh && /^bytes=(\d+)-(\d+)$/.exec(ranges ?? '')) || []
-    const [start, end] = from === undefined ? [0, size] : [Number(from), Number(to) + 1]
+    const [, from, to] = (isFresh && /^bytes=(\d+)-(\d*)$/.exec(ranges ?? '')) || []
+    const [start, end] = from === undefined ? [0, size] : [Number(from), to ? Number(to) + 1 : size]
     const common = { etag, 'content-length': Math.min(end, size) - start }
     if (from === undefined) response.writeHead(200, common)
     else {
@@ -106,6 +111,7 @@ export async function startFakeHub(): Promise<FakeHub> {
       response.write(body.subarray(0, fault.cutAfter), () => response.destroy())
     } else if (fault !== undefined && 'stallAfter' in fault) {
       response.write(body.subarray(0, fault.stallAfter))
+      void fault.until?.then(() => response.destroy())
     } else response.end(body)
   }
 

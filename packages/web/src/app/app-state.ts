@@ -6,6 +6,7 @@ import { createEngineLease, type EngineLease } from '../answering/engine-lease.t
 import { type ChatBook, openChatBook } from '../chats/chat-book.ts'
 import { type Conversation, createConversation } from '../chats/conversation.ts'
 import { type Member, type MemberDevice, openMember } from '../member/member.ts'
+import { type Downloads, openDownloads } from '../models/downloads.ts'
 import { type ModelSpace, openModelSpace } from '../models/model-space.ts'
 import { type Offline, startOffline } from '../offline/offline.ts'
 import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
@@ -24,6 +25,7 @@ export interface Notice {
 export interface App {
   readonly book: ChatBook
   readonly space: ModelSpace
+  readonly downloads: Downloads
   readonly conversation: Conversation
   readonly offline: Offline
   readonly route: Signal<Route>
@@ -47,10 +49,12 @@ export interface Departure {
 export async function openApp(): Promise<App> {
   const storage = await openIndexedDbStorage(DATABASE)
   const here = (): MemberDevice => ({ ...answerer, take: () => lease.take() })
+  // What it may connect to depends on what it fetches.
+  const downloads = await openDownloads(storage, () => space)
   const [book, space, member] = await Promise.all([
     openChatBook(storage),
     openModelSpace(storage),
-    openMember(storage, here),
+    openMember(storage, here, () => downloads.origins()),
   ])
   const answerer: Answerer = createAnswerer({
     models: space.source,
@@ -72,7 +76,7 @@ export async function openApp(): Promise<App> {
   const conversation = createConversation({ book, answerer, lease, model })
   void conversation.endLeftOvers()
   const app: App = {
-    ...{ book, space, conversation, model, member },
+    ...{ book, space, downloads, conversation, model, member },
     offline: startOffline(),
     route: routeSignal(),
     notice: signal(null),
@@ -82,5 +86,6 @@ export async function openApp(): Promise<App> {
   // The model that comes with the app is there before anybody asks, so that they may go offline.
   const [bundled] = space.models.value
   if (bundled !== undefined) space.fetch(bundled.sha256).catch(() => {})
+  void downloads.go()
   return app
 }

@@ -1,22 +1,13 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { sentenceOf } from '../chats/conversation.ts'
 import { judgeModel } from '../models/judge-model.ts'
+import { lookAtSpace, makeRoom, type Space } from '../models/make-room.ts'
 import type { SpaceModel } from '../models/model-space.ts'
 import { say, saySize } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { DownloadsSection } from './downloads-section.tsx'
 import { Icon } from './icon.tsx'
 import { prefer } from './preferences.ts'
-
-interface Space {
-  usedBytes: number
-  quotaBytes: number
-  isKept: boolean
-}
-
-async function lookAtSpace(): Promise<Space> {
-  const { usage = 0, quota = 0 } = await navigator.storage.estimate()
-  return { usedBytes: usage, quotaBytes: quota, isKept: await navigator.storage.persisted() }
-}
 
 /** What models are here, what they take, and what can be had. */
 export function ModelsView({ app }: { app: App }) {
@@ -26,7 +17,8 @@ export function ModelsView({ app }: { app: App }) {
   const picker = useRef<HTMLInputElement>(null)
   const { models, fetching } = app.space
   const all = models.value
-  useEffect(() => void lookAtSpace().then(setSpace), [all])
+  const under = app.downloads.all.value
+  useEffect(() => void lookAtSpace().then(setSpace), [all, under.length])
 
   const attempt = async (work: () => Promise<void>) => {
     setProblem('')
@@ -35,13 +27,6 @@ export function ModelsView({ app }: { app: App }) {
     } catch (error) {
       setProblem(sentenceOf(error))
     }
-  }
-  const makeRoom = async (sizeBytes: number) => {
-    if (!(await navigator.storage.persisted())) await navigator.storage.persist()
-    const { usedBytes, quotaBytes } = await lookAtSpace()
-    const free = quotaBytes - usedBytes
-    if (sizeBytes <= free) return
-    throw new Error(say('notEnoughRoom', { size: saySize(sizeBytes), free: saySize(free) }))
   }
   const add = (file: File, isSure = false) =>
     attempt(async () => {
@@ -153,6 +138,7 @@ export function ModelsView({ app }: { app: App }) {
           currentTarget.value = ''
         }}
       />
+      <DownloadsSection app={app} />
       {space !== null && <SpaceView space={space} onChange={setSpace} />}
     </section>
   )

@@ -3,12 +3,13 @@ import { useEffect, useState } from 'preact/hooks'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { BrowserWalletSection } from './browser-wallet-section.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
 
 interface Money {
-  account: string
+  account: `0x${string}`
   wallet: bigint
   ledger: bigint
   spentToday: bigint
@@ -25,7 +26,7 @@ export function MoneySection({ app }: { app: App }) {
       const { wallet, ledger } = await device.balances()
       const rows = (await device.tables.channels.list()).map(([, row]) => row)
       setMoney({
-        account: device.identity?.wallet.address ?? '',
+        account: device.identity?.wallet.address ?? '0x',
         ...{ wallet, ledger },
         spentToday: await device.budget.spent(),
         channels: rows.filter(({ role, status }) => role === 'payer' && status !== 'closed'),
@@ -56,7 +57,7 @@ export function MoneySection({ app }: { app: App }) {
           <dt>{say('inWallet')}</dt>
           <dd id="in-wallet">{sayUnits(money.wallet)}</dd>
           <dt>{say('inLedger')}</dt>
-          <dd>{sayUnits(money.ledger)}</dd>
+          <dd id="in-ledger">{sayUnits(money.ledger)}</dd>
           <dt>{say('spentToday')}</dt>
           <dd>{sayUnits(money.spentToday)}</dd>
         </dl>
@@ -87,6 +88,9 @@ export function MoneySection({ app }: { app: App }) {
           </button>
         </div>
       </form>
+      {money !== null && (
+        <BrowserWalletSection app={app} account={money.account} onDeposit={look} />
+      )}
       <h3>{say('channels')}</h3>
       {money?.channels.length === 0 && <p class="muted">{say('noChannels')}</p>}
       <ul class="cards">

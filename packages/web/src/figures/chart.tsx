@@ -7,6 +7,7 @@ import { language, say } from '../words/words.ts'
 const HEIGHT_PX = 220
 const DAY_SECONDS = 86_400
 const DAY_STEPS = [1, 2, 7, 14, 30, 90, 365].map((days) => days * DAY_SECONDS)
+const WHOLE_STEPS = Array.from({ length: 16 }, (_, i) => [1, 2, 5].map((n) => n * 10 ** i)).flat()
 
 export interface ChartSeries {
   name: string
@@ -154,6 +155,8 @@ function draw(
           ...axis,
           grid: { stroke: colours.ink, width: 0.25 },
           size: 72,
+          // Half a token is none.
+          ...(isDays ? { incrs: WHOLE_STEPS } : {}),
           values: (_, splits) => splits.map((value) => format.format(value)),
         },
       ],

@@ -96,6 +96,8 @@ function Days({ days }: { days: readonly DayFigures[] }) {
     ],
     [days, price, language.value],
   )
+  // A drawing of nothing says nothing.
+  const hasMoney = days.some(({ spentUnits, earnedUnits }) => spentUnits > 0n || earnedUnits > 0n)
   const number = new Intl.NumberFormat(language.value, { maximumFractionDigits: 0 })
   const sum = (of: (day: DayFigures) => bigint) => days.reduce((all, day) => all + of(day), 0n)
   return (
@@ -122,14 +124,16 @@ function Days({ days }: { days: readonly DayFigures[] }) {
         {...{ times }}
         series={tokens}
       />
-      <Chart
-        name={say('moneyByDay')}
-        kind="bars"
-        least={1}
-        format={number}
-        {...{ times }}
-        series={money}
-      />
+      {hasMoney && (
+        <Chart
+          name={say('moneyByDay')}
+          kind="bars"
+          least={1}
+          format={number}
+          {...{ times }}
+          series={money}
+        />
+      )}
       <div class="fields">
         <TextField
           label={say('cloudPrice')}

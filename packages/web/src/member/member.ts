@@ -22,6 +22,8 @@ export interface Member {
    * @throws FreeholdError while another tab is writing
    */
   use<T>(work: (device: Device) => Promise<T>): Promise<T>
+  /** Loads the page again where it may connect to less than is wanted now. @returns whether it does */
+  reseal(): boolean
   /** Whether the device is at work for this tab. */
   isBusy(): boolean
 }
@@ -35,18 +37,24 @@ export interface MemberDevice {
 }
 
 /** Opens what is kept, and seals the page for it. */
-export async function openMember(storage: Storage, here: () => MemberDevice): Promise<Member> {
+export async function openMember(
+  storage: Storage,
+  here: () => MemberDevice,
+  hosts: () => readonly string[],
+): Promise<Member> {
   const table = storage.table<MemberSettings>('settings')
   const keyRing = await openKeyRing(storage)
   const settings = signal<MemberSettings>({ ...NO_SETTINGS, ...(await table.get(ROW)) })
-  const policy = () => policyFor(keyRing.state.value !== 'none', settings.value)
+  const policy = () => policyFor(keyRing.state.value !== 'none', settings.value, hosts())
   const sealed = policy()
   sealPage(sealed)
   let working = 0
 
   /** What another policy is for begins with a new page. */
-  function reseal(): void {
-    if (policy() !== sealed) location.reload()
+  function reseal(): boolean {
+    if (policy() === sealed) return false
+    location.reload()
+    return true
   }
 
   return {
@@ -74,6 +82,7 @@ export async function openMember(storage: Storage, here: () => MemberDevice): Pr
         working--
       }
     },
+    reseal,
     isBusy: () => working > 0,
   }
 }

@@ -6,6 +6,7 @@ const TAB_BYTES = 2 ** 31 - 1
 const PHONE_BYTES = 1.5e9
 /** A cache and buffers come on top of the weights. */
 const OVERHEAD = 1.2
+const MAGIC = 'GGUF'
 
 export interface ModelJudgement {
   /** Why it cannot be added. */
@@ -17,16 +18,30 @@ export interface ModelJudgement {
 /** Looks at a file before it takes any room. */
 export async function judgeModel(
   file: Pick<File, 'name' | 'size' | 'slice'>,
-  isPhone = matchMedia('(pointer: coarse)').matches,
+  isPhone?: boolean,
 ): Promise<ModelJudgement> {
-  const magic = await file.slice(0, 4).text()
-  const size = saySize(file.size)
+  const first = new Uint8Array(await file.slice(0, MAGIC.length).arrayBuffer())
+  return isGguf(first)
+    ? judgeSize(file.size, isPhone)
+    : { warning: null, refusal: say('noGguf', { name: file.name }) }
+}
+
+/** @param first bytes of a file, at least four */
+export function isGguf(first: Uint8Array): boolean {
+  return String.fromCharCode(...first.subarray(0, MAGIC.length)) === MAGIC
+}
+
+/** Whether a model of so many bytes can be in a tab of this device. */
+export function judgeSize(
+  sizeBytes: number,
+  isPhone = matchMedia('(pointer: coarse)').matches,
+): ModelJudgement {
+  const size = saySize(sizeBytes)
   const none = { refusal: null, warning: null }
-  if (magic !== 'GGUF') return { ...none, refusal: say('noGguf', { name: file.name }) }
-  if (file.size > TAB_BYTES) {
+  if (sizeBytes > TAB_BYTES) {
     return { ...none, refusal: say('tooLargeForTab', { size, limit: saySize(TAB_BYTES) }) }
   }
-  if (isPhone && file.size * OVERHEAD > PHONE_BYTES) {
+  if (isPhone && sizeBytes * OVERHEAD > PHONE_BYTES) {
     return { ...none, warning: say('heavyForPhone', { size, limit: saySize(PHONE_BYTES) }) }
   }
   return none

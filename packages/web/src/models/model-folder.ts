@@ -1,9 +1,11 @@
 import { toHex } from '@freehold/core/bytes'
 import { ModelError } from '@freehold/core/errors'
 import { sha256 } from '@noble/hashes/sha2.js'
+import { openPartFile, type PartFile } from './part-file.ts'
 
 const FOLDER = 'models'
 const SUFFIX = '.gguf'
+const PART = '.part'
 
 export interface KeepInit {
   /** What the bytes must hash to; 64 hex digits. */
@@ -24,12 +26,28 @@ export interface ModelFolder {
    */
   keep(bytes: ReadableStream<Uint8Array<ArrayBuffer>>, init: KeepInit): Promise<void>
   remove(sha256: string): Promise<void>
+  /** What is here of a model that is on its way; null: nothing. */
+  part(sha256: string): Promise<Blob | null>
+  /** Opens it for more. @throws DOMException while another page does */
+  openPart(sha256: string): Promise<PartFile>
+  /** Gives it the name of a whole model: whoever calls has checked its bytes. */
+  keepPart(sha256: string): Promise<void>
+  removePart(sha256: string): Promise<void>
 }
 
 export function createModelFolder(): ModelFolder {
   const folder = async () => {
     const root = await navigator.storage.getDirectory()
     return root.getDirectoryHandle(FOLDER, { create: true })
+  }
+  const fileOf = async (name: string): Promise<Blob | null> => {
+    try {
+      const file = await (await (await folder()).getFileHandle(name)).getFile()
+      return file.size > 0 ? file : null
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
   }
   return {
     list: async () => {
@@ -42,15 +60,7 @@ export function createModelFolder(): ModelFolder {
       }
       return sizes
     },
-    open: async (id) => {
-      try {
-        const file = await (await (await folder()).getFileHandle(id + SUFFIX)).getFile()
-        return file.size > 0 ? file : null
-      } catch (error) {
-        if (error instanceof DOMException && error.name === 'NotFoundError') return null
-        throw error
-      }
-    },
+    open: (id) => fileOf(id + SUFFIX),
     keep: async (bytes, { sha256: wanted, onProgress, signal }) => {
       const hash = sha256.create()
       let done = 0
@@ -77,19 +87,43 @@ export function createModelFolder(): ModelFolder {
     remove: async (id) => {
       await (await folder()).removeEntry(id + SUFFIX)
     },
+    part: (id) => fileOf(id + PART),
+    openPart: async (id) => {
+      await folder()
+      return openPartFile(FOLDER, id + PART)
+    },
+    keepPart: async (id) => {
+      const handle = await (await folder()).getFileHandle(id + PART)
+      await (handle as FileSystemFileHandle & { move(name: string): Promise<void> }).move(
+        id + SUFFIX,
+      )
+    },
+    removePart: async (id) => {
+      await (await folder()).removeEntry(id + PART).catch((error: unknown) => {
+        if (!isMissing(error)) throw error
+      })
+    },
   }
 }
 
-/** The bytes of a model are not those that its fingerprint promises. */
-export function otherBytes(): ModelError {
+function isMissing(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'NotFoundError'
+}
+
+/** The bytes of a model are not those that its fingerprint promises. @param url where they came from */
+export function otherBytes(url?: string): ModelError {
+  const what = 'the model was refused'
+  const why = 'its bytes are not those that its fingerprint promises'
+  if (url !== undefined)
+    return new ModelError({ what, why, next: `${new URL(url).host} sent them.` })
   return new ModelError({
-    what: 'the model was refused',
-    why: 'its bytes are not those that its fingerprint promises',
+    ...{ what, why },
     next: 'Remove it on the page Models; then it can be fetched again.',
   })
 }
 
-function noRoom(cause: unknown): ModelError {
+/** A disk or a quota is full. */
+export function noRoom(cause: unknown): ModelError {
   return new ModelError({
     what: 'the model could not be kept',
     why: 'this device has no more room for it',

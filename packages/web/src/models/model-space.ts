@@ -33,6 +33,8 @@ export interface ModelSpace {
   fetch(sha256: string): Promise<void>
   /** Keeps a file that the person chose. @throws ModelError */
   add(file: File): Promise<void>
+  /** Names a model that a download put into the folder. */
+  takeIn(sha256: string, name: string): Promise<void>
   remove(sha256: string): Promise<void>
 }
 
@@ -127,6 +129,10 @@ export async function openModelSpace(storage: Storage): Promise<ModelSpace> {
         fetching.value = null
         await look()
       }
+    },
+    takeIn: async (sha256, name) => {
+      await names.put(sha256, { name })
+      await look()
     },
     remove: async (sha256) => {
       await folder.remove(sha256)
