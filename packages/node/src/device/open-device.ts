@@ -11,6 +11,7 @@ import type { Engine } from '@freehold/core/engine/engine'
 import type { Identity } from '@freehold/core/identity/identity'
 import type { DiscoveryInit } from '@freehold/core/mesh/discovery'
 import type { Mesh } from '@freehold/core/mesh/mesh'
+import type { MeshLimits } from '@freehold/core/mesh/mesh-limits'
 import { type Clock, type Log, systemClock, systemRandom } from '@freehold/core/platform'
 import type { Storage } from '@freehold/core/storage'
 import type { Paths } from '../config.ts'
@@ -47,6 +48,8 @@ export interface OpenDeviceInit extends DeviceInit {
   /** Another time than the system's, and another network than the opened one: for tests. */
   clock?: Clock | undefined
   changeMesh?: ((mesh: Mesh) => Mesh) | undefined
+  /** More than the usual limits: for tests, whose devices all have one network address. */
+  limits?: Partial<MeshLimits> | undefined
   /** Whether it may answer from a home that cannot be written: only without keys. @default false */
   mayForget?: boolean | undefined
 }
@@ -110,12 +113,12 @@ async function identityOf(phrase: string, index: number, storage: Storage): Prom
 async function openMesh(
   identity: Identity,
   listen: readonly string[],
-  { discovery, reach }: Pick<OpenDeviceInit, 'discovery' | 'reach'>,
+  { discovery, reach, limits }: Pick<OpenDeviceInit, 'discovery' | 'reach' | 'limits'>,
   { log, storage }: { log: Log; storage: Storage },
 ): Promise<Mesh> {
   const mesh = await import('../mesh/open-mesh.ts')
   return mesh.openMesh(
-    { identity, listen, discovery, reach },
+    { identity, listen, discovery, reach, limits },
     { log, certificates: storage.table('web-rtc') },
   )
 }

@@ -1,5 +1,6 @@
 import type { Identity } from '@freehold/core/identity/identity'
 import type { Mesh } from '@freehold/core/mesh/mesh'
+import type { MeshLimits } from '@freehold/core/mesh/mesh-limits'
 import type { ReachInit } from '@freehold/core/mesh/reachability'
 import type { Log } from '@freehold/core/platform'
 import type { Table } from '@freehold/core/storage'
@@ -87,6 +88,7 @@ interface OpenMeshInit {
   listen: readonly string[]
   discovery?: DiscoveryWays | undefined
   reach?: NodeReachInit | undefined
+  limits?: Partial<MeshLimits> | undefined
 }
 
 /** Who tells this device how it is seen. @returns `HOST:PORT` */
