@@ -79,7 +79,7 @@ export async function createTown(): Promise<Town> {
       openDevice({
         listen: [],
         chain: chain.settings,
-        limits: { newPerSecond: 100, pending: 100, pendingPerHost: 100 },
+        limits: { newPerSecond: 100 },
         ...init,
         deadlines: { ...PATIENT, ...init.deadlines },
         paths: pathsOf({ home }),

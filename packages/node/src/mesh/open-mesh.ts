@@ -17,7 +17,7 @@ export interface NodeReachInit extends ReachInit {
 
 /** This device's place in the network, with what Node can do. */
 export async function openMesh(
-  { identity, listen, discovery: ways, reach }: OpenMeshInit,
+  { identity, listen, discovery: ways, reach, limits }: OpenMeshInit,
   { log, certificates }: OpenMeshComponents,
 ): Promise<Mesh> {
   const [{ createMesh }, { tcp }, { webSockets }, found] = await Promise.all([
@@ -27,7 +27,7 @@ export async function openMesh(
     ways?.mdns ? import('../device/lan-discovery.ts') : null,
   ])
   const discovery = ways && { dht: ways.dht, gossip: ways.gossip }
-  const init = { identity, listen, discovery }
+  const init = { identity, listen, discovery, limits }
   const lan = found ? [found.lanDiscovery()] : []
   const transports = [tcp(), webSockets()]
   if (reach === undefined) {
