@@ -87,7 +87,8 @@ async function addLender(one: typeof lender, where = one.lending.addresses()[0])
   const card = page.locator('.lender', { hasText: peerOf(one) })
   await card.getByLabel('Open a channel with').fill(String(DEPOSIT))
   await card.getByRole('button', { name: 'Open a channel' }).click()
-  await card.getByText('1,000,000 units').waitFor()
+  // Not its price, which is as much for a million tokens.
+  await card.getByText('1,000,000 units', { exact: true }).waitFor()
 }
 
 /** Asks in a new chat, up to the question whether it may leave. */
@@ -301,6 +302,9 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     let mark = ''
     for (let i = 0; i < MOST_QUESTIONS && !mark.includes('failed'); i++) {
       await askFarther(STORY)
+      const found = `${mark}; ${await page.locator('.departure').textContent()}`
+      const offered = await page.getByLabel('To whom').locator('option').allTextContents()
+      expect(offered, found).toContain(peerOf(cheat))
       await page.getByLabel('To whom').selectOption({ label: peerOf(cheat) })
       mark = await letLeave()
     }

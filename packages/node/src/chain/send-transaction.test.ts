@@ -59,7 +59,7 @@ describe('transactions', () => {
   })
 
   it('behaviour: what another program sent under its nonce is not taken for it', async () => {
-    const { account, node, other, views } = await saver(5_000)
+    const { account, node, other, views } = await saver(60_000)
     await node.setAutomine(false)
     try {
       const { view, config } = await channelOf(views[0] as Chain, account.address)
@@ -77,7 +77,7 @@ describe('transactions', () => {
   })
 
   it('behaviour: two processes with one account never use one nonce', async () => {
-    const { account, node, views } = await saver(5_000)
+    const { account, node, views } = await saver(60_000)
     await node.setAutomine(false)
     try {
       const openings = await Promise.all(

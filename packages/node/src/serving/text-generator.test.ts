@@ -139,15 +139,20 @@ describe('text generator', () => {
 
   it('behaviour: guesses change the speed and nothing else', async () => {
     const again = { ...seeded(4), logitBias: new Map([[ECHO[0]!, 100]]) }
-    for (const sampling of [GREEDY, seeded(1), { ...seeded(3), temperature: 0.5 }, again]) {
+    // It has learned nothing yet: whatever else the machine does, the first guess is computed.
+    await using unlearned = await engine.load(ACORN, { contextTokens: 512, sequences: 1 })
+    const guessing = createTextGenerator(unlearned)
+    for (const sampling of [again, GREEDY, seeded(1), { ...seeded(3), temperature: 0.5 }]) {
       for (const promptIds of [ECHO, STORY]) {
         const init = { promptIds, sampling, maxTokens: 100 }
-        const guessed = await readWhole(generator, init)
+        const guessed = await readWhole(guessing, init)
         const plain = await readWhole(unguessed, init)
         expect(guessed.ids).toEqual(plain.ids)
         expect(guessed).toMatchObject({ tokens: plain.tokens, finish: plain.finish })
         expect(plain.guessedTokens).toBe(0)
-        if (sampling === again) expect(guessed.guessedTokens).toBeGreaterThan(0)
+        if (sampling === again && promptIds === ECHO) {
+          expect(guessed.guessedTokens).toBeGreaterThan(0)
+        }
       }
     }
   })
