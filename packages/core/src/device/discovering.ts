@@ -1,7 +1,9 @@
 import { pause, withinTime } from '../abort.ts'
 import { fromHex, toHex } from '../bytes.ts'
 import { LendingError } from '../errors.ts'
+import { peerName } from '../identity/peer-name.ts'
 import type { Discovery } from '../mesh/discovery.ts'
+import { OFFER_PROTOCOL } from '../mesh/protocols.ts'
 import type { Provider } from '../mesh/provide-models.ts'
 import { decodeInvitation, type Invitation } from '../wire/invitation.ts'
 import { encodeOffer, type Offer } from '../wire/offer.ts'
@@ -66,7 +68,7 @@ export function createDiscoveringService(
   parts: Parts,
   { peers }: { peers: PeerService },
 ): DiscoveringService {
-  const { mesh, clock, log, tables, bootstrap, identity } = parts
+  const { mesh, clock, log, tables, bootstrap, identity, quarantine } = parts
   const discovery = mesh?.discovery
   const book = createPeerBook(tables.contacts, {
     clock,
@@ -145,11 +147,24 @@ export function createDiscoveringService(
     background(askAny(), 'discovery.near')
   }
 
+  // Whoever cannot be dialled, such as a page, is asked when it comes.
+  mesh?.onConnected((device, protocols) => {
+    if (protocols.includes(OFFER_PROTOCOL)) background(greetFamiliar(device), 'discovery.familiar')
+  })
   if (discovery) {
     discovery.onMet((device, at) => background(book.met(device, at), 'discovery.book'))
     discovery.onHeard(greetNear)
     discovery.gossip?.listen(createHeardOffers(parts, (offer) => peers.learn(offer)))
     keepEntering(discovery, FIRST_RETRY_MS)
+  }
+
+  /** One's own device, or a friend's, is connected: what does it offer? */
+  async function greetFamiliar(device: Uint8Array): Promise<void> {
+    const key = toHex(device)
+    if ((await peers.rung(key)) === 'market') return
+    await peers.ask(`/p2p/${peerName(device)}`, { signal: stop.signal })
+    // However often it was gone: it is there, and nobody dials it.
+    await quarantine.note(key, 'receipt')
   }
 
   /** The offer of one that is said to lend the model, or null. */

@@ -98,6 +98,13 @@ export const LENDING_DEFAULTS = {
   maxYoung: 1_000_000n,
   forgivenExposures: FORGIVEN_EXPOSURES,
 }
+/** What a lender asks of who pays, but for its prices. */
+export const TERMS_DEFAULTS = {
+  leastExitDelaySeconds: 172_800,
+  windowTokens: 64,
+  promptCapTokens: 1_024,
+  holdBackMs: 60_000,
+}
 export const MAX_REQUEST_BYTES = 4_096
 
 export function createLendingService(

@@ -10,12 +10,18 @@ import {
   pairWords,
   readPairCode,
 } from '../identity/pair-words.ts'
+import { peerName } from '../identity/peer-name.ts'
 import { messagesOver } from '../mesh/frames-over-stream.ts'
 import { PAIR_PROTOCOL } from '../mesh/protocols.ts'
 import type { Certificate } from '../wire/certificate.ts'
-import { MAX_PAIR_BYTES, type PairedAs } from '../wire/pair-messages.ts'
+import {
+  MAX_PAIR_ADDRESS_LENGTH,
+  MAX_PAIR_ADDRESSES,
+  MAX_PAIR_BYTES,
+  type PairedAs,
+} from '../wire/pair-messages.ts'
 import type { PairBook } from './pair-book.ts'
-import { makePairLink } from './pair-link.ts'
+import { fromOutside, makePairLink } from './pair-link.ts'
 import { createPairTalk, type PairTalk } from './pair-talk.ts'
 import type { Parts } from './parts.ts'
 
@@ -54,6 +60,8 @@ interface PairInit {
 export interface ShowInit extends PairInit {
   /** Signs that a device is the owner's: the phrase stays where it is. Needed for `own`. */
   certify?: ((device: Uint8Array, index: number) => Promise<Certificate>) | undefined
+  /** Where this device stays reachable: what is listened on for a pairing may end with it. @default nowhere */
+  staysAt?: (() => Promise<readonly string[]>) | undefined
 }
 
 export interface JoinInit extends PairInit {
@@ -168,7 +176,7 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
         await talk.agree((stop) => init.confirm(question, { signal: stop }), signal)
         const index = as === 'own' ? await book.nextIndex() : null
         const certificate = index === null ? null : ((await certify?.(peer, index)) ?? null)
-        await talk.send({ kind: 'grant', certificate })
+        await talk.send({ kind: 'grant', certificate, addresses: await lastingOf(init) })
         await talk.next('done', signal).catch((error) => {
           throw notHeard(error)
         })
@@ -184,7 +192,7 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
       }
     }
     await serve()
-    const link = makePairLink({ code, as, addresses: mesh.addresses() })
+    const link = makePairLink({ code, as, addresses: fromOutside(mesh.addresses()) })
     return { code, link, paired }
   }
 
@@ -239,10 +247,12 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
       }
       const question = { device: toHex(peer), as, words: pairWords(parties, theirs, nonce) }
       await talk.agree((stop) => init.confirm(question, { signal: stop }), signal)
-      const { certificate } = await talk.next('grant', signal)
+      const { certificate, addresses } = await talk.next('grant', signal)
       const done = { device: toHex(peer), name, as, isMutual: false }
       if (as === 'own') await takeUp(certificate, done.device)
-      await remember(done.device, address)
+      // Others' addresses are not for it to name.
+      const own = addresses.filter((one) => one.endsWith(`/p2p/${peerName(peer)}`))
+      await remember(done.device, own.length > 0 ? own : [address])
       await book.doubt(done.device, { sinceMs: clock.now() })
       await keep(done, null, init)
       // From here on nothing takes it back; what is left to learn is whether the other side has it too.
@@ -283,17 +293,24 @@ export function createPairingService(parts: Parts, { book }: { book: PairBook })
     await init.keep?.(done)
   }
 
-  async function remember(device: string, address: string): Promise<void> {
+  async function remember(device: string, addresses: readonly string[]): Promise<void> {
     await tables.peers.update(device, (old) => ({
       offer: null,
       ...old,
       device,
-      addresses: [...new Set([address, ...(old?.addresses ?? [])])].slice(0, 16),
+      addresses: [...new Set([...addresses, ...(old?.addresses ?? [])])].slice(0, 16),
       seenAtMs: clock.now(),
     }))
   }
 
   return { show, join }
+}
+
+/** Those that others can dial come first: a message holds a few. */
+async function lastingOf({ staysAt }: ShowInit): Promise<string[]> {
+  const found = staysAt === undefined ? [] : await staysAt()
+  const short = found.filter(({ length }) => length <= MAX_PAIR_ADDRESS_LENGTH)
+  return fromOutside(short).slice(0, MAX_PAIR_ADDRESSES)
 }
 
 /** The other device had all that it needs, and may have kept it. */

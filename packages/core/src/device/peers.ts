@@ -25,8 +25,15 @@ export interface KnownOffer {
 
 /** The peer book: who was met where, and what they offer. */
 export interface PeerService {
-  /** Asks the device at `address` for its offer and remembers both. @throws LendingError */
-  ask(address: string, init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer>
+  /**
+   * Asks the device at `address` for its offer and remembers both.
+   * @param init.isExact whether another connection to it will not do
+   * @throws LendingError
+   */
+  ask(
+    address: string,
+    init?: { signal?: AbortSignal | undefined; isExact?: boolean | undefined },
+  ): Promise<KnownOffer>
   /** All offers in time; out-of-date ones are asked for anew. Unreachable peers are left out. */
   offers(init?: { signal?: AbortSignal | undefined }): Promise<KnownOffer[]>
   /** Whether somebody in the book offered a model of this name or id, in time or not. Asks nobody. */
@@ -53,12 +60,12 @@ export function createPeerService(parts: Parts): PeerService {
 
   async function ask(
     address: string,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    { signal, isExact }: { signal?: AbortSignal | undefined; isExact?: boolean | undefined } = {},
   ): Promise<KnownOffer> {
     if (mesh === null)
       throw new LendingError('lost', { what: 'this device runs without a network' })
     const either = withinTime(signal, ASK_MS)
-    const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either })
+    const { stream, peer } = await mesh.open(address, OFFER_PROTOCOL, { signal: either, isExact })
     const messages = messagesOver(stream, MAX_OFFER_BYTES)
     const data = await messages.read({ signal: either }).catch((error: Error) => {
       stream.abort(error)
@@ -154,9 +161,10 @@ export function createPeerService(parts: Parts): PeerService {
 
   async function rungOf(device: Uint8Array, offer: Offer | null): Promise<Rung> {
     const owner = offer && toHex(offer.certificate.owner)
+    const key = toHex(device)
     const isOwn = identity !== null && owner === toHex(identity.owner)
     // A certificate has no end: what the person removed is theirs no more, whatever it shows.
-    if (isOwn && !(await pairs.isRemoved(toHex(device)))) return 'own'
+    if ((isOwn && !(await pairs.isRemoved(key))) || (await pairs.isOwn(key))) return 'own'
     return friends.has(peerName(device)) ? 'friends' : 'market'
   }
 

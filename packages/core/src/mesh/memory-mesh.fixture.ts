@@ -40,6 +40,7 @@ export function createMemoryNetwork(): MemoryNetwork {
       handle: async (protocol, handler) => {
         handlers.set(protocol, handler)
       },
+      onConnected: () => {},
       open: async (to, protocol) => {
         const other = nodes.get(to)
         const handler = other?.handlers.get(protocol)

@@ -2,7 +2,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { withinTime } from '../abort.ts'
 import { LendingError, UsageError } from '../errors.ts'
@@ -51,14 +51,18 @@ export interface Mesh extends AsyncDisposable {
   /** Where this device can be reached, with its peer id. */
   addresses(): string[]
   handle(protocol: string, handler: StreamHandler): Promise<void>
+  /** Calls for each device that is connected from now on, once it said which protocols it knows. */
+  onConnected(handler: (peer: Uint8Array, protocols: readonly string[]) => void): void
   /**
    * Opens a stream, over a connection that is there already if there is one.
+   * @param address `/p2p/12D3Koo…` alone means a device that is connected, such as a page, which nobody dials
+   * @param init.isExact whether it must be this very address: a device may run several processes
    * @throws LendingError `lost` when nobody answers, UsageError when the address is none
    */
   open(
     address: string,
     protocol: string,
-    init?: { signal?: AbortSignal | undefined },
+    init?: { signal?: AbortSignal | undefined; isExact?: boolean | undefined },
   ): Promise<OpenedStream>
 }
 
@@ -140,18 +144,29 @@ export async function createMesh(init: MeshInit, components: MeshComponents): Pr
         runOnLimitedConnection: passesRelay(protocol),
       })
     },
-    open: async (address, protocol, { signal } = {}) => {
+    onConnected: (handler) => {
+      node.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
+        if (peerId.type === 'Ed25519') handler(peerId.publicKey.raw, protocols)
+      })
+    },
+    open: async (address, protocol, { signal, isExact = false } = {}) => {
       const target = parseAddress(address)
       const either = withinTime(signal, DIAL_MS)
-      try {
-        const connection = reachability
-          ? await reachability.connect(node, target, protocol, { signal: either })
-          : await node.dial(target, { signal: either })
-        const stream = await connection.newStream(protocol, {
+      const openOn = (connection: Connection) =>
+        connection.newStream(protocol, {
           signal: either,
           maxOutboundStreams: maxStreams,
           runOnLimitedConnection: passesRelay(protocol),
         })
+      try {
+        const connection =
+          connectionTo(node, target) ??
+          (isExact
+            ? await node.dial(target, { signal: either, force: true } as object)
+            : reachability
+              ? await reachability.connect(node, target, protocol, { signal: either })
+              : await node.dial(target, { signal: either }))
+        const stream = await openOn(connection)
         const isRelayed = connection.limits !== undefined
         return { stream, peer: rawKey(connection.remotePeer), isRelayed }
       } catch (cause) {
@@ -176,6 +191,23 @@ async function letGo(stream: Stream): Promise<void> {
   const cut = () => stream.abort(new Error('the other side did not close'))
   const timer = setTimeout(cut, LINGER_MS)
   stream.addEventListener('close', () => clearTimeout(timer), { once: true })
+}
+
+/**
+ * A connection over which just this address was dialled; of a device without an address, any to it.
+ * @throws Error when there is none to a device without an address
+ */
+function connectionTo(node: Libp2p, target: Multiaddr): Connection | undefined {
+  const open = node
+    .getConnections()
+    .filter(({ status, limits }) => status === 'open' && limits === undefined)
+  const [first, ...rest] = target.getComponents()
+  if (first?.name !== 'p2p' || rest.length > 0) {
+    return open.find(({ remoteAddr }) => remoteAddr.equals(target))
+  }
+  const found = open.find(({ remotePeer }) => remotePeer.toString() === first.value)
+  if (found === undefined) throw new Error('it is not connected now, and nobody can dial it')
+  return found
 }
 
 function parseAddress(address: string) {

@@ -7,6 +7,7 @@ import { decodeOwnRequest, encodeOwnRequest, MAX_OWN_BYTES } from './own-message
 import {
   decodePairMessage,
   encodePairMessage,
+  MAX_PAIR_ADDRESSES,
   MAX_PAIR_BYTES,
   type PairMessage,
 } from './pair-messages.ts'
@@ -21,8 +22,8 @@ const messages: PairMessage[] = [
   { kind: 'prove', nonce: filled(32, 5), proof: filled(32, 6) },
   { kind: 'reveal', nonce: filled(32, 7) },
   { kind: 'confirm' },
-  { kind: 'grant', certificate: null },
-  { kind: 'grant', certificate },
+  { kind: 'grant', certificate: null, addresses: [] },
+  { kind: 'grant', certificate, addresses: Array(MAX_PAIR_ADDRESSES).fill('a'.repeat(256)) },
   { kind: 'done' },
 ]
 

@@ -1,10 +1,13 @@
 import { decodeCanonical, encodeCanonical } from './canonical.ts'
 import { certificateField } from './certificate.ts'
-import { bytes, optional, record, text, union, type ValueOf, word } from './field.ts'
+import { bytes, list, optional, record, text, union, type ValueOf, word } from './field.ts'
 
 /** Messages of `/freehold/pair/1`, in the order in which they come; docs/protocol.md says what each is for. */
 
-export const MAX_PAIR_BYTES = 512
+export const MAX_PAIR_BYTES = 2_048
+/** Addresses of one device in a grant, and characters of each. */
+export const MAX_PAIR_ADDRESSES = 6
+export const MAX_PAIR_ADDRESS_LENGTH = 256
 
 const pairMessageField = union({
   refuse: record({ why: text(200) }),
@@ -13,8 +16,11 @@ const pairMessageField = union({
   prove: record({ nonce: bytes(32), proof: bytes(32) }),
   reveal: record({ nonce: bytes(32) }),
   confirm: record({}),
-  /** The owner's word for the other device; null between friends. */
-  grant: record({ certificate: optional(certificateField) }),
+  /** The owner's word for the other device, null between friends; and where the host stays reachable. */
+  grant: record({
+    certificate: optional(certificateField),
+    addresses: list(text(MAX_PAIR_ADDRESS_LENGTH), MAX_PAIR_ADDRESSES),
+  }),
   done: record({}),
 })
 export type PairMessage = ValueOf<typeof pairMessageField>

@@ -22,6 +22,7 @@ const NOTE = {
   models: '',
   isBackground: false,
   keepsTexts: true,
+  addresses: [],
 }
 const self = (): Resident => ({ pid: process.pid, ...NOTE })
 

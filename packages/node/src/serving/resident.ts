@@ -18,6 +18,8 @@ const residentSchema = z.object({
   isBackground: z.boolean(),
   /** Whether it keeps texts on disk while a model is not loaded. */
   keepsTexts: z.boolean().default(true),
+  /** Where other devices reach it. */
+  addresses: z.array(z.string()).default([]),
 })
 
 /** The process that serves this device, as it wrote itself down. */

@@ -57,13 +57,23 @@ export interface AnswererComponents {
   models: ModelSource
   keyRing: KeyRing
   settings: () => MemberSettings
+  /** Lends what a device that was just opened has, if its owner wants that. Throws nothing. */
+  lend: (device: Device) => Promise<AsyncDisposable | null>
 }
 
 export function createAnswerer(components: AnswererComponents): Answerer {
   let opened: Promise<Device> | null = null
+  let lending: AsyncDisposable | null = null
+
+  /** It lends before it meets anybody: whoever it connects to hears then that it does. */
+  async function openToLend(): Promise<Device> {
+    const device = await open(components)
+    lending = await components.lend(device)
+    return device
+  }
 
   function device(): Promise<Device> {
-    const opening = opened ?? open(components)
+    const opening = opened ?? openToLend()
     opened = opening
     opening.catch(() => {
       if (opened === opening) opened = null
@@ -102,7 +112,10 @@ export function createAnswerer(components: AnswererComponents): Answerer {
     async close() {
       const closing = opened
       opened = null
-      await (await closing?.catch(() => null))?.[Symbol.asyncDispose]()
+      const device = await closing?.catch(() => null)
+      await lending?.[Symbol.asyncDispose]()
+      lending = null
+      await device?.[Symbol.asyncDispose]()
     },
   }
 }
@@ -115,11 +128,11 @@ function noteOf({ ids, totalMs, model: { name, modelId } }: Completion): AnswerN
 async function open({ models, keyRing, settings }: AnswererComponents): Promise<Device> {
   const { openDevice } = await import('../device/open-device.ts')
   const keys = keyRing.keys()
-  const { chain, ceilings, friends } = settings()
+  const { chain, ceilings, friends, relays } = settings()
   return openDevice({
     ...{ database: DEVICE_DATABASE, models, ceilings, friends },
     ...{ phrase: keys?.phrase, deviceIndex: keys?.deviceIndex, dials: keys !== null },
-    chain: chain ?? undefined,
+    ...{ chain: chain ?? undefined, relays },
     readyAhead: true,
   })
 }

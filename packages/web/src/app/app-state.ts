@@ -1,17 +1,19 @@
+import type { Device } from '@freehold/core/device/device'
 import type { ChatMessage } from '@freehold/core/device/text'
 import type { Scope } from '@freehold/core/wire/frames'
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { type Answerer, type BorrowInit, createAnswerer } from '../answering/answerer.ts'
 import { createEngineLease, type EngineLease } from '../answering/engine-lease.ts'
 import { type ChatBook, openChatBook } from '../chats/chat-book.ts'
-import { type Conversation, createConversation } from '../chats/conversation.ts'
+import { type Conversation, createConversation, sentenceOf } from '../chats/conversation.ts'
+import type { LendState } from '../member/lend-here.ts'
 import { type Member, type MemberDevice, openMember } from '../member/member.ts'
 import { type Downloads, openDownloads } from '../models/downloads.ts'
 import { type ModelSpace, openModelSpace } from '../models/model-space.ts'
 import { type Offline, startOffline } from '../offline/offline.ts'
 import { openIndexedDbStorage } from '../storage/indexed-db-storage.ts'
 import { preferences } from './preferences.ts'
-import { type Route, routeSignal } from './route.ts'
+import { pairLinkSignal, type Route, routeSignal } from './route.ts'
 
 const DATABASE = 'freehold-app'
 
@@ -37,6 +39,9 @@ export interface App {
   readonly scope: Signal<Scope>
   /** What waits for the person's word before it leaves; null: nothing does. */
   readonly departure: Signal<Departure | null>
+  /** A pairing link by which the app was opened; empty: none waits. */
+  readonly pairLink: Signal<string>
+  readonly lending: ReadonlySignal<LendState>
 }
 
 /** A request that would leave, and what happens when it may. */
@@ -56,10 +61,28 @@ export async function openApp(): Promise<App> {
     openModelSpace(storage),
     openMember(storage, here, () => downloads.origins()),
   ])
+  const lending = signal<LendState>({ is: 'off' })
+  async function lend(device: Device): Promise<AsyncDisposable | null> {
+    const { lend, chain } = member.settings.value
+    if (lend === null || member.keyRing.keys() === null) return null
+    const isOwnRunning = () => conversation.writing.value !== null
+    const onState = (state: LendState) => {
+      lending.value = state
+    }
+    try {
+      const { lendHere } = await import('../member/lend-here.ts')
+      const lent = { model: model.value, isOwnRunning, onState }
+      return await lendHere(device, { lend, chain }, lent)
+    } catch (error) {
+      onState({ is: 'failed', why: sentenceOf(error) })
+      return null
+    }
+  }
   const answerer: Answerer = createAnswerer({
     models: space.source,
     keyRing: member.keyRing,
     settings: () => member.settings.value,
+    lend,
   })
   const lease: EngineLease = createEngineLease({
     isBusy: () => conversation.writing.value !== null || member.isBusy(),
@@ -82,6 +105,8 @@ export async function openApp(): Promise<App> {
     notice: signal(null),
     scope: signal('device'),
     departure: signal(null),
+    pairLink: pairLinkSignal(),
+    lending,
   }
   // The model that comes with the app is there before anybody asks, so that they may go offline.
   const [bundled] = space.models.value

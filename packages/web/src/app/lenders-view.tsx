@@ -6,6 +6,8 @@ import { askLender } from '../member/ask-lender.ts'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { LendingSection } from './lending-section.tsx'
+import { PairSection } from './pair-section.tsx'
 import { Problem } from './problem.tsx'
 import { hrefOf } from './route.ts'
 import { RUNGS } from './rungs.ts'
@@ -29,7 +31,11 @@ export function LendersView({ app }: { app: App }) {
       <h2>{say('lenders')}</h2>
       <p class="muted">{say('lendersNote')}</p>
       {isOpen ? (
-        <Lenders app={app} />
+        <>
+          <Lenders app={app} />
+          <PairSection app={app} />
+          <LendingSection app={app} />
+        </>
       ) : (
         <p>
           {say('needsKeys')} <a href={hrefOf({ view: 'wallet' })}>{say('wallet')}</a>

@@ -24,6 +24,8 @@ export interface OpenDeviceInit extends DeviceInit {
   deviceIndex?: number | undefined
   /** A page can dial, and nobody can dial it; false opens no socket at all. @default true */
   dials?: boolean | undefined
+  /** Relays at which others reach this page. @default none */
+  relays?: readonly string[] | undefined
   chain?: ChainSettings | undefined
   /** Threads of llama.cpp. @default half of the cores, if the page is cross-origin isolated */
   threads?: number | undefined
@@ -41,8 +43,8 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
   const { database, phrase, chain, dials = true } = init
   const log = init.log ?? (() => {})
   const clock = systemClock
-  const identity = phrase ? await identityOf(phrase, init.deviceIndex) : null
   const storage = await openIndexedDbStorage(database)
+  const identity = phrase ? await identityOf(phrase, init.deviceIndex, storage) : null
   const headers = createBlobTable(storage.table('blobs'))
   const read: ReadSource = async (source, options) =>
     (headers.isSource(source) ? await headers.open(source) : null) ?? fetchSource(source, options)
@@ -56,7 +58,7 @@ export async function openDevice(init: OpenDeviceInit): Promise<Device> {
     models: isSource(init.models) ? init.models : createModelSource(init.models),
     headers,
     calibration: [...CALIBRATION, ...(init.calibration ?? [])],
-    mesh: identity && dials ? await dialMesh(identity, log) : null,
+    mesh: identity && dials ? await openMesh(identity, init.relays ?? [], log) : null,
     chain: identity && chain ? await chainOf(chain, identity, storage) : null,
   })
 }
@@ -65,20 +67,31 @@ function isSource(models: OpenDeviceInit['models']): models is ModelSource {
   return typeof models.find === 'function'
 }
 
-async function identityOf(phrase: string, deviceIndex = 0): Promise<Identity> {
-  const { deriveIdentity } = await import('@freehold/core/identity/identity')
-  return deriveIdentity(phrase, deviceIndex)
+async function identityOf(phrase: string, deviceIndex = 0, storage: Storage): Promise<Identity> {
+  const [{ deriveIdentity }, { withMembership }] = await Promise.all([
+    import('@freehold/core/identity/identity'),
+    import('@freehold/core/device/pair-book'),
+  ])
+  return withMembership(await deriveIdentity(phrase, deviceIndex), storage.table('membership'))
 }
 
-async function dialMesh(identity: Identity, log: Log) {
-  const [{ createMesh }, { webSockets }, { webRTCDirect }] = await Promise.all([
+/** Dials; with relays it is also reached. */
+async function openMesh(identity: Identity, relays: readonly string[], log: Log) {
+  const [{ createMesh }, { webSockets }, { webRTC, webRTCDirect }] = await Promise.all([
     import('@freehold/core/mesh/mesh'),
     import('@libp2p/websockets'),
     import('@libp2p/webrtc'),
   ])
   // An empty list is meant: libp2p's own would ask strangers how this device is seen.
-  const direct = webRTCDirect({ rtcConfiguration: { iceServers: [] } })
-  return createMesh({ identity, listen: [] }, { transports: [webSockets(), direct], log })
+  const rtcConfiguration = { iceServers: [] }
+  const transports = [webSockets(), webRTCDirect({ rtcConfiguration })]
+  if (relays.length === 0) return createMesh({ identity, listen: [] }, { transports, log })
+  const { createReachability } = await import('@freehold/core/mesh/reachability')
+  const reachability = createReachability(
+    { relays },
+    { transports: [webRTC({ rtcConfiguration })], log },
+  )
+  return createMesh({ identity, listen: [] }, { transports, reachability, log })
 }
 
 async function chainOf(chain: ChainSettings, { wallet }: Identity, storage: Storage) {

@@ -1,6 +1,7 @@
 import type { Ceilings } from '@freehold/core/clearing/budget'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import { UsageError } from '@freehold/core/errors'
+import type { Rung } from '@freehold/core/routing/route'
 import { say } from '../words/words.ts'
 
 /** What the owner set for dealing with others. */
@@ -11,9 +12,32 @@ export interface MemberSettings {
   ceilings: Ceilings | null
   /** Peer ids of devices that the owner calls friends. */
   friends: readonly string[]
+  /** null: this tab lends to nobody. */
+  lend: LendSettings | null
+  /** Relays at which others reach this tab, which nobody can dial. */
+  relays: readonly string[]
 }
 
-export const NO_SETTINGS: MemberSettings = { chain: null, ceilings: null, friends: [] }
+/** How a tab lends. */
+export interface LendSettings {
+  to: Rung
+  /** Only while the device is charging; where the browser does not tell, never then. */
+  onlyCharging: boolean
+  /** Token units for a million tokens written, of strangers; a fifth of it for what is read. */
+  price: number
+}
+
+export const NO_SETTINGS: MemberSettings = {
+  ...{ chain: null, ceilings: null, friends: [], lend: null, relays: [] },
+}
+
+/** One relay a line. @throws UsageError naming what is none */
+export function relaysOf(text: string): string[] {
+  const relays = text.split(/\s+/).filter(Boolean)
+  const strange = relays.find((one) => !/^\/.+\/p2p\/[1-9A-HJ-NP-Za-km-z]+$/.test(one))
+  if (strange !== undefined) throw new UsageError({ what: say('noRelay', { text: strange }) })
+  return relays
+}
 
 /** The fields of a chain as a person types them. */
 export interface ChainFields {

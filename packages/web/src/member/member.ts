@@ -13,6 +13,8 @@ const ROW = 'member'
 export interface Member {
   readonly keyRing: KeyRing
   readonly settings: ReadonlySignal<MemberSettings>
+  /** Keeps settings for the next time that the device is opened. */
+  note(settings: Partial<MemberSettings>): Promise<void>
   /** Keeps settings; the device is opened anew with them. */
   change(settings: Partial<MemberSettings>): Promise<void>
   /** Unlocks, locks, keeps or forgets keys; the device is opened anew. */
@@ -57,31 +59,44 @@ export async function openMember(
     return true
   }
 
+  async function note(change: Partial<MemberSettings>): Promise<void> {
+    const next = { ...settings.value, ...change }
+    await table.put(ROW, next)
+    settings.value = next
+  }
+
+  async function use<T>(work: (device: Device) => Promise<T>): Promise<T> {
+    const tab = here()
+    if (!(await tab.take())) throw new FreeholdError({ what: say('otherTabBusy') })
+    working++
+    try {
+      return await work(await tab.device())
+    } finally {
+      working--
+    }
+  }
+
+  async function reopen(): Promise<void> {
+    await here().close()
+    if (reseal()) return
+    // Whoever lends is there before anything is asked of it.
+    const isLending = keyRing.state.value === 'open' && settings.value.lend !== null
+    if (isLending) await use(async () => {})
+  }
+
   return {
     keyRing,
     settings,
+    note,
     change: async (change) => {
-      const next = { ...settings.value, ...change }
-      await table.put(ROW, next)
-      settings.value = next
-      await here().close()
-      reseal()
+      await note(change)
+      await reopen()
     },
     changeKeys: async (change) => {
       await change(keyRing)
-      await here().close()
-      reseal()
+      await reopen()
     },
-    use: async (work) => {
-      const tab = here()
-      if (!(await tab.take())) throw new FreeholdError({ what: say('otherTabBusy') })
-      working++
-      try {
-        return await work(await tab.device())
-      } finally {
-        working--
-      }
-    },
+    use,
     reseal,
     isBusy: () => working > 0,
   }

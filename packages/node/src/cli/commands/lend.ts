@@ -2,7 +2,7 @@ import { setInterval } from 'node:timers/promises'
 import { from0x, toHex } from '@freehold/core/bytes'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
-import type { LendTerms } from '@freehold/core/device/lending'
+import { type LendTerms, TERMS_DEFAULTS } from '@freehold/core/device/lending'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createEnergyMeter } from '@freehold/core/lending/energy'
@@ -72,11 +72,31 @@ export function lendCommand(command: Command): void {
     )
     .option('--price-prompt <units>', 'token units per million prompt tokens', whole(), 200_000)
     .option('--price-output <units>', 'token units per million output tokens', whole(), 1_000_000)
-    .option('--window <tokens>', 'signed and unpaid tokens at which to stop', whole(4_096), 64)
-    .option('--prompt-cap <tokens>', 'longest prompt of an unknown borrower', whole(65_536), 1_024)
+    .option(
+      '--window <tokens>',
+      'signed and unpaid tokens at which to stop',
+      whole(4_096),
+      TERMS_DEFAULTS.windowTokens,
+    )
+    .option(
+      '--prompt-cap <tokens>',
+      'longest prompt of an unknown borrower',
+      whole(65_536),
+      TERMS_DEFAULTS.promptCapTokens,
+    )
     .option('--confirmations <blocks>', 'blocks after which a deposit is certain', whole(1_000))
-    .option('--hold-back <seconds>', 'how long the last window may stay unpaid', whole(86_400), 60)
-    .option('--exit-delay <seconds>', 'least exit delay of channels', whole(2_592_000), 172_800)
+    .option(
+      '--hold-back <seconds>',
+      'how long the last window may stay unpaid',
+      whole(86_400),
+      TERMS_DEFAULTS.holdBackMs / 1_000,
+    )
+    .option(
+      '--exit-delay <seconds>',
+      'least exit delay of channels',
+      whole(2_592_000),
+      TERMS_DEFAULTS.leastExitDelaySeconds,
+    )
     .option('--parallel <answers>', 'answers at once', whole(64), 4)
     .option('--no-relay', 'do not submit what devices without native coin signed')
     .option('--relay-fee <units>', 'token units for submitting an opening or an order', whole(), 0)

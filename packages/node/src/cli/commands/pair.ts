@@ -1,15 +1,16 @@
 import { createInterface } from 'node:readline/promises'
 import { fromHex, toHex } from '@freehold/core/bytes'
 import type { Device } from '@freehold/core/device/device'
-import { isPairLink, readPairLink } from '@freehold/core/device/pair-link'
+import { inApp, isPairLink, readPairLink } from '@freehold/core/device/pair-link'
 import type { Paired, PairQuestion } from '@freehold/core/device/pairing'
 import { UsageError } from '@freehold/core/errors'
 import { certifyDevice } from '@freehold/core/identity/identity'
 import { peerKey, peerName } from '@freehold/core/identity/peer-name'
 import { RUNG_WORDS } from '@freehold/core/routing/explain-offer'
 import type { PairedAs } from '@freehold/core/wire/pair-messages'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { friendsOf, readSettings, type Settings } from '../../config.ts'
+import { openLendSwitch } from '../../power/lend-switch.ts'
 import { changeSettings } from '../change-settings.ts'
 import {
   add,
@@ -27,9 +28,13 @@ interface PairOptions extends GlobalOptions {
   name?: string
   at: string[]
   listen: string[]
+  app?: string
   list?: boolean
   remove?: string
 }
+
+/** Another computer dials TCP; a page that came over https, such as a phone's, WebRTC alone. */
+const EVERYWHERE = ['/ip4/0.0.0.0/tcp/0', '/ip4/0.0.0.0/udp/0/webrtc-direct']
 
 export function pairCommand(command: Command): void {
   command
@@ -39,11 +44,17 @@ export function pairCommand(command: Command): void {
     )
     .option('--name <name>', 'what to call it here; it is not told')
     .option('--at <address>', 'where the device is that shows the code; again for more', add, [])
-    .option('--listen <multiaddr...>', 'where to wait for the other device', ['/ip4/0.0.0.0/tcp/0'])
+    .option('--listen <multiaddr...>', 'where to wait for the other device', EVERYWHERE)
+    .option('--app <url>', 'where your web app is: the QR code opens it there', webAddress)
     .option('--list', 'show the devices that are paired')
     .option('--remove <name>', 'undo a pairing, by name or peer id')
     .action((code: string | undefined, options: PairOptions) => pair(code, options))
   withGlobals(command)
+}
+
+function webAddress(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw new InvalidArgumentError('It begins with https://.')
 }
 
 async function pair(word: string | undefined, options: PairOptions): Promise<void> {
@@ -114,18 +125,29 @@ async function show(
   const shown = await device.pairing.show({
     ...init,
     // Whose owner's phrase is elsewhere cannot speak for that owner.
+    staysAt,
     certify: isMember ? undefined : (key, index) => certifyDevice(phrase, { device: key, index }),
   })
-  const { code, link } = shown
+  const { code } = shown
+  const link = options.app === undefined ? shown.link : inApp(shown.link, options.app)
   if (options.json) printJson({ event: 'code', code, link })
   else {
     const { qrText } = await import('../qr-text.ts')
     say(`${qrText(link)}\n\nOn the other device, within two minutes:\n`)
     say(
-      `  freehold pair '${link}'\n\nor, if it knows where this one is: freehold pair ${code} --as ${init.as}`,
+      `  freehold pair '${shown.link}'\n\nor, if it knows where this one is: freehold pair ${code} --as ${init.as}`,
     )
   }
   return shown.paired
+}
+
+/** Where processes of this device listen that lend, and that answer. */
+async function staysAt(): Promise<string[]> {
+  const { findResident } = await import('../../serving/resident.ts')
+  const { state } = cliPaths({})
+  const lending = await openLendSwitch({ state }).running()
+  const serving = await findResident(state)
+  return [...lending.flatMap(({ addresses }) => addresses), ...(serving?.addresses ?? [])]
 }
 
 /** A code alone says not where: devices that were met before are looked at. */

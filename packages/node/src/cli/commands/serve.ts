@@ -30,6 +30,7 @@ interface ServeOptions extends GlobalOptions {
   port: number
   scope: Scope
   peer: string[]
+  listen?: string[]
   confirmations?: number
   allowOrigin: string[]
   allowHost: string[]
@@ -54,6 +55,7 @@ export function serveCommand(command: Command): void {
         .default('device'),
     )
     .option('--peer <address>', 'a lender to ask besides the known ones; again for more', add, [])
+    .option('--listen <multiaddr...>', 'where other devices of yours reach this one, to lend to it')
     .option('--confirmations <blocks>', 'blocks after which a deposit is certain', whole(0, 1_000))
     .option('--allow-origin <origin>', 'a web page that may ask; again for more', add, [])
     .option('--allow-host <name>', 'another name of this machine; again for more', add, [])
@@ -90,6 +92,12 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
       next: 'Add --flash-attention',
     })
   }
+  if (options.listen !== undefined && options.scope === 'device') {
+    throw new UsageError({
+      what: 'a device that asks nobody listens to nobody',
+      next: 'Add --scope own, or a wider one',
+    })
+  }
   // Only a process that serves loads what serving takes: an own answer starts without.
   const [
     { takeResidence },
@@ -121,13 +129,16 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   if (!isBackground) await makeRoom(paths)
   await using residence = await takeResidence(paths.state)
   await using device = await openCliDevice({
-    listen: mayLeave ? [] : null,
+    listen: mayLeave ? (options.listen ?? []) : null,
     needsKeys: mayLeave,
     readyAhead: true,
     chain: options.chain,
     confirmations: options.confirmations,
     models: options.models,
   })
+  // Who listens is ready for whoever comes; an own answer loads no network.
+  const { addresses } =
+    options.listen === undefined ? { addresses: [] } : await device.discovering.state()
   for (const address of options.peer) await device.peers.ask(address, { signal })
   const token = randomBytes(24).toString('hex')
   await using serving = openServing(
@@ -165,9 +176,13 @@ async function serve(files: string[], options: ServeOptions): Promise<void> {
   const { url } = listener
   const { models } = paths
   const { pid } = process
-  await residence.announce({ pid, url, token, version: VERSION, models, isBackground, keepsTexts })
-  if (options.json) printJson({ event: 'listening', url, pid: process.pid })
-  else say(`Listening at ${url} (Ctrl-C ends it)`)
+  const note = { pid, url, token, version: VERSION, models, isBackground, keepsTexts, addresses }
+  await residence.announce(note)
+  if (options.json) printJson({ event: 'listening', url, pid: process.pid, addresses })
+  else {
+    say(`Listening at ${url} (Ctrl-C ends it)`)
+    for (const address of addresses) say(`  ${address}`)
+  }
   const tending = mayLeave ? keepTending(device, { signal }) : Promise.resolve()
   if (!signal.aborted) await Promise.race([once(signal, 'abort'), idleEnd.idle])
   idleEnd.end()

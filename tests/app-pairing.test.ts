@@ -1,0 +1,231 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { fromHex } from '@freehold/core/bytes'
+import { peerName } from '@freehold/core/identity/peer-name'
+import { createPhrase } from '@freehold/core/identity/phrase'
+import { systemRandom } from '@freehold/core/platform'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { pathsOf } from '../packages/node/src/config.ts'
+import { writeVaultFile } from '../packages/node/src/storage/vault-file.ts'
+import { barriersOf } from '../packages/web/src/testing/accessible.fixture.ts'
+import {
+  type AppSite,
+  openAppSite,
+  PHONE,
+  type Visitor,
+} from '../packages/web/src/testing/app-site.fixture.ts'
+
+/** For a machine that does much else at the same time. */
+const TEST_MS = 300_000
+const MAIN = fileURLToPath(new URL('../packages/node/src/cli/main.ts', import.meta.url))
+const PASSPHRASE = 'correct horse battery staple'
+/** What loopback has instead of the WebRTC of a real network: `npm run netns`. */
+const LISTEN = ['--listen', '/ip4/127.0.0.1/tcp/0/ws']
+
+let folder: string
+let site: AppSite
+let visitor: Visitor
+let page: Page
+const commands: Command[] = []
+
+/** The laptop: its own processes, as a person starts them. */
+interface Command {
+  child: ChildProcess
+  /** The next line that is such an event. */
+  event(name: string): Promise<Record<string, unknown>>
+  says(line: string): void
+  end(): Promise<void>
+}
+
+function freehold(...args: string[]): Command {
+  const child = spawn(process.execPath, ['--no-warnings', MAIN, ...args, '--json'], {
+    env: {
+      ...process.env,
+      FREEHOLD_HOME: join(folder, 'laptop'),
+      FREEHOLD_PASSPHRASE: PASSPHRASE,
+    },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  let errors = ''
+  child.stderr?.on('data', (data) => {
+    errors += data
+  })
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  const ended = once(child, 'close')
+  const command: Command = {
+    child,
+    event: async (name) => {
+      for (;;) {
+        const { value, done } = await lines.next()
+        if (done) throw new Error(`${args[0]} ended: ${errors}`)
+        const said = JSON.parse(value)
+        if (said.event === name) return said
+      }
+    },
+    says: (line) => child.stdin?.write(`${line}\n`),
+    end: async () => {
+      child.kill('SIGINT')
+      await ended
+    },
+  }
+  commands.push(command)
+  return command
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'freehold-app-pairing-'))
+  const home = join(folder, 'laptop')
+  await mkdir(home)
+  await writeVaultFile(pathsOf({ home }).vault, createPhrase(systemRandom), PASSPHRASE)
+  site = await openAppSite()
+  visitor = await site.visitor(PHONE)
+  page = visitor.page
+}, TEST_MS)
+afterAll(async () => {
+  await Promise.all(commands.map((command) => command.end()))
+  await visitor?.[Symbol.asyncDispose]()
+  await site?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+}, TEST_MS)
+
+const button = (name: string) => page.getByRole('button', { name, exact: true })
+const field = (label: string) => page.getByLabel(label, { exact: false })
+const show = (view: string) =>
+  page.evaluate((hash) => {
+    location.hash = hash
+  }, `#/${view}`)
+
+async function keepKeys(): Promise<void> {
+  await show('wallet')
+  await button('Enter my phrase').click()
+  await field('Phrase (24 words)').fill(createPhrase(systemRandom))
+  await field('Number of this device').fill('0')
+  await field('Passphrase for this device').fill(PASSPHRASE)
+  await field('once more').fill(PASSPHRASE)
+  await button('Encrypt and keep').click()
+  await page.getByText('they are locked').waitFor()
+}
+
+async function unlock(): Promise<void> {
+  await show('wallet')
+  await page.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE)
+  await button('Unlock').click()
+  await page.getByText('are unlocked').waitFor()
+}
+
+/** Opens the app by the code that the laptop shows, up to where both show words. */
+async function begin(as: string, name: string) {
+  const pairing = freehold('pair', '--as', as, '--name', name, '--app', site.url, ...LISTEN)
+  const { link } = await pairing.event('code')
+  // As a phone's camera opens it.
+  await page.evaluate((address) => location.assign(address), String(link))
+  await expect.poll(() => field('Pairing link').inputValue()).toBe(link)
+  expect(new URL(page.url()).hash).toBe('#/lenders')
+  await field('What you call it').fill('laptop')
+  await button('Pair').click()
+  const { words } = await pairing.event('words')
+  const shown = await page.locator('.pair-words').textContent()
+  expect(shown?.split(' · ')).toEqual(words)
+  return pairing
+}
+
+describe('the app beside its owner’s other device', { timeout: TEST_MS }, () => {
+  let lend: Command
+  let serve: Command
+  let api: string
+
+  beforeAll(async () => {
+    lend = freehold('lend', 'acorn', '--to', 'own', ...LISTEN)
+    await lend.event('lending')
+    serve = freehold('serve', '--port', '0', '--scope', 'own', ...LISTEN)
+    api = String((await serve.event('listening')).url)
+    await keepKeys()
+    await unlock()
+  }, TEST_MS)
+
+  it('behaviour: words that differ end it, and nothing is kept', async () => {
+    const pairing = await begin('own', 'phone')
+    await button('They differ').click()
+    await expect(pairing.event('paired')).rejects.toThrow('pair ended')
+    await page.locator('.problem').first().waitFor()
+    await page.getByText('No lenders yet').waitFor()
+    expect(await page.getByRole('heading', { name: 'laptop', exact: true }).count()).toBe(0)
+  })
+
+  it('default: a code and three words make it the owner’s, and its model answers', async () => {
+    const pairing = await begin('own', 'phone')
+    pairing.says('yes')
+    await button('They are the same').click()
+    const { device, isMutual } = await pairing.event('paired')
+    expect(isMutual).toBe(true)
+    await page.getByText('laptop is paired.').waitFor()
+    await page.getByRole('heading', { name: 'laptop', exact: true }).waitFor()
+    expect(await barriersOf(page)).toEqual([])
+
+    await button('Look again').click()
+    const card = page.locator('.lender')
+    await card.getByText('My devices').waitFor()
+    await card.getByText('free').waitFor()
+
+    await show('')
+    await page.click('.scope summary')
+    await page.check('.scope input[value=own]')
+    await page.fill('#message', 'Tell me a story about a hare.')
+    await page.click('.composer button[type=submit]')
+    await button('Let it leave').click()
+    const { borrower } = await lend.event('answer')
+    expect(peerName(fromHex(String(borrower)))).toBe(device)
+    await page.locator('.answer[aria-busy=false]').last().waitFor()
+    const mark = page.locator('.answer .mark').last()
+    await expect.poll(() => mark.locator('summary').textContent()).toContain('from my other device')
+  })
+
+  it('default: the phone lends while its tab is open, and the laptop asks it', async () => {
+    await show('lenders')
+    await button('Lend').click()
+    await page.getByText('Lending.', { exact: true }).waitFor()
+    const asked = {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-freehold-scope': 'own',
+        'x-freehold-via': 'peer',
+      },
+      body: JSON.stringify({
+        model: 'acorn',
+        max_tokens: 24,
+        messages: [{ role: 'user', content: 'Tell me a story.' }],
+      }),
+    }
+    const ask = async () => {
+      const response = await fetch(`${api}/v1/chat/completions`, asked)
+      expect(response.status).toBe(200)
+      await response.text()
+      return response.headers.get('x-freehold-receipt')
+    }
+    // It is known once it came and was asked what it offers; until then the laptop answers by itself.
+    await expect.poll(ask, { timeout: 60_000, interval: 500 }).toMatch(/^[0-9a-f]{32}$/)
+    await button('Stop lending').click()
+    // Until then the device is being closed.
+    await expect.poll(() => button('Lend').isEnabled()).toBe(true)
+    expect(await ask()).toBeNull()
+  })
+
+  it('behaviour: once removed, it is a stranger’s device', async () => {
+    await button('Remove laptop').click()
+    await expect.poll(() => page.getByRole('heading', { name: 'laptop' }).count()).toBe(0)
+    await button('Look again').click()
+    await expect.poll(() => page.locator('.lender').getByText('My devices').count()).toBe(0)
+  })
+
+  it('behaviour: pages complain of nothing', () => {
+    expect(visitor.complaints).toEqual([])
+    expect(visitor.strays).toEqual([])
+  })
+})
