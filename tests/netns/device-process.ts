@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { fromHex, toHex } from '@freehold/core/bytes'
+import type { Paired } from '@freehold/core/device/pairing'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { pathsOf } from '../../packages/node/src/config.ts'
 import { openDevice } from '../../packages/node/src/device/open-device.ts'
@@ -18,6 +19,8 @@ const settings = JSON.parse(process.argv[2] ?? '{}') as DeviceSettings
 process.once('disconnect', () => process.exit(1))
 let seededBytes = 0
 let words = countWords()
+let pairing: Promise<Paired> | null = null
+let pairWords: string[] = []
 const direct = new Set<unknown>()
 const punched = new Map<unknown, PromiseWithResolvers<void>>()
 const punchOf = (peer: unknown) => {
@@ -115,6 +118,22 @@ async function obey(order: Order): Promise<Reply> {
     case 'punch':
       await punchOf(peerName(fromHex(order.lender))).promise
       return {}
+    case 'show': {
+      const shown = await device.pairing.show({
+        ...{ as: 'friend', name: 'page', timeoutMs: 60_000 },
+        confirm: async ({ words }) => {
+          pairWords = words
+          return true
+        },
+      })
+      pairing = shown.paired
+      pairing.catch(() => {})
+      return { link: shown.link }
+    }
+    case 'paired': {
+      const paired = await pairing
+      return { device: paired?.device ?? '', words: pairWords }
+    }
     case 'stop':
       await device[Symbol.asyncDispose]()
       setImmediate(() => process.exit(0))

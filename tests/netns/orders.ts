@@ -29,6 +29,10 @@ export type Order =
   | { do: 'seeded' }
   /** Pulls a model by its SHA-256, from these addresses alone. */
   | { do: 'pull'; digest: string; from: string[] }
+  /** Shows a pairing code, and says yes to whatever words come. */
+  | { do: 'show' }
+  /** Waits until that pairing is done. */
+  | { do: 'paired' }
   | { do: 'stop' }
 
 export interface Reply {
@@ -43,6 +47,9 @@ export interface Reply {
   /** Lenders that were given up meanwhile, and why. */
   breaks?: string[]
   bytes?: number
+  link?: string
+  /** That both devices of a pairing show. */
+  words?: string[]
   /** SHA-256 of what was pulled, by name and by looking at it. */
   digest?: string
 }

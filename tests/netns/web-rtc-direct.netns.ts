@@ -58,6 +58,35 @@ describe.skipIf(why !== null)(`a page that dials${why === null ? '' : ` (${why})
     },
   )
 
+  it('behaviour: pairs by the link of a code', dial, async () => {
+    const { link = '' } = await lender.tell({ do: 'show' })
+    expect(link).toContain('/webrtc-direct/certhash/')
+    const call = callerOf<BorrowerPage>(opened.page)
+    const guest = await call('pair', link)
+    const { device, words } = await lender.tell({ do: 'paired' })
+    expect({ ...guest }).toEqual({ device, words, isMutual: true })
+    expect(words).toHaveLength(3)
+  })
+
+  it('behaviour: lends from behind its router, through a relay', dial, async () => {
+    const relayHost = await internet.host()
+    const relayPort = 4217
+    await using relay = await startDevice(relayHost, {
+      ...{ name: 'relay', lends: true, reach: { relay: 'always' } },
+      listen: [`/ip4/0.0.0.0/tcp/${relayPort}/ws`],
+    })
+    const { addresses: known = [] } = await relay.tell({ do: 'addresses' })
+    const at = known.find((one) => one.includes(relayHost.address)) ?? ''
+    const { device, address } = await callerOf<BorrowerPage>(opened.page)('lend', at)
+    expect(address).toContain(`${at}/p2p-circuit`)
+    await using borrower = await startDevice(await internet.host(), {
+      ...{ name: 'borrower', lends: false, reach: {}, listen: [] },
+    })
+    await borrower.tell({ do: 'ask', address })
+    const { tokens } = await borrower.tell({ do: 'borrow', lender: device, tokens: 8 })
+    expect(tokens).toBe(8)
+  })
+
   it('behaviour: believes no other certificate', dial, async () => {
     const address = await lenderAddress()
     const other = address.replace(/certhash\/uEi.{4}/, 'certhash/uEiAAAA')
