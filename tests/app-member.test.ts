@@ -115,6 +115,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await page.click('.scope summary')
     expect(await page.locator('.scope input:disabled').count()).toBe(3)
     expect(await page.evaluate(refusedTo, NOBODY)).toEqual([NOBODY, WS_NOBODY])
+    expect(await page.evaluate(() => 'RTCPeerConnection' in globalThis)).toBe(false)
     await page.keyboard.press('Escape')
   })
 
@@ -128,6 +129,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await field('once more').fill(PASSPHRASE)
     await button('Encrypt and keep').click()
     await page.getByText('they are locked').waitFor()
+    expect(await page.evaluate(() => 'RTCPeerConnection' in globalThis)).toBe(true)
     // Lenders may be anywhere; what is fetched comes from here and from the chain's node.
     expect(await page.evaluate(refusedTo, NOBODY)).toEqual([NOBODY])
     const stored = await page.evaluate(everythingStored)

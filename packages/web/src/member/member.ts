@@ -47,9 +47,10 @@ export async function openMember(
   const table = storage.table<MemberSettings>('settings')
   const keyRing = await openKeyRing(storage)
   const settings = signal<MemberSettings>({ ...NO_SETTINGS, ...(await table.get(ROW)) })
-  const policy = () => policyFor(keyRing.state.value !== 'none', settings.value, hosts())
+  const hasKeys = () => keyRing.state.value !== 'none'
+  const policy = () => policyFor(hasKeys(), settings.value, hosts())
   const sealed = policy()
-  sealPage(sealed)
+  sealPage(sealed, hasKeys())
   let working = 0
 
   /** What another policy is for begins with a new page. */

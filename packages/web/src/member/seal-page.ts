@@ -1,5 +1,7 @@
 import type { MemberSettings } from './member-settings.ts'
 
+const WEB_RTC = ['RTCPeerConnection', 'webkitRTCPeerConnection', 'RTCDataChannel'] as const
+
 /**
  * What a page may connect to. Without keys that is its own origin alone. With keys it is also other
  * devices, whose addresses no policy can name beforehand, and the chain's node.
@@ -15,8 +17,14 @@ export function policyFor(
   return `connect-src ${["'self'", 'blob:', ...farther, ...hosts].join(' ')}`
 }
 
-/** Holds until the page is loaded again: a policy that is added cannot be taken back. */
-export function sealPage(policy: string): void {
+/**
+ * Holds until the page is loaded again: a policy that is added cannot be taken back. No policy that browsers
+ * know speaks of WebRTC, so a page without keys does not have it.
+ */
+export function sealPage(policy: string, hasKeys: boolean): void {
+  if (!hasKeys) {
+    for (const name of WEB_RTC) Reflect.deleteProperty(globalThis, name)
+  }
   const meta = document.createElement('meta')
   meta.httpEquiv = 'Content-Security-Policy'
   meta.content = policy
