@@ -1,4 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
+import { createPhrase } from '@freehold/core/identity/phrase'
+import { systemRandom } from '@freehold/core/platform'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { DESKTOP, openAppSite, PHONE } from '../packages/web/src/testing/app-site.fixture.ts'
 import { openServedApp } from '../tests/served-app.fixture.ts'
@@ -22,6 +24,24 @@ async function ask(page: Page, text: string): Promise<void> {
 async function chat(page: Page): Promise<void> {
   await ask(page, 'What is a voucher?')
   await ask(page, 'What is 7 plus 5?')
+}
+
+/** Keys that nobody uses again. */
+async function keepKeys(page: Page, url: string): Promise<void> {
+  const field = (label: string) => page.getByLabel(label, { exact: false })
+  const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
+  const passphrase = 'a long passphrase'
+  await page.goto(`${url}#/wallet`)
+  await press('Enter my phrase')
+  await field('Phrase (24 words)').fill(createPhrase(systemRandom))
+  await field('Number of this device').fill('0')
+  await field('Passphrase for this device').fill(passphrase)
+  await field('once more').fill(passphrase)
+  await press('Encrypt and keep')
+  await page.getByText('they are locked').waitFor()
+  await page.getByLabel('Passphrase', { exact: true }).fill(passphrase)
+  await press('Unlock')
+  await page.getByText('are unlocked').waitFor()
 }
 
 const SHOTS: Record<string, Shot> = {
@@ -52,6 +72,15 @@ const SHOTS: Record<string, Shot> = {
     look: async (page, url) => {
       await page.goto(`${url}#/wallet`)
       await page.getByText('Create a phrase').waitFor()
+    },
+  },
+  'desktop-lenders': {
+    device: { ...DESKTOP, colorScheme: 'light' },
+    look: async (page, url) => {
+      await keepKeys(page, url)
+      await page.goto(`${url}#/lenders`)
+      await page.getByText('Separated by blanks').waitFor()
+      await page.getByText('No lenders yet').waitFor()
     },
   },
   'desktop-figures': {

@@ -1,5 +1,6 @@
 /** A page for tests of how a lender is reached: what it answers is nobody's concern, so a toy checks it. */
 import { toHex } from '@freehold/core/bytes'
+import type { Device } from '@freehold/core/device/device'
 import { readPairLink } from '@freehold/core/device/pair-link'
 import { createToyModel } from '@freehold/core/engine/toy-model.fixture'
 import { createPhrase } from '@freehold/core/identity/phrase'
@@ -17,6 +18,9 @@ const open = (changes: Partial<OpenDeviceInit> = {}) =>
     ...changes,
   })
 
+/** It was opened with a phrase. */
+const keyOf = ({ identity }: Device) => toHex(identity?.device ?? new Uint8Array())
+
 const testPage: BorrowerPage = {
   pair: async (link) => {
     await using device = await open({ database: 'guest' })
@@ -29,7 +33,7 @@ const testPage: BorrowerPage = {
         return true
       },
     })
-    return { device: toHex(device.identity!.device), words, isMutual: paired.isMutual }
+    return { device: keyOf(device), words, isMutual: paired.isMutual }
   },
   lend: async (relay) => {
     // It stays open as long as the page.
@@ -39,7 +43,7 @@ const testPage: BorrowerPage = {
     })
     for (;;) {
       const address = lending.addresses().find((one) => one.includes('/p2p-circuit'))
-      if (address !== undefined) return { device: toHex(device.identity!.device), address }
+      if (address !== undefined) return { device: keyOf(device), address }
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   },
