@@ -279,9 +279,9 @@ export const de: Words = {
   leaveChannelNamed: 'Den Kanal zu {device} verlassen',
 
   lendersNote:
-    'Geräte, die Antworten verleihen. Wer eine Frage beantwortet, liest sie. Eine Adresse beginnt mit /ip4 oder /dns4 und endet mit /ws oder /wss; eine Einladung beginnt mit freehold:',
+    'Geräte, die Antworten verleihen. Wer eine Frage beantwortet, liest sie. Eine Adresse beginnt mit /ip4 oder /dns4 und enthält /ws, /wss oder /webrtc-direct; eine Einladung beginnt mit freehold:',
   lenderWhere: 'Adresse oder Einladung',
-  lenderWhereHint: 'Eine Seite erreicht Geräte, die auf WebSockets hören.',
+  lenderWhereHint: 'Eine Seite erreicht Geräte, die auf WebSockets oder WebRTC-direct hören.',
   noRelay:
     '„{text}“ ist kein Relay: eines beginnt mit /ip4 oder /dns4 und endet mit /p2p/ und seinem Schlüssel',
   ownDevices: 'Deine anderen Geräte',

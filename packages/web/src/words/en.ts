@@ -269,9 +269,9 @@ export const en = {
   leaveChannelNamed: 'Leave the channel to {device}',
 
   lendersNote:
-    'Devices that lend answers. Whoever answers a question reads it. An address begins with /ip4 or /dns4 and ends with /ws or /wss; an invitation begins with freehold:',
+    'Devices that lend answers. Whoever answers a question reads it. An address begins with /ip4 or /dns4 and has /ws, /wss or /webrtc-direct in it; an invitation begins with freehold:',
   lenderWhere: 'Address or invitation',
-  lenderWhereHint: 'A page can reach devices that listen on WebSockets.',
+  lenderWhereHint: 'A page reaches devices that listen on WebSockets or WebRTC-direct.',
   noRelay: '“{text}” is no relay: it begins with /ip4 or /dns4 and ends with /p2p/ and its key',
   ownDevices: 'Your other devices',
   pairNote:
