@@ -3,6 +3,9 @@ import type { SignedOrder } from '../wire/relay-messages.ts'
 import type { OrderFor } from './orders.ts'
 import type { ChannelConfig, House } from './typed-data.ts'
 
+/** What a person does who has none. */
+export const NAME_A_CHAIN = 'Name one in the settings or with --chain'
+
 /** A channel as the contract sees it. Amounts in token units. */
 export interface ChannelOnChain {
   deposit: bigint

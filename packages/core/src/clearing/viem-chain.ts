@@ -335,7 +335,7 @@ async function guard<T>(call: () => Promise<T>): Promise<T> {
     }
     throw new ChainError({
       what: 'the chain cannot be asked',
-      why: cause instanceof BaseError ? cause.shortMessage : String(cause),
+      why: (cause instanceof BaseError ? cause.shortMessage : String(cause)).replace(/\.$/, ''),
       next: 'Answers go on within their cap; settling waits until it is back',
       cause,
     })

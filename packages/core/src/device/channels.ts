@@ -4,7 +4,7 @@ import type { PrivateKeyAccount } from 'viem/accounts'
 import { withinTime } from '../abort.ts'
 import { equal, from0x, fromHex, to0x, toHex } from '../bytes.ts'
 import type { Reservation } from '../clearing/budget.ts'
-import type { OpenAuthorization } from '../clearing/chain.ts'
+import { NAME_A_CHAIN, type OpenAuthorization } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { configMessage, readConfig } from '../clearing/config-message.ts'
 import { seeChannel } from '../clearing/keeper.ts'
@@ -105,7 +105,8 @@ export function createChannelService(
   const relays = createRelayLimit(OPENINGS, clock)
 
   function needs() {
-    if (chain === null) throw new ChainError({ what: 'this device has no chain to pay on' })
+    if (chain === null)
+      throw new ChainError({ what: 'this device has no chain to pay on', next: NAME_A_CHAIN })
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
     return { chain, identity }
   }

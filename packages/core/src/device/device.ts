@@ -1,5 +1,5 @@
 import { type Budget, type Ceilings, createBudget, UNLIMITED } from '../clearing/budget.ts'
-import type { Chain } from '../clearing/chain.ts'
+import { type Chain, NAME_A_CHAIN } from '../clearing/chain.ts'
 import type { Keeper, KeeperInit } from '../clearing/keeper.ts'
 import { noteTransactions } from '../clearing/noted-chain.ts'
 import type { Model } from '../engine/engine.ts'
@@ -184,7 +184,7 @@ export function createDevice(init: DeviceInit, components: DeviceComponents): De
     if (chain === null) {
       throw new ClearingError({
         what: 'this device has no chain to clear on',
-        next: 'Name one in the settings or with --chain',
+        next: NAME_A_CHAIN,
       })
     }
     return { chain, account: identity.wallet.address }

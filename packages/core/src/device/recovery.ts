@@ -1,5 +1,6 @@
 import type { Hex } from 'viem'
 import { isAddressEqual } from 'viem'
+import { NAME_A_CHAIN } from '../clearing/chain.ts'
 import { type ChannelRecord, createChannelRecord } from '../clearing/channel.ts'
 import { seeChannel } from '../clearing/keeper.ts'
 import { ChainError, ClearingError } from '../errors.ts'
@@ -34,7 +35,9 @@ export async function recoverChannels(
   { chain, identity, tables, clock }: Parts,
   init: { fromBlock?: bigint | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<Recovery> {
-  if (chain === null) throw new ChainError({ what: 'this device has no chain to look at' })
+  if (chain === null) {
+    throw new ChainError({ what: 'this device has no chain to look at', next: NAME_A_CHAIN })
+  }
   if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
   const { house, token } = chain
   const account = identity.wallet.address

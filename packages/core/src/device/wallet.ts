@@ -1,6 +1,6 @@
 import type { Address, Hex } from 'viem'
 import { from0x, fromHex } from '../bytes.ts'
-import type { Chain, Mined, SettlementRow } from '../clearing/chain.ts'
+import { type Chain, type Mined, NAME_A_CHAIN, type SettlementRow } from '../clearing/chain.ts'
 import type { ChannelRecord } from '../clearing/channel.ts'
 import { configMessage, readConfig } from '../clearing/config-message.ts'
 import { seeChannel, unsettled } from '../clearing/keeper.ts'
@@ -42,7 +42,9 @@ export function createWalletService(
   const { chain, identity, tables, clock, random } = parts
 
   function needs() {
-    if (chain === null) throw new ClearingError({ what: 'this device has no chain to clear on' })
+    if (chain === null) {
+      throw new ClearingError({ what: 'this device has no chain to clear on', next: NAME_A_CHAIN })
+    }
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
     return { chain, wallet: identity.wallet, account: identity.wallet.address }
   }
@@ -109,12 +111,15 @@ export function createWalletService(
     const { chain, wallet, account } = needs()
     const { house } = chain
     const { ledger, hasCoin } = await balances()
+    const earned = await earnings()
+    // Who submits it by itself settles what was earned beforehand: freehold wallet settle.
+    const most = hasCoin ? ledger : ledger + worth(earned)
+    if (most === 0n || (amount !== 'all' && amount > most)) throw tooLittle(amount, most, 0n)
     if (hasCoin) {
       const value = amount === 'all' ? ledger : amount
       return own('withdraw', await chain.withdraw(to, value))
     }
     const nonce = await chain.orders.nonce(account)
-    const earned = await earnings()
     let settled: ChannelRecord[] = []
     const done = await relaying.hand(
       {
@@ -141,7 +146,14 @@ export function createWalletService(
   async function deposit({ amount, ...init }: RelayInit & { amount: bigint }): Promise<OrderDone> {
     const { chain, account } = needs()
     const { house } = chain
-    const { hasCoin } = await balances()
+    const { hasCoin, wallet: there } = await balances()
+    if (amount > there) {
+      throw new ClearingError({
+        what: `the account holds ${there} token units`,
+        why: `${amount} are to be deposited`,
+        next: `Send it more first: ${account}`,
+      })
+    }
     const salt = random(32)
     const sign = ({ relayer, fee, deadline }: Terms) => {
       if (fee >= amount) throw tooLittle(amount, amount, fee)
@@ -353,9 +365,11 @@ async function soon(chain: Chain): Promise<number> {
   return (await chain.orders.timeSeconds()) + 600
 }
 
-function tooLittle(value: bigint, most: bigint, fee: bigint): ClearingError {
+function tooLittle(value: bigint | 'all', most: bigint, fee: bigint): ClearingError {
+  const left = most > 0n ? most : 0n
+  const after = fee > 0n ? ` after a fee of ${fee}` : ''
   return new ClearingError({
     what: 'there is too little for it',
-    why: `${value} token units are asked for, and ${most > 0n ? most : 0n} are left after a fee of ${fee}`,
+    why: `${value === 'all' ? 'all was' : `${value} token units were`} asked for, and ${left} are there${after}`,
   })
 }

@@ -51,7 +51,13 @@ describe('freehold wallet, without native coin', () => {
     await town.chain.mint(account, 5_000_000n)
     const to = privateKeyToAccount(generatePrivateKey()).address
     const nobody = await freehold('wallet', 'withdraw', '5', to)
-    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringMatching(/no native coin/) })
+    const empty = /too little for it: 5 token units were asked for, and 0 are there/
+    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringMatching(empty) })
+    const much = await freehold('wallet', 'deposit', '5000001')
+    const poor = /holds 5000000 token units: 5000001 are to be deposited/
+    expect(much).toMatchObject({ code: 1, stderr: expect.stringMatching(poor) })
+    const unmet = await freehold('wallet', 'deposit', '5')
+    expect(unmet).toMatchObject({ code: 1, stderr: expect.stringMatching(/no native coin/) })
 
     const address = bank.lending.addresses()[0]!
     const unasked = await freehold('wallet', 'open', address, '1000000')

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -62,7 +62,23 @@ describe('freehold wallet vouchers and chain watch', () => {
     await writeFile(file, '{"vouchers":7}')
     await expect(watch()).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/vouchers\.json holds no vouchers/),
+      stderr: expect.stringMatching(
+        /vouchers\.json holds no vouchers: vouchers: .*array.*prints them/,
+      ),
+    })
+    const cut = vouchers.map(({ signature, ...rest }: { signature: string }) => ({
+      ...rest,
+      signature: signature.slice(0, -2),
+    }))
+    await writeFile(file, JSON.stringify({ vouchers: cut }))
+    await expect(watch()).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/vouchers\.0\.signature/),
+    })
+    await rm(file)
+    await expect(watch()).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/vouchers\.json cannot be read: ENOENT/),
     })
   })
 })

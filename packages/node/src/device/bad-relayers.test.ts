@@ -203,14 +203,14 @@ describe('a relayer that', () => {
 
   it('behaviour: is not there, or does not relay, is named', async () => {
     const { device } = await town.inhabitant({ engine: toyEngine() })
-    const to = accountOf(device)
-    await expect(device.wallet.withdraw({ to, amount: 1n })).rejects.toThrow(
+    await town.chain.mint(accountOf(device), 5n)
+    await expect(device.wallet.deposit({ amount: 1n })).rejects.toThrow(
       /no native coin.*no known lender does.*freehold offers/,
     )
     const payment = termsOn(town.chain.settings, { relaysOpening: false })
     const mute = await town.lender({ payment, device: { engine: toyEngine() } })
     const relay = mute.lending.addresses()[0]!
-    await expect(device.wallet.withdraw({ to, amount: 1n, relay })).rejects.toThrow(/--relay/)
+    await expect(device.wallet.deposit({ amount: 1n, relay })).rejects.toThrow(/--relay/)
   })
 
   it('behaviour: is the payee and refuses a top-up is owed nothing', async () => {

@@ -5,7 +5,8 @@ import { UsageError } from '@freehold/core/errors'
 import { deriveIdentity } from '@freehold/core/identity/identity'
 import { systemClock } from '@freehold/core/platform'
 import { Command } from 'commander'
-import type { Address } from 'viem'
+import type { Address, Hex } from 'viem'
+import { z } from 'zod'
 import { pathsOf, readEnvironment, readSettings } from '../../config.ts'
 import { readVaultFile } from '../../storage/vault-file.ts'
 import {
@@ -92,15 +93,51 @@ async function watch(file: string, options: WatchOptions): Promise<void> {
 
 /** @throws UsageError when it holds no vouchers */
 async function readVouchers(file: string): Promise<WatchedVoucher[]> {
+  const next = 'freehold wallet vouchers prints them'
+  const text = await readFile(file, 'utf8').catch((cause) => {
+    throw new UsageError({ what: `${file} cannot be read`, why: codeOf(cause), next })
+  })
+  const read = watchedFile.safeParse(parseJson(text))
+  if (read.success) return read.data.vouchers
+  const [{ path, message } = { path: [], message: '' }] = read.error.issues
+  const where = path.length > 0 ? `${path.join('.')}: ` : ''
+  throw new UsageError({ what: `${file} holds no vouchers`, why: where + message, next })
+}
+
+const hex = (bytes: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^0x[0-9a-fA-F]{${2 * bytes}}$`))
+    .transform((text) => text as Hex)
+
+const watchedFile = z.object({
+  vouchers: z.array(
+    z.object({
+      id: hex(32),
+      config: z.object({
+        ...{ payer: hex(20), signer: hex(20), payee: hex(20), salt: hex(32) },
+        ...{ delay: z.int().nonnegative(), flags: z.int().nonnegative() },
+      }),
+      cumulative: z
+        .string()
+        .regex(/^\d{1,39}$/)
+        .transform(BigInt),
+      owedSinceMs: z.int(),
+      signature: hex(65),
+    }),
+  ),
+})
+
+function parseJson(text: string): unknown {
   try {
-    const { vouchers } = JSON.parse(await readFile(file, 'utf8')) as { vouchers: WatchedVoucher[] }
-    return vouchers.map(({ cumulative, owedSinceMs, ...rest }) => {
-      if (!Number.isSafeInteger(owedSinceMs)) throw new TypeError('owedSinceMs is no time')
-      return { ...rest, owedSinceMs, cumulative: BigInt(cumulative) }
-    })
-  } catch (cause) {
-    throw new UsageError({ what: `${file} holds no vouchers`, why: String(cause) })
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
+}
+
+function codeOf(error: unknown): string {
+  return String((error as NodeJS.ErrnoException).code ?? error)
 }
 
 function address(text: string): Address {

@@ -1,5 +1,6 @@
 import { setInterval } from 'node:timers/promises'
 import { from0x, toHex } from '@freehold/core/bytes'
+import { NAME_A_CHAIN } from '@freehold/core/clearing/chain'
 import type { ChainSettings } from '@freehold/core/clearing/rpc-chain'
 import type { Device } from '@freehold/core/device/device'
 import { type LendTerms, TERMS_DEFAULTS } from '@freehold/core/device/lending'
@@ -132,7 +133,7 @@ async function lend(models: string[], options: LendOptions): Promise<void> {
   if (!options.free && options.to !== 'own' && chain === undefined) {
     throw new UsageError({
       what: 'lending for money needs a chain to clear on',
-      next: 'Name one in the settings or with --chain, or lend with --free or --to own',
+      next: `${NAME_A_CHAIN}, or lend with --free or --to own`,
     })
   }
   await using device = await openCliDevice({

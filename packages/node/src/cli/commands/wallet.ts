@@ -1,5 +1,6 @@
 import { text as readAll } from 'node:stream/consumers'
 import { fromHex } from '@freehold/core/bytes'
+import { NAME_A_CHAIN } from '@freehold/core/clearing/chain'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
@@ -118,7 +119,7 @@ async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<vo
   if (device.keeper === null) {
     throw new ClearingError({
       what: 'this device has no chain to clear on',
-      next: 'Name one in the settings or with --chain',
+      next: NAME_A_CHAIN,
     })
   }
   await device.keeper.refresh()
