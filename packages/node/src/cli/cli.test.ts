@@ -493,6 +493,7 @@ describe('freehold, asked badly', () => {
     const cases: [args: string[], code: number, said: RegExp][] = [
       [['run', 'qwen9:8b', 'Hello'], 1, /no model "qwen9:8b" here.*freehold run acorn "…"/],
       [['run', 'llama3.2'], 1, /no model "llama3.2" here/],
+      [['run', './nowhere', 'hi'], 1, /nowhere cannot be read/],
       [['run', '--max-tokens', '1.5', 'Hello'], 2, /whole number from 1 to 16384/],
       [['import', 'nosuch.gguf'], 1, /model file .*nosuch.gguf cannot be read/],
       [['import', `${folder}/`], 1, /cannot be read: it is no file/],

@@ -136,7 +136,8 @@ function isTerminal(): boolean {
 
 /** Whether a word is the name of a model, rather than a prompt. */
 async function isModel(text: string, answerer: Answerer, options: RunOptions): Promise<boolean> {
-  if (isModelName(text)) return true
+  // A path is no question, whatever is there.
+  if (isModelName(text) || /^(\.{0,2}|~)\/\S*$/.test(text)) return true
   const isHere = tryModelName(text) && (await openCliLibrary(options).find(text)) !== null
   return isHere || (await answerer.isOffered(text))
 }
