@@ -20,6 +20,7 @@ import {
   PHONE,
   type Visitor,
 } from '../packages/web/src/testing/app-site.fixture.ts'
+import { personAt } from './person.fixture.ts'
 
 /** For a machine that does much else at the same time. */
 const TEST_MS = 300_000
@@ -32,6 +33,7 @@ let folder: string
 let site: AppSite
 let visitor: Visitor
 let page: Page
+let person: ReturnType<typeof personAt>
 const commands: Command[] = []
 
 /** The laptop: its own processes, as a person starts them. */
@@ -86,6 +88,7 @@ beforeAll(async () => {
   site = await openAppSite()
   visitor = await site.visitor(PHONE)
   page = visitor.page
+  person = personAt(page)
 }, TEST_MS)
 afterAll(async () => {
   await Promise.all(commands.map((command) => command.end()))
@@ -94,41 +97,16 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 }, TEST_MS)
 
-const button = (name: string) => page.getByRole('button', { name, exact: true })
-const field = (label: string) => page.getByLabel(label, { exact: false })
-const show = (view: string) =>
-  page.evaluate((hash) => {
-    location.hash = hash
-  }, `#/${view}`)
-
-async function keepKeys(): Promise<void> {
-  await show('wallet')
-  await button('Enter my phrase').click()
-  await field('Phrase (24 words)').fill(createPhrase(systemRandom))
-  await field('Number of this device').fill('0')
-  await field('Passphrase for this device').fill(PASSPHRASE)
-  await field('once more').fill(PASSPHRASE)
-  await button('Encrypt and keep').click()
-  await page.getByText('they are locked').waitFor()
-}
-
-async function unlock(): Promise<void> {
-  await show('wallet')
-  await page.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE)
-  await button('Unlock').click()
-  await page.getByText('are unlocked').waitFor()
-}
-
 /** Opens the app by the code that the laptop shows, up to where both show words. */
 async function begin(as: string, name: string) {
   const pairing = freehold('pair', '--as', as, '--name', name, '--app', site.url, ...LISTEN)
   const { link } = await pairing.event('code')
   // As a phone's camera opens it.
   await page.evaluate((address) => location.assign(address), String(link))
-  await expect.poll(() => field('Pairing link').inputValue()).toBe(link)
+  await expect.poll(() => person.field('Pairing link').inputValue()).toBe(link)
   expect(new URL(page.url()).hash).toBe('#/lenders')
-  await field('What you call it').fill('laptop')
-  await button('Pair').click()
+  await person.field('What you call it').fill('laptop')
+  await person.button('Pair').click()
   const { words } = await pairing.event('words')
   const shown = await page.locator('.pair-words').textContent()
   expect(shown?.split(' · ')).toEqual(words)
@@ -145,13 +123,12 @@ describe('the app beside its owner’s other device', { timeout: TEST_MS }, () =
     await lend.event('lending')
     serve = freehold('serve', '--port', '0', '--scope', 'own', ...LISTEN)
     api = String((await serve.event('listening')).url)
-    await keepKeys()
-    await unlock()
+    await person.takeKeys()
   }, TEST_MS)
 
   it('behaviour: words that differ end it, and nothing is kept', async () => {
     const pairing = await begin('own', 'phone')
-    await button('They differ').click()
+    await person.button('They differ').click()
     await expect(pairing.event('paired')).rejects.toThrow('pair ended')
     await page.locator('.problem').first().waitFor()
     await page.getByText('No lenders yet').waitFor()
@@ -161,24 +138,24 @@ describe('the app beside its owner’s other device', { timeout: TEST_MS }, () =
   it('default: a code and three words make it the owner’s, and its model answers', async () => {
     const pairing = await begin('own', 'phone')
     pairing.says('yes')
-    await button('They are the same').click()
+    await person.button('They are the same').click()
     const { device, isMutual } = await pairing.event('paired')
     expect(isMutual).toBe(true)
     await page.getByText('laptop is paired.').waitFor()
     await page.getByRole('heading', { name: 'laptop', exact: true }).waitFor()
     expect(await barriersOf(page)).toEqual([])
 
-    await button('Look again').click()
+    await person.button('Look again').click()
     const card = page.locator('.lender')
     await card.getByText('My devices').waitFor()
     await card.getByText('free').waitFor()
 
-    await show('')
+    await person.show('')
     await page.click('.scope summary')
     await page.check('.scope input[value=own]')
     await page.fill('#message', 'Tell me a story about a hare.')
     await page.click('.composer button[type=submit]')
-    await button('Let it leave').click()
+    await person.button('Let it leave').click()
     const { borrower } = await lend.event('answer')
     expect(peerName(fromHex(String(borrower)))).toBe(device)
     await page.locator('.answer[aria-busy=false]').last().waitFor()
@@ -187,8 +164,8 @@ describe('the app beside its owner’s other device', { timeout: TEST_MS }, () =
   })
 
   it('default: the phone lends while its tab is open, and the laptop asks it', async () => {
-    await show('lenders')
-    await button('Lend').click()
+    await person.show('lenders')
+    await person.button('Lend').click()
     await page.getByText('Lending.', { exact: true }).waitFor()
     const asked = {
       method: 'POST',
@@ -211,16 +188,16 @@ describe('the app beside its owner’s other device', { timeout: TEST_MS }, () =
     }
     // It is known once it came and was asked what it offers; until then the laptop answers by itself.
     await expect.poll(ask, { timeout: 60_000, interval: 500 }).toMatch(/^[0-9a-f]{32}$/)
-    await button('Stop lending').click()
+    await person.button('Stop lending').click()
     // Until then the device is being closed.
-    await expect.poll(() => button('Lend').isEnabled()).toBe(true)
+    await expect.poll(() => person.button('Lend').isEnabled()).toBe(true)
     expect(await ask()).toBeNull()
   })
 
   it('behaviour: once removed, it is a stranger’s device', async () => {
-    await button('Remove laptop').click()
+    await person.button('Remove laptop').click()
     await expect.poll(() => page.getByRole('heading', { name: 'laptop' }).count()).toBe(0)
-    await button('Look again').click()
+    await person.button('Look again').click()
     await expect.poll(() => page.locator('.lender').getByText('My devices').count()).toBe(0)
   })
 

@@ -1,4 +1,5 @@
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
+import { unsettled } from '@freehold/core/clearing/keeper'
 import { useEffect, useState } from 'preact/hooks'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
@@ -7,12 +8,15 @@ import { BrowserWalletSection } from './browser-wallet-section.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
+import { WithdrawForm } from './withdraw-form.tsx'
 
 interface Money {
   account: `0x${string}`
   wallet: bigint
   ledger: bigint
   spentToday: bigint
+  /** Signed to this device, and not settled yet. */
+  notSettled: bigint
   channels: ChannelRecord[]
 }
 
@@ -29,6 +33,9 @@ export function MoneySection({ app }: { app: App }) {
         account: device.identity?.wallet.address ?? '0x',
         ...{ wallet, ledger },
         spentToday: await device.budget.spent(),
+        notSettled: rows
+          .filter(({ role, status }) => role === 'payee' && status !== 'closed')
+          .reduce((sum, row) => sum + unsettled(row), 0n),
         channels: rows.filter(({ role, status }) => role === 'payer' && status !== 'closed'),
       })
     })
@@ -58,6 +65,8 @@ export function MoneySection({ app }: { app: App }) {
           <dd id="in-wallet">{sayUnits(money.wallet)}</dd>
           <dt>{say('inLedger')}</dt>
           <dd id="in-ledger">{sayUnits(money.ledger)}</dd>
+          <dt>{say('notSettled')}</dt>
+          <dd id="not-settled">{sayUnits(money.notSettled)}</dd>
           <dt>{say('spentToday')}</dt>
           <dd>{sayUnits(money.spentToday)}</dd>
         </dl>
@@ -88,6 +97,7 @@ export function MoneySection({ app }: { app: App }) {
           </button>
         </div>
       </form>
+      {money !== null && <WithdrawForm app={app} account={money.account} onDone={look} />}
       {money !== null && (
         <BrowserWalletSection app={app} account={money.account} onDeposit={look} />
       )}

@@ -27,6 +27,7 @@ export interface LendHereComponents {
 
 /** Nobody can dial a page: it stays connected to its owner's devices and friends', so that they can ask it. */
 const TOUCH_MS = 30_000
+const KEEPER_MS = 60_000
 
 /** Lends while the tab is open, and the device charges if the owner wants that. @throws FreeholdError */
 export async function lendHere(
@@ -52,7 +53,8 @@ export async function lendHere(
       payment: to === 'market' ? termsOf(lend, chain) : null,
     }),
   )
-  started.use(keepTouching(device))
+  started.use(keepDoing(TOUCH_MS, (signal) => touch(device, signal)))
+  if (to === 'market') started.use(keepDoing(KEEPER_MS, () => settle(device)))
   addresses = lending.addresses()
   show(gate.why)
   const running = started.move()
@@ -95,33 +97,40 @@ async function look(isOwnRunning: () => boolean): Promise<MachineState> {
   }
 }
 
-function keepTouching(device: Device): AsyncDisposable {
-  const stop = new AbortController()
-  let cancel = () => {}
-  async function touch(): Promise<void> {
-    for (const [key, { addresses }] of await device.tables.peers.list()) {
-      if ((await device.peers.rung(key)) === 'market') continue
-      for (const address of addresses) {
-        stop.signal.throwIfAborted()
-        // It need not lend, and may be away: being connected is enough. Each process of it has its own address.
-        const init = { signal: stop.signal, isExact: true }
-        await device.peers.ask(address, init).catch(() => {})
-      }
+/** It need not lend, and may be away: being connected is enough. Each process of a device has its own address. */
+async function touch(device: Device, signal: AbortSignal): Promise<void> {
+  for (const [key, { addresses }] of await device.tables.peers.list()) {
+    if ((await device.peers.rung(key)) === 'market') continue
+    for (const address of addresses) {
+      signal.throwIfAborted()
+      await device.peers.ask(address, { signal, isExact: true }).catch(() => {})
     }
   }
-  const rounds = async (): Promise<void> => {
-    await touch().catch(() => {})
+}
+
+/** What was earned is worth nothing once its payer has left: whoever lends looks after it. */
+async function settle({ keeper }: Device): Promise<void> {
+  await keeper?.refresh()
+  await keeper?.settle()
+}
+
+/** Does something now and again and again; what fails is tried the next time. */
+function keepDoing(everyMs: number, work: (signal: AbortSignal) => Promise<void>): AsyncDisposable {
+  const stop = new AbortController()
+  let cancel = () => {}
+  const round = async (): Promise<void> => {
+    await work(stop.signal).catch(() => {})
     if (stop.signal.aborted) return
-    cancel = systemClock.after(TOUCH_MS, () => {
-      touching = rounds()
+    cancel = systemClock.after(everyMs, () => {
+      running = round()
     })
   }
-  let touching = rounds()
+  let running = round()
   return {
     [Symbol.asyncDispose]: async () => {
       stop.abort()
       cancel()
-      await touching
+      await running
     },
   }
 }

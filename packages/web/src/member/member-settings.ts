@@ -82,7 +82,7 @@ function isRpcUrl(text: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && isHere)
 }
 
-function isAddress(text: string): text is `0x${string}` {
+export function isAddress(text: string): text is `0x${string}` {
   return /^0x[0-9a-fA-F]{40}$/.test(text)
 }
 
