@@ -29,6 +29,16 @@ function start() {
 }
 
 describe('createConnectionLimits', () => {
+  it('behaviour: a WebRTC connection that never came about is none', () => {
+    const gater = createConnectionLimits(LIMITS, () => [])
+    const seen = ['new', 'connecting', 'connected', 'failed'].map((connectionState) => {
+      const maConn = { remoteAddr: '/webrtc/p2p/a', peerConnection: { connectionState } }
+      const peer = 'a' as unknown as PeerId
+      return gater.denyInboundUpgradedConnection?.(peer, maConn as unknown as MultiaddrConnection)
+    })
+    expect(seen).toEqual([true, true, false, true])
+  })
+
   it('default: one host has some handshakes at once, and has them again when they are done', () => {
     const { handshake } = start()
     const first = handshake('/ip4/1.2.3.4/tcp/1')

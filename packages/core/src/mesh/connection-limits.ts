@@ -1,4 +1,5 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
+import { isDeadWebRtc } from './dead-web-rtc.ts'
 import type { MeshLimits } from './mesh-limits.ts'
 
 /** A connection that is there, as far as it counts. */
@@ -10,7 +11,8 @@ export interface CountedConnection {
 type Limits = Pick<MeshLimits, 'connectionsPerDevice' | 'connectionsPerHost' | 'pendingPerHost'>
 
 /**
- * Keeps one device, and one network address, from taking all connections or all handshakes.
+ * Keeps one device, and one network address, from taking all connections or all handshakes; what never
+ * came about is no connection.
  * @param connections those that are there now
  */
 export function createConnectionLimits(
@@ -46,7 +48,7 @@ export function createConnectionLimits(
     },
     denyInboundUpgradedConnection: (_peer, maConn) => {
       done(maConn)
-      return false
+      return isDeadWebRtc(maConn)
     },
   }
 }
