@@ -42,7 +42,11 @@ export function createWalletService(
   const { chain, identity, tables, clock, random } = parts
 
   function needs() {
-    if (chain === null) throw new ClearingError({ what: 'this device has no chain to clear on' })
+    if (chain === null)
+      throw new ClearingError({
+        what: 'this device has no chain to clear on',
+        next: 'Name one in the settings or with --chain',
+      })
     if (identity === null) throw new ClearingError({ what: 'this device has no keys yet' })
     return { chain, wallet: identity.wallet, account: identity.wallet.address }
   }

@@ -95,11 +95,18 @@ async function readVouchers(file: string): Promise<WatchedVoucher[]> {
   try {
     const { vouchers } = JSON.parse(await readFile(file, 'utf8')) as { vouchers: WatchedVoucher[] }
     return vouchers.map(({ cumulative, owedSinceMs, ...rest }) => {
+      if (!/^0x[0-9a-f]{64}$/i.test(rest.id)) throw new TypeError('an id is no channel’s')
+      if (!/^0x[0-9a-f]{130}$/i.test(rest.signature)) throw new TypeError('a signature is none')
+      if (typeof rest.config?.payer !== 'string') throw new TypeError('a channel has no terms')
       if (!Number.isSafeInteger(owedSinceMs)) throw new TypeError('owedSinceMs is no time')
       return { ...rest, owedSinceMs, cumulative: BigInt(cumulative) }
     })
   } catch (cause) {
-    throw new UsageError({ what: `${file} holds no vouchers`, why: String(cause) })
+    throw new UsageError({
+      what: `${file} holds no vouchers`,
+      why: cause instanceof Error ? cause.message : String(cause),
+      next: 'It is what freehold wallet vouchers prints',
+    })
   }
 }
 
