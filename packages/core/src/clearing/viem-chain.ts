@@ -317,6 +317,22 @@ function mined(receipt: TransactionReceipt): Mined {
   }
 }
 
+const NO_TOKENS = 'the wallet holds fewer token units'
+
+/** What a person can do about a no. */
+const NEXT: Partial<Record<string, string>> = {
+  [NO_TOKENS]: 'See freehold wallet show',
+  InsufficientBalance: 'The ledger holds less: see freehold wallet show',
+  InvalidRecipient: 'Tokens sent there would be lost: name another address',
+}
+
+/** The token's own error, in one line: it is none of the contract's, so that viem cannot name it. */
+function ofTheToken({ signature, shortMessage }: ContractFunctionRevertedError): string {
+  // ERC20InsufficientBalance of ERC-6093.
+  if (signature === '0xe450d38c') return NO_TOKENS
+  return signature === undefined ? shortMessage : `the token's error ${signature}`
+}
+
 /** The contract's no is a `ClearingError`; everything else that goes wrong is the chain's. */
 async function guard<T>(call: () => Promise<T>): Promise<T> {
   try {
@@ -330,8 +346,8 @@ async function guard<T>(call: () => Promise<T>): Promise<T> {
         ? cause.walk((error) => error instanceof ContractFunctionRevertedError)
         : null
     if (revert instanceof ContractFunctionRevertedError) {
-      const why = revert.data?.errorName ?? revert.shortMessage
-      throw new ClearingError({ what: 'the contract refuses', why, cause })
+      const why = revert.data?.errorName ?? ofTheToken(revert)
+      throw new ClearingError({ what: 'the contract refuses', why, next: NEXT[why], cause })
     }
     throw new ChainError({
       what: 'the chain cannot be asked',

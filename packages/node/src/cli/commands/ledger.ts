@@ -29,7 +29,8 @@ export function ledgerCommand(command: Command): void {
     .addOption(
       new Option('--csv [table]', 'print one table as comma-separated values')
         .choices(['days', 'answers', 'channels', 'transactions'])
-        .preset('days'),
+        .preset('days')
+        .conflicts('json'),
     )
     .action((options: LedgerOptions) => ledger(options))
   withGlobals(command)

@@ -54,16 +54,27 @@ export function addOrderCommands(add: (sub: Command) => unknown): void {
     new Command('withdraw')
       .description('move earned token units out of the ClearingHouse')
       .argument('<amount>', 'token units, or all', (text) => (text === 'all' ? text : units(text)))
-      .argument('[to]', 'address; without one this device’s own account')
+      .argument('[to]', 'address; without one this device’s own account', recipient)
       .action(withdraw),
   )
 }
 
+/** What the contract keeps for a channel has 120 bits. */
+const LIMIT = 2n ** 120n
+
 function units(text: string): bigint {
-  if (/^\d+$/.test(text) && BigInt(text) > 0n) return BigInt(text)
+  if (/^\d{1,37}$/.test(text) && BigInt(text) > 0n && BigInt(text) < LIMIT) return BigInt(text)
   throw new UsageError({
-    what: `"${text}" is no amount`,
-    next: 'It is a whole number of token units',
+    what: `"${text.length > 40 ? `${text.slice(0, 40)}…` : text}" is no amount`,
+    next: 'It is a whole number of token units, above 0 and below 2^120',
+  })
+}
+
+function recipient(text: string): Address {
+  if (/^0x[0-9a-fA-F]{40}$/.test(text)) return text as Address
+  throw new UsageError({
+    what: `"${text}" is no address`,
+    next: 'It is 0x and 40 hexadecimal digits',
   })
 }
 
@@ -135,16 +146,14 @@ async function close(prefix: string, options: OrderOptions): Promise<void> {
 
 async function withdraw(
   amount: bigint | 'all',
-  to: string | undefined,
+  to: Address | undefined,
   options: OrderOptions,
 ): Promise<void> {
   await using device = await openWallet(options)
   const target = to ?? device.identity?.wallet.address
-  if (target === undefined || !/^0x[0-9a-fA-F]{40}$/.test(target)) {
-    throw new ClearingError({ what: `"${target}" is no address` })
-  }
+  if (target === undefined) throw new ClearingError({ what: 'this device has no keys yet' })
   const done = await device.wallet.withdraw({
-    to: target as Address,
+    to: target,
     amount,
     ...relayInit(options),
   })

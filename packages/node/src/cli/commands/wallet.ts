@@ -1,6 +1,8 @@
 import { text as readAll } from 'node:stream/consumers'
 import { fromHex } from '@freehold/core/bytes'
 import { NAME_A_CHAIN } from '@freehold/core/clearing/chain'
+import type { Keeper } from '@freehold/core/clearing/keeper'
+import type { Device } from '@freehold/core/device/device'
 import { ClearingError, UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { createPhrase } from '@freehold/core/identity/phrase'
@@ -102,9 +104,17 @@ async function show(options: GlobalOptions): Promise<void> {
 
 async function settle(options: GlobalOptions): Promise<void> {
   await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  const done = await device.keeper?.settle(true)
+  const done = await requireKeeper(device).settle(true)
   if (options.json) printJson(done ?? null)
   else say(done ? `Settled ${done.amount} token units` : 'There is nothing to settle')
+}
+
+function requireKeeper({ keeper }: Device): Keeper {
+  if (keeper !== null) return keeper
+  throw new ClearingError({
+    what: 'this device has no chain to clear on',
+    next: NAME_A_CHAIN,
+  })
 }
 
 async function vouchers(): Promise<void> {
@@ -116,13 +126,8 @@ async function vouchers(): Promise<void> {
 
 async function setOff(options: GlobalOptions & { dryRun?: boolean }): Promise<void> {
   await using device = await openCliDevice({ listen: [], needsKeys: true, chain: options.chain })
-  if (device.keeper === null) {
-    throw new ClearingError({
-      what: 'this device has no chain to clear on',
-      next: NAME_A_CHAIN,
-    })
-  }
-  await device.keeper.refresh()
+  const keeper = requireKeeper(device)
+  await keeper.refresh()
   const { rings, unanswered } = await device.setOff.round({ isDryRun: options.dryRun })
   const { setOff } = setOffOf(await readSettings(cliPaths({}).config))
   if (options.json) return printJson({ setOff, rings, unanswered })
