@@ -129,7 +129,8 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await field('once more').fill(PASSPHRASE)
     await button('Encrypt and keep').click()
     await page.getByText('they are locked').waitFor()
-    expect(await page.evaluate(() => 'RTCPeerConnection' in globalThis)).toBe(true)
+    // Once the page is loaded again.
+    await page.waitForFunction(() => 'RTCPeerConnection' in globalThis)
     // Lenders may be anywhere; what is fetched comes from here and from the chain's node.
     expect(await page.evaluate(refusedTo, NOBODY)).toEqual([NOBODY])
     const stored = await page.evaluate(everythingStored)
@@ -331,6 +332,7 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     await button('Create a phrase').waitFor()
     expect(await page.evaluate(refusedTo, NOBODY)).toEqual([NOBODY, WS_NOBODY])
     await button('Create a phrase').click()
+    await page.locator('.phrase li').nth(23).waitFor()
     const words = await page.locator('.phrase li').allTextContents()
     expect(words.length).toBe(24)
     expect(await barriersOf(page)).toEqual([])

@@ -168,7 +168,7 @@ async function guard<T>(call: () => Promise<T>): Promise<T> {
     if (cause instanceof FreeholdError) throw cause
     throw new ChainError({
       what: 'the chain does not do it',
-      why: cause instanceof BaseError ? cause.shortMessage : String(cause),
+      why: cause instanceof BaseError ? cause.shortMessage.replace(/\.$/, '') : String(cause),
       next: 'It may be asked again: what is deployed already is found',
       cause,
     })

@@ -81,6 +81,20 @@ describe('freehold wallet, used badly', () => {
     await says(2, /no vouchers: .+wallet vouchers/, 'chain', 'watch', '--once', file, ...there)
   })
 
+  it('behaviour: a chain is named by a URL, and a channel by its beginning', async () => {
+    const token = ['--token', String(chain.settings.token)]
+    await says(2, /"nonsense" is no URL/, 'chain', 'deploy', '--rpc', 'nonsense', ...token)
+    await says(1, /failed\. /, 'chain', 'deploy', '--rpc', 'http://127.0.0.1:9', ...token)
+    await says(
+      2,
+      /See freehold wallet channels/,
+      'wallet',
+      'close',
+      `0x${'ab'.repeat(32)}`,
+      ...there,
+    )
+  })
+
   it('behaviour: a ledger is either CSV or JSON', () =>
     says(2, /cannot be used with/, 'ledger', '--csv', '--json'))
 })

@@ -35,7 +35,7 @@ export function chainCommand(command: Command): void {
   command.addCommand(
     new Command('deploy')
       .description('deploy the ClearingHouse of a token, or find it; nobody owns it afterwards')
-      .option('--rpc <url>', 'node of the chain, instead of the settings’')
+      .option('--rpc <url>', 'node of the chain, instead of the settings’', nodeUrl)
       .option('--token <address>', 'what it clears in, instead of the settings’ token', address)
       .option('--chain-id <id>', 'refuse if the node is on another chain', wholeNumber)
       .option('--dry-run', 'say where it would be and what it would cost; needs no keys')
@@ -138,6 +138,11 @@ function parseJson(text: string): unknown {
 
 function codeOf(error: unknown): string {
   return String((error as NodeJS.ErrnoException).code ?? error)
+}
+
+function nodeUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw new UsageError({ what: `"${text}" is no URL`, next: 'It begins with http:// or https://' })
 }
 
 function address(text: string): Address {

@@ -166,5 +166,5 @@ async function ownChannel({ tables }: Device, prefix: string): Promise<ChannelRe
   const found = all.filter(({ id, role }) => role === 'payer' && id.startsWith(prefix))
   const [record] = found
   if (record !== undefined && found.length === 1) return record
-  throw new UsageError({ what: 'no one channel starts so', next: 'See freehold ledger' })
+  throw new UsageError({ what: 'no one channel starts so', next: 'See freehold wallet channels' })
 }
