@@ -38,6 +38,8 @@ export function personAt(page: Page) {
       await field('Passphrase for this device').fill(PASSPHRASE)
       await field('once more').fill(PASSPHRASE)
       await button('Encrypt and keep').click()
+      // The page is loaded again, and may reach others then.
+      await page.waitForFunction(() => 'RTCPeerConnection' in globalThis)
       await page.getByText('they are locked').waitFor()
       await page.getByLabel('Passphrase', { exact: true }).fill(PASSPHRASE)
       await button('Unlock').click()
