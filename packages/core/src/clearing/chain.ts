@@ -13,6 +13,8 @@ export interface ChannelOnChain {
   confirmedDeposit: bigint
   settled: bigint
   status: 'none' | 'open' | 'closed'
+  /** It is closed, but was not so many blocks ago: a reorganisation may open it again. */
+  isCloseYoung: boolean
   /** Seconds since 1970; 0 while no exit was requested. */
   exitRequestedAt: number
 }

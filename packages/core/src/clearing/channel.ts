@@ -51,7 +51,7 @@ export interface ChannelRecord {
   exitDueAtMs: number | null
   /** When the chain was last seen, ms since 1970. */
   seenAtMs: number
-  /** When it was first seen closed, ms since 1970; absent while it is not. */
+  /** When it was first seen closed so deep that the close stays, ms since 1970; absent while it was not. */
   closedAtMs?: number
   /** When the keeper first saw something unsettled on it, ms since 1970; absent once it settled. */
   owedSinceMs?: number

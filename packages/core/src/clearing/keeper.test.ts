@@ -21,7 +21,7 @@ function createFakeChain() {
   let gasPrice = 0n
   const none: ChannelOnChain = {
     ...{ deposit: 0n, confirmedDeposit: 0n, settled: 0n },
-    ...{ status: 'none', exitRequestedAt: 0 },
+    ...{ status: 'none', isCloseYoung: false, exitRequestedAt: 0 },
   }
   const up = () => {
     if (isDown) throw new ChainError({ what: 'the chain cannot be asked' })
@@ -243,7 +243,7 @@ describe('keeper.refresh', () => {
     const record = earned(700n)
     const { keeper, know, get, wait, sent } = await createBench(record)
     const close = (status: 'open' | 'closed') =>
-      know(record, { status, exitRequestedAt: status === 'open' ? 9 : 0 })
+      know(record, { status, isCloseYoung: false, exitRequestedAt: status === 'open' ? 9 : 0 })
     close('closed')
     await keeper.refresh()
     expect(await get()).toMatchObject({ status: 'closed', closedAtMs: 1_000_000 })
@@ -256,6 +256,12 @@ describe('keeper.refresh', () => {
     expect((await get()).closedAtMs).toBeUndefined()
     expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: 700n })
     expect(sent).toHaveLength(1)
+    // Time alone does not make it certain: the chain may have stood still.
+    know(record, { status: 'closed', isCloseYoung: true })
+    await keeper.refresh()
+    wait(24 * HOUR)
+    await keeper.refresh()
+    expect((await get()).closedAtMs).toBeUndefined()
     close('closed')
     await keeper.refresh()
     wait(HOUR)
@@ -344,7 +350,7 @@ describe('keeper that knows what gas costs', () => {
 
 describe('seeChannel', () => {
   it('default: the chain’s word counts', () => {
-    const seen = { deposit: 5n, confirmedDeposit: 4n, settled: 1n, exitRequestedAt: 0 }
+    const seen = { deposit: 5n, confirmedDeposit: 4n, settled: 1n, isCloseYoung: false }
     const of = (status: ChannelOnChain['status'], exitRequestedAt = 0) =>
       seeChannel(testRecord('payee'), { ...seen, status, exitRequestedAt }, 7).status
     expect([of('open'), of('open', 3), of('closed'), of('closed', 3), of('none')]).toEqual([

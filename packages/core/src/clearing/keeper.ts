@@ -8,7 +8,7 @@ import { settlingWorth, type WorthInit } from './worth.ts'
 
 /** Rows in one transaction: about 20 k gas each, so that 100 stay far below a block. */
 const MAX_ROWS = 100
-/** A close that is still there after so long stays. */
+/** A deep close that is still there after so long stays. */
 const CLOSE_MS = 3_600_000
 
 /** Why a keeper settles now. */
@@ -58,7 +58,7 @@ export function seeChannel(
   return {
     ...rest,
     status,
-    ...(status === 'closed' && { closedAtMs }),
+    ...(status === 'closed' && !seen.isCloseYoung && { closedAtMs }),
     exitDueAtMs: status === 'exiting' ? (seen.exitRequestedAt + record.config.delay) * 1_000 : null,
     deposit: seen.deposit,
     confirmedDeposit: seen.confirmedDeposit,

@@ -22,7 +22,10 @@ function edge(n: number, from: number, to: number, given: Given = {}): Edge {
       ...{ payer: account(from), payee: account(to), signer: account(99) },
       ...{ delay: 900, flags, salt: to0x(new Uint8Array(32).fill(n)) },
     },
-    seen: { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt },
+    seen: {
+      ...{ deposit, confirmedDeposit: deposit, settled },
+      ...{ status, isCloseYoung: false, exitRequestedAt },
+    },
     ...{ voucher, acknowledged, deadline },
   }
 }

@@ -40,7 +40,7 @@ describe('bugs of others', () => {
   it('behaviour: row “forced close not noticed”: an exit is never hidden by an earlier look', () => {
     const open: ChannelOnChain = {
       ...{ deposit: 10n, confirmedDeposit: 10n, settled: 0n },
-      ...{ status: 'open', exitRequestedAt: 0 },
+      ...{ status: 'open', isCloseYoung: false, exitRequestedAt: 0 },
     }
     const before = seeChannel(testRecord('payee'), open, 1)
     const after = seeChannel(before, { ...open, exitRequestedAt: 5 }, 2)
@@ -96,7 +96,7 @@ describe('bugs of others', () => {
   it('behaviour: row “top-up counted twice”: the deposit is what the chain says, however often', () => {
     const seen: ChannelOnChain = {
       ...{ deposit: 700n, confirmedDeposit: 700n, settled: 1n },
-      ...{ status: 'open', exitRequestedAt: 0 },
+      ...{ status: 'open', isCloseYoung: false, exitRequestedAt: 0 },
     }
     let record = testRecord('payee', { deposit: 200n })
     for (let i = 0; i < 3; i++) record = seeChannel(record, seen, i)
@@ -160,7 +160,7 @@ describe('rules of state', () => {
     await payers.update(id, (old) => ({ ...existing(old, id), isLeaving: true }))
     const open: ChannelOnChain = {
       ...{ deposit: 10_000n, confirmedDeposit: 10_000n, settled: 0n },
-      ...{ status: 'open', exitRequestedAt: 0 },
+      ...{ status: 'open', isCloseYoung: false, exitRequestedAt: 0 },
     }
     // A node that lags behind does not undo it.
     await payers.update(id, (old) => seeChannel(existing(old, id), open, 2))

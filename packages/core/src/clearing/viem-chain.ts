@@ -105,19 +105,20 @@ export function createViemChain(
     })
   }
 
-  /** The deposit of a channel as of some blocks ago. */
-  async function confirmed(id: Hex): Promise<bigint> {
+  /** A channel as of some blocks ago. */
+  async function confirmed(id: Hex): Promise<{ deposit: bigint; status: number }> {
+    const nothing = { deposit: 0n, status: 0 }
     const head = await reader.getBlockNumber({ cacheTime: 0 })
     const blockNumber = head - BigInt(confirmations)
-    if (blockNumber < 0n) return 0n
+    if (blockNumber < 0n) return nothing
     try {
       const call = { ...contract, functionName: 'channel', args: [id], blockNumber } as const
-      return (await reader.readContract(call)).deposit
+      return await reader.readContract(call)
     } catch (error) {
       // The contract itself is younger.
       const isNothing =
         error instanceof BaseError && error.walk((e) => e instanceof ContractFunctionZeroDataError)
-      if (isNothing) return 0n
+      if (isNothing) return nothing
       throw error
     }
   }
@@ -156,11 +157,13 @@ export function createViemChain(
           functionName: 'channel',
           args: [id],
         })
+        const deep = confirmations === 0 ? found : await confirmed(id)
         return {
           deposit: found.deposit,
-          confirmedDeposit: confirmations === 0 ? found.deposit : await confirmed(id),
+          confirmedDeposit: deep.deposit,
           settled: found.settled,
           status: STATUS[found.status] ?? 'none',
+          isCloseYoung: found.status !== deep.status && STATUS[found.status] === 'closed',
           exitRequestedAt: found.exitRequestedAt,
         }
       }),

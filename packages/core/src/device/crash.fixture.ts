@@ -319,7 +319,8 @@ function createLedger() {
     const found = channels.get(id)
     const status = found ? 'open' : 'none'
     const { deposit, settled, exitRequestedAt } = found ?? NO_CHANNEL
-    return { deposit, confirmedDeposit: deposit, settled, status, exitRequestedAt }
+    const depth = { confirmedDeposit: deposit, isCloseYoung: false }
+    return { deposit, ...depth, settled, status, exitRequestedAt }
   }
   const covered = async (debt: Debt, amount: bigint) => {
     const channel = channels.get(await checkDebt(HOUSE, debt))

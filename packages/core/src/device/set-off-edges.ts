@@ -152,7 +152,7 @@ function edgeOf(
   { total, deadline }: Pick<Debt, 'total' | 'deadline'>,
 ): Edge {
   // An exit that is pending changes nothing here.
-  const status = { status: 'open', exitRequestedAt: 0 } as const
+  const status = { status: 'open', isCloseYoung: false, exitRequestedAt: 0 } as const
   const seen = { deposit, confirmedDeposit, settled, ...status }
   return { id, config, seen, voucher: total, acknowledged: total, deadline }
 }

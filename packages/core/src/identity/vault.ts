@@ -85,6 +85,7 @@ export async function openVault(
     throw new IdentityError({
       what: 'the vault does not open',
       why: 'the passphrase is wrong or the file is damaged',
+      next: 'Type it again; if it is lost, the owner phrase makes a new vault',
       cause,
     })
   }

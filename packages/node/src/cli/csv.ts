@@ -1,8 +1,5 @@
 /** RFC 4180, with a line of headings; amounts as they are, an unknown value as nothing. */
-export function csv(rows: readonly object[]): string {
-  const [first] = rows
-  if (first === undefined) return ''
-  const names = Object.keys(first)
+export function csv(names: readonly string[], rows: readonly object[]): string {
   const values = (row: object) => names.map((name) => (row as Record<string, unknown>)[name])
   return [names, ...rows.map(values)].map((line) => line.map(cell).join(',')).join('\r\n')
 }

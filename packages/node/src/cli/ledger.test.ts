@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -67,6 +70,20 @@ describe('freehold ledger', () => {
     const wei = 10n ** 18n - (await town.look.balances(accountOf(lender.device))).native
     expect(sent.reduce((sum, { feeWei = 0 }) => sum + BigInt(feeWei), 0n)).toBe(wei)
     expect(rowsOf(await ledger(home, '--csv', 'channels'))).toMatchObject([{ id: channel.id }])
+
+    // None of an empty table's headings is missing, and none was left behind by the rows' code.
+    const empty = await mkdtemp(join(tmpdir(), 'freehold-ledger-'))
+    const rows = {
+      days: one.days,
+      answers: one.costs,
+      channels: one.channels,
+      transactions: other.transactions,
+    }
+    for (const [table, [row]] of Object.entries(rows)) {
+      const headings = (await ledger(empty, '--csv', table)).trimEnd().split(',')
+      expect(headings).toEqual(Object.keys(row))
+    }
+    await rm(empty, { recursive: true })
 
     const shown = await ledger(lender.home)
     expect(shown).toMatch(new RegExp(`it is owed +${paid} +${paid} +0 +0 +0 +${paid} +0`))

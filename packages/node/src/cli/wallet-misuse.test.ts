@@ -28,7 +28,11 @@ afterAll(async () => {
 })
 
 async function freehold(...args: string[]) {
-  const env = { ...process.env, FREEHOLD_HOME: home, FREEHOLD_PASSPHRASE: 'correct horse battery' }
+  return freeholdAs('correct horse battery', ...args)
+}
+
+async function freeholdAs(passphrase: string, ...args: string[]) {
+  const env = { ...process.env, FREEHOLD_HOME: home, FREEHOLD_PASSPHRASE: passphrase }
   const run = promisify(execFile)(process.execPath, ['--no-warnings', MAIN, ...args], { env })
   return run.then(
     ({ stdout }) => ({ code: 0, stdout, stderr: '' }),
@@ -58,6 +62,27 @@ describe('freehold wallet, used badly', () => {
     await freehold('wallet', 'deposit', '10', ...there)
     await says(1, /InvalidRecipient.+another/, 'wallet', 'withdraw', '5', ZERO, ...there)
   })
+
+  it('behaviour: recovering begins at any block, and says whom it could not ask', async () => {
+    expect(await freehold('wallet', 'recover', '--from-block', '0', ...there)).toMatchObject({
+      code: 0,
+    })
+    await says(2, /a whole number above 0/, 'wallet', 'recover', '--from-block', '-1')
+    const said = await freehold('wallet', 'recover', 'nonsense', ...there)
+    expect(said).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/nonsense was not asked: .+/),
+    })
+  })
+
+  it('behaviour: what is old is a time that ends', () =>
+    says(2, /It is like 30m or 24h/, 'chain', 'watch', 'vouchers.json', '--max-age', '-3'))
+
+  it('behaviour: a wrong passphrase says what is left to do', async () =>
+    expect(await freeholdAs('x', 'wallet', 'show', ...there)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/passphrase is wrong.+the owner phrase makes a new vault/),
+    }))
 
   it.each([['deposit', '5'], ['settle'], ['set-off']])(
     'behaviour: %s without a chain says how to name one',

@@ -6,3 +6,8 @@ export function wholeNumber(text: string): number {
   if (Number.isSafeInteger(value) && value > 0) return value
   throw new InvalidArgumentError('It is a whole number above 0.')
 }
+
+/** Reads a block's number on the command line: the first is 0. */
+export function blockNumber(text: string): number {
+  return text === '0' ? 0 : wholeNumber(text)
+}

@@ -119,6 +119,15 @@ describe('young channels', () => {
     expect(after.payee.closedAtMs).toBeUndefined()
     expect(await keeper.settle()).toMatchObject({ cause: 'exit-requested', amount: owed })
     expect((await lender.device.balances()).ledger).toBe(owed)
+
+    // It counts as closed for good only once it is deep, however long that takes.
+    await borrower.device.channels.leave(channel.id)
+    await keeper.refresh()
+    const young = (await rows()).payee
+    expect([young.status, young.closedAtMs]).toEqual(['closed', undefined])
+    await town.chain.advance(1, CONFIRMATIONS)
+    await keeper.refresh()
+    expect((await rows()).payee.closedAtMs).toBeGreaterThan(0)
   })
 
   it('behaviour: a settlement that is reorganised away is sent again, and pays once', async () => {

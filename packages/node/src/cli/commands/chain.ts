@@ -16,7 +16,7 @@ import {
   openCliDevice,
   withGlobals,
 } from '../context.ts'
-import { duration } from '../duration-option.ts'
+import { finiteDuration } from '../duration-option.ts'
 import { counted } from '../format.ts'
 import { print, printJson, say } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -50,7 +50,11 @@ export function chainCommand(command: Command): void {
         )
         .argument('<file>', 'what `freehold wallet vouchers` printed there')
         .option('--once', 'look once, instead of every minute')
-        .option('--max-age <time>', 'settle also what is owed for so long, such as 6h', duration)
+        .option(
+          '--max-age <time>',
+          'settle also what is owed for so long, such as 6h',
+          finiteDuration,
+        )
         .action(watch),
     ),
   )

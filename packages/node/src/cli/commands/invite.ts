@@ -2,9 +2,9 @@ import { toHex } from '@freehold/core/bytes'
 import { UsageError } from '@freehold/core/errors'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { encodeInvitation } from '@freehold/core/wire/invitation'
-import { type Command, InvalidArgumentError } from 'commander'
-import { durationMs } from '../../http/duration.ts'
+import type { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
+import { finiteDuration } from '../duration-option.ts'
 import { print, printJson, say } from '../output.ts'
 import { qrText } from '../qr-text.ts'
 
@@ -22,18 +22,10 @@ export function inviteCommand(command: Command): void {
   command
     .argument('[address...]', 'where others reach this device, instead of where it last listened')
     .option('--name <name>', 'what others shall call it')
-    .option('--expires <time>', 'how long the link is good, such as 24h', duration)
+    .option('--expires <time>', 'how long the link is good, such as 24h', finiteDuration)
     .option('--no-qr', 'print the link alone')
     .action((addresses: string[], options: InviteOptions) => invite(addresses, options))
   withGlobals(command)
-}
-
-function duration(text: string): number {
-  try {
-    const ms = durationMs(text)
-    if (Number.isFinite(ms)) return ms
-  } catch {}
-  throw new InvalidArgumentError('It is like 30m or 24h.')
 }
 
 async function invite(given: string[], options: InviteOptions): Promise<void> {

@@ -6,6 +6,7 @@ import {
   answerCosts,
   type ChannelTotals,
   channelTotals,
+  NOTHING_SPENT,
   spentByDay,
 } from '@freehold/core/device/ledger'
 import { peerName } from '@freehold/core/identity/peer-name'
@@ -21,6 +22,18 @@ interface LedgerOptions extends GlobalOptions {
   days?: number
   csv?: 'days' | 'answers' | 'channels' | 'transactions'
 }
+
+/** Of the tables that `--csv` prints; an empty one has them too. */
+const COLUMNS = {
+  days: ['day', ...Object.keys(NOTHING_SPENT)],
+  answers: columns(
+    'receipt begun lender model tokens priceUnits heldUnits relayFee auditSeconds auditTokens end audit payment',
+  ),
+  channels: columns(
+    'id role status isLeaving isRecovered device deposit due held paid settled relayFee exitDueAtMs seenAtMs',
+  ),
+  transactions: columns('hash purpose atMs gasUsed feeWei'),
+} as const satisfies Record<NonNullable<LedgerOptions['csv']>, readonly string[]>
 
 export function ledgerCommand(command: Command): void {
   command
@@ -51,9 +64,7 @@ async function ledger(options: LedgerOptions): Promise<void> {
   const perDay = days.map(([day, spent]) => ({ day, ...spent }))
   if (options.csv) {
     const tables = { days: perDay, answers: costs, channels, transactions }
-    const text = csv(tables[options.csv])
-    if (text !== '') print(text)
-    return
+    return print(csv(COLUMNS[options.csv], tables[options.csv]))
   }
   const relays = (await tables.relayed.list()).map(([, row]) => row)
   // What is owed on a channel is counted there.
@@ -190,4 +201,8 @@ function shownCost({ answer, ...cost }: AnswerCost) {
     audit: pooled ?? (isDrawn === false ? 'not drawn' : 'none'),
     payment,
   }
+}
+
+function columns(names: string): string[] {
+  return names.split(' ')
 }

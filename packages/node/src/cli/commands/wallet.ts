@@ -19,7 +19,7 @@ import {
 } from '../context.ts'
 import { describeRing } from '../describe-ring.ts'
 import { print, printJson, say, table } from '../output.ts'
-import { wholeNumber } from '../whole-number.ts'
+import { blockNumber } from '../whole-number.ts'
 import { channelsCommand } from './wallet-channels.ts'
 import { limitsCommand } from './wallet-limits.ts'
 import { addOrderCommands } from './wallet-orders.ts'
@@ -54,7 +54,7 @@ export function walletCommand(command: Command): void {
       .option(
         '--from-block <number>',
         'look from there on: when the ClearingHouse came',
-        wholeNumber,
+        blockNumber,
       )
       .action(recover),
   )
@@ -158,6 +158,7 @@ async function recover(
   }
   const { channels, untilBlock } = await device.recover({ fromBlock })
   const balances = await device.balances()
+  if (notAsked.length > 0) process.exitCode = 1
   if (options.json) return printJson({ channels, reclaimed, notAsked, untilBlock, ...balances })
   for (const { address, why } of notAsked) say(`${address} was not asked: ${why}`)
   if (channels.length === 0) print('No channel of this account is on the chain')
