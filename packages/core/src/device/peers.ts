@@ -51,6 +51,8 @@ export interface PeerService {
 const LEAST_LIFE_MS = 30_000
 /** For an offer that somebody wants to see; a request does not wait that long. */
 const ASK_MS = 5_000
+/** Of a device that is met only while it is connected. */
+const PLACELESS = /^\/p2p\/[^/]+$/
 /** Offers in the book, of at most 16 kB: those of devices that were met, and of those told of. */
 export const MAX_PEERS = 1_000
 export const MAX_TOLD_PEERS = 500
@@ -130,10 +132,13 @@ export function createPeerService(parts: Parts): PeerService {
       if (address === null && !isNews) return old
       const named = address === null ? [] : [address]
       const isHearsay = address === null && (old === undefined || old.isHearsay)
-      const addresses = [...new Set([...named, ...(old?.addresses ?? []), ...offer.addresses])]
+      const all = [...new Set([...named, ...(old?.addresses ?? []), ...offer.addresses])]
+      // Where it can be dialled comes first: there it is found again once it has gone.
+      const met = all.filter((one) => PLACELESS.test(one))
+      const places = all.filter((one) => !PLACELESS.test(one))
       return {
         device,
-        addresses: addresses.slice(0, MAX_OFFER_ADDRESSES),
+        addresses: [...places.slice(0, MAX_OFFER_ADDRESSES - met.length), ...met],
         offer: encodeOffer(offer),
         seenAtMs: nowMs,
         ...(isHearsay ? { isHearsay } : {}),

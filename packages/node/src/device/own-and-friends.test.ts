@@ -138,6 +138,20 @@ describe('friends', () => {
     await completion.settled
   })
 
+  it('behaviour: one that came by itself is still asked where it can be dialled, once it is gone', async () => {
+    const lender = await town.lender({ payment: null, device: toy() })
+    const asker = await town.inhabitant({ ...toy(), friends: [nameOf(lender)] })
+    await asker.device.peers.ask(addressOf(lender))
+    // As is done with a friend's device that connects by itself.
+    await asker.device.peers.ask(`/p2p/${nameOf(lender)}`)
+    const device = await asker.restart()
+    const breaks: unknown[] = []
+    const onBreak = ({ error }: { error: Error }) => void breaks.push(error.message)
+    const answer = await device.complete({ ...question({ ...short, scope: 'friends' }), onBreak })
+    expect({ breaks, error: answer.error }).toEqual({ breaks: [], error: null })
+    await answer.settled
+  })
+
   it('behaviour: scope friends reaches those alone whom the asker named', async () => {
     const lender = await town.lender({ payment: null, device: toy() })
     const asker = await town.inhabitant({ ...toy(), friends: [nameOf(lender)] })
