@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { LEAN_MALLOC, ONE_ARENA } from '../lean-process.ts'
 
+/** What the engine's child has queued for native code is done in that order, one after the other. */
+export const ONE_THREAD = { UV_THREADPOOL_SIZE: '1' } as const
 /** A child may read files, load native code and test that in a process of its own; no more. */
 const PERMISSIONS = ['--permission', '--allow-fs-read=*', '--allow-addons', '--allow-child-process']
 const NO_WARNINGS = ['--disable-warning=ExperimentalWarning', '--disable-warning=SecurityWarning']
@@ -20,7 +22,12 @@ export function forkChild(
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     execArgv: [...NO_WARNINGS, ...SMALL_HEAP, ...PERMISSIONS],
-    env: { ...cleanEnvironment(), ...ONE_ARENA, ...init.env },
+    env: {
+      ...cleanEnvironment(),
+      ...ONE_ARENA,
+      ...(name === 'child' ? ONE_THREAD : {}),
+      ...init.env,
+    },
   })
 }
 

@@ -6,6 +6,7 @@ import {
   type LlamaModel,
   type Token,
 } from 'node-llama-cpp'
+import { ONE_THREAD } from './fork-child.ts'
 import type { TextShape } from './protocol.ts'
 import { type NativeSampler, reuseSamplers } from './reuse-samplers.ts'
 
@@ -34,6 +35,8 @@ export interface ShapedText {
   accept(at: number, ids: Uint32Array, hasGuesses: boolean): void
   /** Without candidates it has failed: node-llama-cpp lets an error in here end the process. */
   choose(index: number, length: number): Promise<Sampled>
+  /** Begins what `choose` of that position needs first, while the position is being computed. */
+  sampleAhead(index: number): void
   /** Why there are no candidates. */
   readonly failure: unknown
   dispose(): void
@@ -55,6 +58,14 @@ type Filter = [
 ]
 
 interface NativeContext {
+  /** @returns the number that `sampleToken` knows each wanted position by */
+  addToBatch(
+    sequence: number,
+    firstAt: number,
+    ids: Uint32Array,
+    wanted: Uint32Array,
+  ): ArrayLike<number>
+  decodeBatch(): Promise<void>
   sampleToken(
     index: number,
     sampler: NativeSampler,
@@ -74,11 +85,15 @@ const KEPT_STATES = 64
 /** Leaves the highest logits as they are, as the wishes of `native-model.ts` do. */
 const RAW = { temperature: 1, topK: TOP_LOGITS, topP: 1, minP: 0, seed: 0 }
 
-/** Takes over the sampling of the positions of `context` that are planned. */
+/**
+ * Takes over the sampling of the positions of `context` that are planned.
+ * @param textOf the text that a sequence takes in, if it is one
+ */
 export function createCandidates(
   llama: Llama,
   model: LlamaModel,
   context: LlamaContext,
+  textOf: (sequence: number) => ShapedText | undefined,
 ): Candidates {
   const { shared: SharedSampler, own: AddonSampler } = reuseSamplers(llama)
   const nativeModel = (model as unknown as { _model: object })._model
@@ -93,6 +108,9 @@ export function createCandidates(
     return sample(index, sampler, isProbable, isSure, logits, weight)
   }
   Object.defineProperty(native, 'sampleToken', { value: sampleToken })
+  if (process.env.UV_THREADPOOL_SIZE === ONE_THREAD.UV_THREADPOOL_SIZE) {
+    sampleBehind(native, (sequence, index) => textOf(sequence)?.sampleAhead(index))
+  }
 
   /** Their text would count for the grammar, and nobody would see it. */
   function controlIds(): number[] {
@@ -173,8 +191,13 @@ export function createCandidates(
 
       let chosen: Promise<Sampled> = Promise.resolve([-1, undefined, undefined])
       let failure: unknown = new Error('the grammar allows no token here')
+      const ahead = new Map<number, Promise<Sampled>>()
+      const sampleTop = (index: number) => sample(index, top, false, false, TOP, false)
+
       async function candidatesOf(index: number, length: number): Promise<Sampled> {
-        const [token, , , pairs = []] = await sample(index, top, false, false, TOP, false)
+        const early = ahead.get(index)
+        ahead.delete(index)
+        const [token, , , pairs = []] = await (early ?? sampleTop(index))
         const kept = await allowed(index, pairs, states.get(length))
         if (sum === undefined) return [token, undefined, undefined, kept]
         const [, , , highest, weight] = await sample(index, sum, false, false, HIGHEST, true)
@@ -203,6 +226,12 @@ export function createCandidates(
         get failure() {
           return failure
         },
+        sampleAhead(index) {
+          const sampled = sampleTop(index)
+          // Where the step fails, nobody asks for it.
+          sampled.catch(() => {})
+          ahead.set(index, sampled)
+        },
         choose(index, length) {
           // One after the other: all positions of a batch share these samplers.
           chosen = chosen.then(() =>
@@ -219,6 +248,34 @@ export function createCandidates(
       }
     },
   }
+}
+
+/**
+ * Queues the sampling of wanted positions right behind the step that computes them. The one thread
+ * that native work waits for takes it up with no way to JavaScript and back between the two, which
+ * takes 0.4 ms a token. With more threads than one it would not wait for the step.
+ */
+function sampleBehind(
+  native: NativeContext,
+  sampleAhead: (sequence: number, index: number) => void,
+): void {
+  const addToBatch = native.addToBatch.bind(native)
+  const decodeBatch = native.decodeBatch.bind(native)
+  let wanted: [sequence: number, index: number][] = []
+  const hooks: Pick<NativeContext, 'addToBatch' | 'decodeBatch'> = {
+    addToBatch(sequence, ...rest) {
+      const indexes = addToBatch(sequence, ...rest)
+      for (const index of Array.from(indexes)) wanted.push([sequence, index])
+      return indexes
+    },
+    decodeBatch() {
+      const decoded = decodeBatch()
+      for (const [sequence, index] of wanted) sampleAhead(sequence, index)
+      wanted = []
+      return decoded
+    },
+  }
+  for (const [name, value] of Object.entries(hooks)) Object.defineProperty(native, name, { value })
 }
 
 async function startGrammar(

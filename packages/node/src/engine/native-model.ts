@@ -187,7 +187,10 @@ function createNativeModel(init: {
     close,
     async openText(sequence, shape) {
       if (!sequences.has(sequence)) begin(sequence)
-      candidates ??= context === null ? undefined : createCandidates(llama, model, context)
+      candidates ??=
+        context === null
+          ? undefined
+          : createCandidates(llama, model, context, (number) => texts.get(number))
       const text = await candidates?.shape(shape)
       if (text !== undefined) texts.set(sequence, text)
     },
