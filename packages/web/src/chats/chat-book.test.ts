@@ -113,6 +113,20 @@ describe('chat book', () => {
     await expect.poll(() => one.chats.value.size).toBe(0)
   })
 
+  it('behaviour: a look shows what another tab wrote, before its word of it comes', async () => {
+    const storage = createMemoryStorage()
+    const [one, two] = [await open(storage), await open(storage)]
+    one.put(titled('one'))
+    await one.flush()
+    expect(two.chats.value.size).toBe(0)
+    await two.look('chat')
+    expect(two.chats.value.get('chat')?.title).toBe('one')
+    // What it changed itself and has not written stays.
+    two.put(titled('two'))
+    await two.look('chat')
+    expect(two.chats.value.get('chat')?.title).toBe('two')
+  })
+
   it('behaviour: a full disk is told, loses nothing that is shown, and is over when there is room', async () => {
     const { storage, disk } = fillable()
     const book = await open(storage)

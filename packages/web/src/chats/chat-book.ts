@@ -17,6 +17,8 @@ export interface ChatBook extends AsyncDisposable {
   /** Changes a chat, if it is still there. @param soon whether a moment may pass before it is written */
   change(id: string, change: (chat: Chat) => Chat, soon?: 'soon'): void
   remove(id: string): void
+  /** Takes a chat as other tabs left it, unless this one changed it since. */
+  look(id: string): Promise<void>
   /** Resolves when everything so far is on disk, or failed to get there. */
   flush(): Promise<void>
 }
@@ -25,6 +27,7 @@ export async function openChatBook(storage: Storage): Promise<ChatBook> {
   const table = storage.table<Chat>('chats')
   const chats = signal<ReadonlyMap<string, Chat>>(new Map(await table.list()))
   const failure = signal<unknown>(null)
+  /** What is shown of these is not on disk yet. */
   const dirty = new Set<string>()
   const channel = new BroadcastChannel(CHANNEL)
   const closing = new AbortController()
@@ -39,16 +42,17 @@ export async function openChatBook(storage: Storage): Promise<ChatBook> {
   }
 
   async function write(): Promise<void> {
-    const ids = [...dirty]
-    dirty.clear()
-    for (const id of ids) {
+    for (const id of [...dirty]) {
       const chat = chats.value.get(id)
       try {
         if (chat === undefined) await table.update(id, () => undefined)
         else await table.put(id, chat)
         failure.value = null
         channel.postMessage(id)
-        if (!dirty.has(id)) forget(id)
+        // What was changed meanwhile is written next.
+        if (chats.value.get(id) !== chat) continue
+        dirty.delete(id)
+        forget(id)
       } catch (error) {
         failure.value = error
       }
@@ -82,14 +86,18 @@ export async function openChatBook(storage: Storage): Promise<ChatBook> {
   }
   void flush()
 
-  channel.onmessage = async ({ data }: MessageEvent<string>) => {
-    if (!dirty.has(data)) show(data, await table.get(data))
+  async function look(id: string): Promise<void> {
+    const found = await table.get(id)
+    if (!dirty.has(id)) show(id, found)
   }
+
+  channel.onmessage = ({ data }: MessageEvent<string>) => look(data)
   addEventListener('pagehide', putAside, { signal: closing.signal })
 
   return {
     chats,
     failure,
+    look,
     flush,
     put: (chat) => {
       show(chat.id, chat)

@@ -115,11 +115,18 @@ export function createConversation(components: ConversationComponents): Conversa
 
   async function endLeftOvers(except?: Writing): Promise<void> {
     if (except === undefined && (await lease.isHeld())) return
-    for (const chat of book.chats.value.values()) {
-      for (const { id, state } of chat.messages) {
-        if (state !== 'writing' || id === except?.message || id === writing.value?.message) continue
+    const leftOver = (chat: string) =>
+      (book.chats.value.get(chat)?.messages ?? []).filter(
+        ({ id, state }) =>
+          state === 'writing' && id !== except?.message && id !== writing.value?.message,
+      )
+    for (const chat of book.chats.value.keys()) {
+      if (leftOver(chat).length === 0) continue
+      // The tab that wrote it may have said a moment ago how it ended.
+      await book.look(chat)
+      for (const { id } of leftOver(chat)) {
         const error = say('pageClosed')
-        book.change(chat.id, (now) => changeMessage(now, id, { state: 'broken', error }))
+        book.change(chat, (now) => changeMessage(now, id, { state: 'broken', error }))
       }
     }
   }
