@@ -13,6 +13,8 @@ export interface Guesser {
 /** What a step with guesses takes, in steps without: the texts of one model learn it together. */
 export interface GuessCosts {
   of(guesses: number): number
+  /** Whether a step with about so many was measured. */
+  isKnown(guesses: number): boolean
   learn(guesses: number, steps: number): void
   /** Called for each step without guesses: what was measured long ago is to be tried again. */
   fade(): void
@@ -30,7 +32,12 @@ const FIRST_COST = 0.25
 const FIRST_CHANCE = 0.3
 /** Guesses are computed where they are expected to be faster by this much. */
 const LEAST_GAIN = 1.1
-const FADE = 1 / 256
+/**
+ * How likely a guess must be right for a size of which nothing is known: trying it out may take long. On a CPU
+ * a step with one guess may take as long as four without, and one with sixteen as long as ten.
+ */
+const SURE_ENOUGH = 0.9
+const FADE = 1 / 1024
 
 /** Creates the costs of a model that has computed no guesses yet. */
 export function createGuessCosts(): GuessCosts {
@@ -43,6 +50,7 @@ export function createGuessCosts(): GuessCosts {
   }
   return {
     of: (guesses) => measured.get(sizeOf(guesses)) ?? assumed(guesses),
+    isKnown: (guesses) => measured.has(sizeOf(guesses)),
     learn(guesses, steps) {
       const size = sizeOf(guesses)
       const before = measured.get(size)
@@ -89,6 +97,7 @@ export function createGuesser(costs: GuessCosts = createGuessCosts()): Guesser {
     let bestSpeed = LEAST_GAIN
     for (const size of SIZES) {
       if (size > most) break
+      if (chance < SURE_ENOUGH && !costs.isKnown(size)) continue
       let expected = 1
       for (let at = 1; at <= size; at++) expected += chance ** at
       const speed = expected / costs.of(size)
