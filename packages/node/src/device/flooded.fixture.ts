@@ -48,7 +48,9 @@ async function main([home = '']: string[]): Promise<void> {
       temperature: 1,
       maxTokens: 8,
     })
-    globalThis.gc?.()
+    // What the first one finds to be garbage counts as held until the second begins: 72 MB once, where
+    // the second left 9.
+    for (let i = 0; i < 2; i++) globalThis.gc?.()
     const { heapUsed, external } = process.memoryUsage()
     const answer: OwnersAnswer = { text, heldBytes: heapUsed + external }
     process.send?.(answer)

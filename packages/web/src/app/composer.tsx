@@ -3,6 +3,7 @@ import type { Attachment, Chat, Message } from '../chats/chat.ts'
 import { lastQuestion, type Said } from '../chats/conversation.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Icon } from './icon.tsx'
 import { readAttachments } from './read-attachments.ts'
 import { ScopeSwitch } from './scope-switch.tsx'
@@ -47,12 +48,9 @@ export function Composer({ app, chat, onSay, onEdit }: ComposerProps) {
     }
   }
   return (
-    <form
+    <Form
       class="composer"
-      onSubmit={(event) => {
-        event.preventDefault()
-        send()
-      }}
+      onSubmit={send}
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault()
@@ -134,6 +132,6 @@ export function Composer({ app, chat, onSay, onEdit }: ComposerProps) {
           </button>
         )}
       </div>
-    </form>
+    </Form>
   )
 }

@@ -5,6 +5,7 @@ import { type Departing, lookAtDeparture } from '../member/departing.ts'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App, Departure } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { hrefOf } from './route.ts'
 import { countsText, RUNGS } from './rungs.ts'
@@ -87,12 +88,7 @@ function Question({ app, departure: { messages, scope, go }, onDone }: QuestionP
   }
   const isWriting = app.conversation.writing.value !== null
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        work.run(leave)
-      }}
-    >
+    <Form onSubmit={() => work.run(leave)}>
       <p>{say('departureNote', { scope: say(RUNGS[scope]) })}</p>
       <div class="fields">
         <label>
@@ -177,7 +173,7 @@ function Question({ app, departure: { messages, scope, go }, onDone }: QuestionP
           {say('letLeave')}
         </button>
       </div>
-    </form>
+    </Form>
   )
 }
 

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Download } from '../models/downloads.ts'
 import { say, saySize } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
@@ -30,12 +31,7 @@ export function DownloadsSection({ app }: { app: App }) {
           ))}
         </ul>
       )}
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          work.run(want)
-        }}
-      >
+      <Form onSubmit={() => work.run(want)}>
         <div class="fields">
           <TextField
             label={say('modelAddress')}
@@ -59,7 +55,7 @@ export function DownloadsSection({ app }: { app: App }) {
             {say('downloadModel')}
           </button>
         </div>
-      </form>
+      </Form>
     </>
   )
 }

@@ -2,6 +2,7 @@ import { systemRandom } from '@freehold/core/platform'
 import { useState } from 'preact/hooks'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
@@ -144,12 +145,7 @@ function KeepForm({ app, phrase, check, onBack, children, ...init }: KeepFormPro
     await app.member.changeKeys((keyRing) => keyRing.keep({ phrase, deviceIndex }, passphrase))
   }
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        work.run(keep)
-      }}
-    >
+    <Form onSubmit={() => work.run(keep)}>
       <div class="fields">
         {children}
         <TextField
@@ -190,7 +186,7 @@ function KeepForm({ app, phrase, check, onBack, children, ...init }: KeepFormPro
           {say('keysKeep')}
         </button>
       </div>
-    </form>
+    </Form>
   )
 }
 
@@ -198,11 +194,10 @@ function Locked({ app }: { app: App }) {
   const [passphrase, setPassphrase] = useState('')
   const work = useWork()
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
+    <Form
+      onSubmit={() =>
         work.run(() => app.member.changeKeys((keyRing) => keyRing.unlock(passphrase)))
-      }}
+      }
     >
       <p>{say('keysLocked')}</p>
       <div class="fields">
@@ -227,7 +222,7 @@ function Locked({ app }: { app: App }) {
           {say('unlock')}
         </button>
       </div>
-    </form>
+    </Form>
   )
 }
 

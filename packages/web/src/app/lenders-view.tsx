@@ -6,6 +6,7 @@ import { askLender } from '../member/ask-lender.ts'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { LendingSection } from './lending-section.tsx'
 import { PairSection } from './pair-section.tsx'
 import { Problem } from './problem.tsx'
@@ -75,12 +76,7 @@ function Lenders({ app }: { app: App }) {
   }
   return (
     <>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          work.run(add)
-        }}
-      >
+      <Form onSubmit={() => work.run(add)}>
         <div class="fields">
           <TextField
             label={say('lenderWhere')}
@@ -99,7 +95,7 @@ function Lenders({ app }: { app: App }) {
             {say('lookAgain')}
           </button>
         </div>
-      </form>
+      </Form>
       <Problem text={work.problem} />
       {work.isRunning && <p role="status">{say('asking')}</p>}
       {lenders?.length === 0 && <p class="muted">{say('noLenders')}</p>}
@@ -185,12 +181,7 @@ function LenderCard({
         </p>
       )}
       {payment !== null && chain !== null && left === null && refused === null && (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault()
-            work.run(open)
-          }}
-        >
+        <Form onSubmit={() => work.run(open)}>
           <div class="fields">
             <TextField
               label={say('channelAmount')}
@@ -205,7 +196,7 @@ function LenderCard({
               {say('openChannel')}
             </button>
           </div>
-        </form>
+        </Form>
       )}
       <Problem text={work.problem} />
       {work.isRunning && <p role="status">{say('lookingAtChain')}</p>}

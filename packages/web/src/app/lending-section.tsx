@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { type LendSettings, relaysOf } from '../member/member-settings.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { RUNGS } from './rungs.ts'
 import { TextField } from './text-field.tsx'
@@ -28,12 +29,7 @@ export function LendingSection({ app }: { app: App }) {
     <>
       <h3>{say('lendHere')}</h3>
       <p class="muted">{say('lendHereNote')}</p>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          work.run(start)
-        }}
-      >
+      <Form onSubmit={() => work.run(start)}>
         <div class="fields">
           <label>
             {say('lendTo')}
@@ -87,7 +83,7 @@ export function LendingSection({ app }: { app: App }) {
             {say(lend === null ? 'lendStart' : 'save')}
           </button>
         </div>
-      </form>
+      </Form>
       <p role="status" class="lend-state">
         {stateOf(app)}
       </p>

@@ -4,6 +4,7 @@ import { Markdown } from '../markdown/markdown.tsx'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { CopyButton } from './copy-button.tsx'
+import { Form } from './form.tsx'
 import { Icon, type IconName } from './icon.tsx'
 import { Mark } from './mark.tsx'
 import { editIn, regenerateIn } from './send.ts'
@@ -120,13 +121,7 @@ function EditView({ app, chat, message, onEdit }: MessageProps) {
   }
   return (
     <li class="message person">
-      <form
-        class="editing"
-        onSubmit={(event) => {
-          event.preventDefault()
-          save()
-        }}
-      >
+      <Form class="editing" onSubmit={save}>
         <textarea
           aria-label={say('editMessage')}
           dir="auto"
@@ -149,7 +144,7 @@ function EditView({ app, chat, message, onEdit }: MessageProps) {
             {say('saveAndSend')}
           </button>
         </div>
-      </form>
+      </Form>
     </li>
   )
 }

@@ -5,6 +5,7 @@ import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
 import { BrowserWalletSection } from './browser-wallet-section.tsx'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
@@ -73,12 +74,7 @@ export function MoneySection({ app }: { app: App }) {
       )}
       <Problem text={work.problem} />
       {work.isRunning && <p role="status">{say('lookingAtChain')}</p>}
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          work.run(deposit)
-        }}
-      >
+      <Form onSubmit={() => work.run(deposit)}>
         <div class="fields">
           <TextField
             label={say('depositAmount')}
@@ -96,7 +92,7 @@ export function MoneySection({ app }: { app: App }) {
             {say('lookAgain')}
           </button>
         </div>
-      </form>
+      </Form>
       {money !== null && <WithdrawForm app={app} account={money.account} onDone={look} />}
       {money !== null && (
         <BrowserWalletSection app={app} account={money.account} onDeposit={look} />

@@ -8,6 +8,7 @@ import {
 } from '../member/member-settings.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { KeysSection } from './keys-section.tsx'
 import { MoneySection } from './money-section.tsx'
 import { Problem } from './problem.tsx'
@@ -90,12 +91,7 @@ function SettingsForm({ app, read, children }: SettingsFormProps) {
     app.notice.value = { text: say('saved') }
   }
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        work.run(save)
-      }}
-    >
+    <Form onSubmit={() => work.run(save)}>
       <div class="fields">{children}</div>
       <Problem text={work.problem} />
       <div class="row">
@@ -103,6 +99,6 @@ function SettingsForm({ app, read, children }: SettingsFormProps) {
           {say('save')}
         </button>
       </div>
-    </form>
+    </Form>
   )
 }

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks'
 import { isAddress, unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { Form } from './form.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
@@ -43,12 +44,7 @@ export function WithdrawForm({
     await onDone()
   }
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        work.run(withdraw)
-      }}
-    >
+    <Form onSubmit={() => work.run(withdraw)}>
       <div class="fields">
         <TextField
           label={say('withdrawAmount')}
@@ -83,6 +79,6 @@ export function WithdrawForm({
         </div>
       )}
       {asked === null && work.isRunning && <p role="status">{say('lookingAtChain')}</p>}
-    </form>
+    </Form>
   )
 }

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
+import { Form } from '../app/form.tsx'
 import { Icon } from '../app/icon.tsx'
 import { Problem } from '../app/problem.tsx'
 import { TextField } from '../app/text-field.tsx'
@@ -55,12 +56,7 @@ export function DeviceModels() {
           </li>
         ))}
       </ul>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          work.run(pull)
-        }}
-      >
+      <Form onSubmit={() => work.run(pull)}>
         <div class="fields">
           <TextField
             label={say('pullName')}
@@ -79,7 +75,7 @@ export function DeviceModels() {
             {say('lookAgain')}
           </button>
         </div>
-      </form>
+      </Form>
       {step !== null && (
         <p role="status">
           {step.status} <progress value={step.done ?? undefined} aria-label={step.status} />
