@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -20,6 +20,7 @@ import {
   PHONE,
   type Visitor,
 } from '../packages/web/src/testing/app-site.fixture.ts'
+import { filmOf } from '../packages/web/src/testing/film.fixture.ts'
 import { personAt } from './person.fixture.ts'
 
 /** For a machine that does much else at the same time. */
@@ -30,6 +31,8 @@ const PASSPHRASE = 'correct horse battery staple'
 const LISTEN = ['--listen', '/ip4/127.0.0.1/tcp/0/ws']
 
 let folder: string
+/** What the phone's camera shows. */
+let film: string
 let site: AppSite
 let visitor: Visitor
 let page: Page
@@ -85,7 +88,9 @@ beforeAll(async () => {
   const home = join(folder, 'laptop')
   await mkdir(home)
   await writeVaultFile(pathsOf({ home }).vault, createPhrase(systemRandom), PASSPHRASE)
-  site = await openAppSite()
+  film = join(folder, 'film.y4m')
+  await writeFile(film, filmOf(null))
+  site = await openAppSite({ film })
   visitor = await site.visitor(PHONE)
   page = visitor.page
   person = personAt(page)
@@ -97,12 +102,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 }, TEST_MS)
 
-/** Opens the app by the code that the laptop shows, up to where both show words. */
-async function begin(as: string, name: string) {
+/** Brings what the laptop shows into the app, up to where both show words. */
+async function begin(as: string, name: string, bring = openLink) {
   const pairing = freehold('pair', '--as', as, '--name', name, '--app', site.url, ...LISTEN)
   const { link } = await pairing.event('code')
-  // As a phone's camera opens it.
-  await page.evaluate((address) => location.assign(address), String(link))
+  await bring(String(link))
   await expect.poll(() => person.field('Pairing link').inputValue()).toBe(link)
   expect(new URL(page.url()).hash).toBe('#/lenders')
   await person.field('What you call it').fill('laptop')
@@ -111,6 +115,23 @@ async function begin(as: string, name: string) {
   const shown = await page.locator('.pair-words').textContent()
   expect(shown?.split(' · ')).toEqual(words)
   return pairing
+}
+
+/** As a phone's own camera opens it. */
+async function openLink(link: string): Promise<void> {
+  await page.evaluate((address) => location.assign(address), link)
+}
+
+/** With the app's camera, which first sees something else. */
+async function scan(link: string): Promise<void> {
+  await page.goto(`${site.url}#/lenders`)
+  await writeFile(film, filmOf('https://example.com/'))
+  await person.button('Scan the code').click()
+  await page.locator('.scanner', { hasText: 'no pairing link' }).waitFor()
+  await person.button('Cancel').click()
+  await writeFile(film, filmOf(link))
+  await person.button('Scan the code').click()
+  await page.locator('.scanner').waitFor({ state: 'detached' })
 }
 
 describe('the app beside its owner’s other device', { timeout: TEST_MS }, () => {
@@ -133,6 +154,23 @@ describe('the app beside its owner’s other device', { timeout: TEST_MS }, () =
     await page.locator('.problem').first().waitFor()
     await page.getByText('No lenders yet').waitFor()
     expect(await page.getByRole('heading', { name: 'laptop', exact: true }).count()).toBe(0)
+  })
+
+  it('behaviour: a page that may not use the camera says so', async () => {
+    await page.goto(`${site.url}#/lenders`)
+    await person.button('Scan the code').click()
+    await page.locator('.problem', { hasText: 'may not use the camera' }).waitFor()
+    expect(await barriersOf(page)).toEqual([])
+    await person.button('Cancel').click()
+  })
+
+  it('behaviour: the app reads the code with the camera itself', async () => {
+    await page.context().grantPermissions(['camera'])
+    const pairing = await begin('own', 'phone', scan)
+    // It looks no longer than it must.
+    expect(await page.locator('video').count()).toBe(0)
+    await person.button('They differ').click()
+    await expect(pairing.event('paired')).rejects.toThrow('pair ended')
   })
 
   it('default: a code and three words make it the owner’s, and its model answers', async () => {

@@ -30,7 +30,7 @@ export async function openPageIn(
   const starter = join(folder, 'start')
   await writeFile(starter, `#!/bin/sh\nexec ip netns exec ${namespace} ${program} "$@"\n`)
   await chmod(starter, 0o755)
-  const browser = await launchChromium(starter)
+  const browser = await launchChromium({ by: starter })
   stack.defer(() => browser.close())
   const page = await browser.newPage()
   page.setDefaultTimeout(0)

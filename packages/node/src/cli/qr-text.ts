@@ -1,4 +1,4 @@
-import { generate } from 'lean-qr'
+import encodeQR from 'qr'
 
 /** What stands for an upper and a lower square: a character is about twice as high as wide. */
 const HALVES = [' ', '▄', '▀', '█'] as const
@@ -7,12 +7,13 @@ const QUIET = 2
 
 /** A QR code as text, light on dark as most terminals are. */
 export function qrText(text: string): string {
-  const code = generate(text)
-  const isLight = (x: number, y: number) => !code.get(x, y)
+  // A screen is not scratched: the smallest code is read from farthest away.
+  const isDark = encodeQR(text, 'raw', { ecc: 'low', border: QUIET })
+  const isLight = (x: number, y: number) => isDark[y]?.[x] === false
   const lines: string[] = []
-  for (let y = -QUIET; y < code.size + QUIET; y += 2) {
+  for (let y = 0; y < isDark.length; y += 2) {
     let line = ''
-    for (let x = -QUIET; x < code.size + QUIET; x++) {
+    for (let x = 0; x < isDark.length; x++) {
       line += HALVES[(isLight(x, y) ? 2 : 0) + (isLight(x, y + 1) ? 1 : 0)]
     }
     lines.push(line)

@@ -2,6 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Chat } from '../chats/chat.ts'
+import { NO_SETTINGS } from '../member/member-settings.ts'
 import {
   type AppSite,
   DESKTOP,
@@ -9,6 +11,8 @@ import {
   PHONE,
   type Visitor,
 } from '../testing/app-site.fixture.ts'
+import { takeIn } from '../testing/take-in.fixture.ts'
+import { preferencesOf } from './preferences.ts'
 
 /** For a machine that does much else at the same time. */
 const TEST_MS = 300_000
@@ -52,7 +56,7 @@ describe('everyday use', { timeout: TEST_MS }, () => {
     expect(await page.locator('.message.person b').count()).toBe(0)
     await page.click('a[href="#/settings"]')
     const saved = page.waitForEvent('download')
-    await page.click('text=Export all chats')
+    await page.click('text=Export everything')
     const file = JSON.parse(await readFile(await (await saved).path(), 'utf8'))
     expect(file.chats[0].messages[0].attachments).toEqual([
       { name: 'notes.txt', text: 'The hare <b>sleeps</b>.' },
@@ -101,24 +105,39 @@ describe('everyday use', { timeout: TEST_MS }, () => {
     const note = { model: 'Acorn', modelId: '', tokens: 1, totalMs: 1 }
     const base = { createdMs: 1, attachments: [], error: null }
     const content = `Look:\n\n\`\`\`js\n${code}\n\`\`\``
-    const chat = {
+    const chat: Chat = {
       ...{ id: 'c', title: 'Code', createdMs: 1, changedMs: 1, system: '', leaf: 'a' },
       messages: [
         { ...base, id: 'q', parent: null, role: 'user', content: 'Code?', state: null, note: null },
         { ...base, id: 'a', parent: 'q', role: 'assistant', content, state: 'done', note },
       ],
     }
-    await page.click('a[href="#/settings"]')
-    await page.setInputFiles('input[accept*=json]', {
-      name: 'chats.json',
-      mimeType: 'application/json',
-      buffer: Buffer.from(JSON.stringify({ format: 'freehold-chats', version: 1, chats: [chat] })),
-    })
+    await takeIn(page, { chats: [chat] }, 'Only the chats')
     await page.click('.chats a')
     expect((await page.locator('.code-block code').textContent())?.trim()).toBe(code)
     await page.locator('.code-block button').click()
     const copied = () => page.evaluate(() => navigator.clipboard.readText())
     await expect.poll(async () => (await copied()).trim()).toBe(code)
+  })
+
+  it('behaviour: settings of another device hold when the person says so, and are seen before', async () => {
+    await using visitor = await visit()
+    const { page } = visitor
+    const other = {
+      preferences: preferencesOf({ system: 'Answer in verse.', theme: 'dark' }),
+      settings: { ...NO_SETTINGS, ceilings: { perRequest: 70_000n, perDay: 900_000n } },
+    }
+    const system = page.getByRole('textbox', { name: 'System prompt' })
+    await takeIn(page, other, 'Only the chats')
+    expect(await system.inputValue()).toBe('')
+    await takeIn(page, other, 'Cancel')
+    await takeIn(page, other, 'Chats and settings')
+    await expect.poll(() => system.inputValue()).toBe('Answer in verse.')
+    const saved = page.waitForEvent('download')
+    await page.click('text=Export everything')
+    const file = JSON.parse(await readFile(await (await saved).path(), 'utf8'))
+    expect(file.settings.ceilings).toEqual({ perRequest: '70000', perDay: '900000' })
+    expect(file.preferences.theme).toBe('dark')
   })
 
   it('behaviour: an answer is read aloud by sentences, each once', async () => {

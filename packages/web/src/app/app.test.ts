@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Chat } from '../chats/chat.ts'
 import { barriersOf } from '../testing/accessible.fixture.ts'
 import { type AppSite, DESKTOP, openAppSite, PHONE } from '../testing/app-site.fixture.ts'
+import { takeIn } from '../testing/take-in.fixture.ts'
 
 /** For a machine that does much else at the same time. */
 const TEST_MS = 300_000
@@ -152,19 +154,14 @@ describe('web app', { timeout: TEST_MS }, () => {
     ].join('\n\n')
     const note = { model: '<b>x</b>', modelId: '', tokens: 1, totalMs: 1 }
     const base = { createdMs: 1, attachments: [], error: null }
-    const chat = {
+    const chat: Chat = {
       ...{ id: 'evil', title: '<img src=x>', createdMs: 1, changedMs: 1, system: '', leaf: 'a' },
       messages: [
         { ...base, id: 'q', parent: null, role: 'user', content: evil, state: null, note: null },
         { ...base, id: 'a', parent: 'q', role: 'assistant', content: evil, state: 'done', note },
       ],
     }
-    await page.click('a[href="#/settings"]')
-    await page.setInputFiles('input[accept*=json]', {
-      name: 'chats.json',
-      mimeType: 'application/json',
-      buffer: Buffer.from(JSON.stringify({ format: 'freehold-chats', version: 1, chats: [chat] })),
-    })
+    await takeIn(page, { chats: [chat] }, 'Only the chats')
     await page.click('.chats a')
     await page.locator('.code-block').waitFor()
     for (const link of await page.locator('.markdown a').all()) {
@@ -178,7 +175,7 @@ describe('web app', { timeout: TEST_MS }, () => {
     // What was taken in goes out again as it was.
     await page.click('a[href="#/settings"]')
     const saved = page.waitForEvent('download')
-    await page.click('text=Export all chats')
+    await page.click('text=Export everything')
     const file = JSON.parse(await readFile(await (await saved).path(), 'utf8'))
     expect(file.chats).toEqual([chat])
   })

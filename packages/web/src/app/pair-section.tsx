@@ -1,14 +1,19 @@
 import { fromHex } from '@freehold/core/bytes'
 import type { PairRecord } from '@freehold/core/device/pair-book'
+import { isPairLink } from '@freehold/core/device/pair-link'
 import type { PairQuestion } from '@freehold/core/device/pairing'
 import { peerName } from '@freehold/core/identity/peer-name'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { pairDevice } from '../member/pair-device.ts'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { CodeScanner } from './code-scanner.tsx'
 import { Problem } from './problem.tsx'
 import { TextField } from './text-field.tsx'
 import { useWork } from './use-work.ts'
+
+/** Over plain http from another machine a page has none. */
+const HAS_CAMERAS = navigator.mediaDevices !== undefined
 
 interface Asked extends PairQuestion {
   answer: (areSame: boolean) => void
@@ -21,6 +26,7 @@ export function PairSection({ app }: { app: App }) {
   const [name, setName] = useState('')
   const [asked, setAsked] = useState<Asked | null>(null)
   const [done, setDone] = useState('')
+  const [isScanning, setScanning] = useState(false)
   const work = useWork()
   const look = () =>
     member.use(async (device) => {
@@ -53,6 +59,12 @@ export function PairSection({ app }: { app: App }) {
     setName('')
     setDone(say(paired.isMutual ? 'paired' : 'pairedHere', { name: paired.name }))
     await look()
+  }
+  const scanned = (text: string) => {
+    if (!isPairLink(text)) return false
+    pairLink.value = text
+    setScanning(false)
+    return true
   }
   const remove = async ({ device: key }: PairRecord) => {
     await member.use((device) => device.pairs.remove(key))
@@ -114,8 +126,14 @@ export function PairSection({ app }: { app: App }) {
           <button type="submit" disabled={work.isRunning}>
             {say('pair')}
           </button>
+          {HAS_CAMERAS && !isScanning && (
+            <button type="button" disabled={work.isRunning} onClick={() => setScanning(true)}>
+              {say('scanCode')}
+            </button>
+          )}
         </div>
       </form>
+      {isScanning && <CodeScanner onText={scanned} onCancel={() => setScanning(false)} />}
       {asked !== null && <Words asked={asked} />}
       {asked === null && work.isRunning && <p role="status">{say('asking')}</p>}
       {done !== '' && <p role="status">{done}</p>}

@@ -29,15 +29,19 @@ export const preferences = signal<Preferences>(DEFAULTS)
 /** Reads what was chosen before; what cannot be read is as if nothing had been. */
 export function readPreferences(): void {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Record<string, unknown>
-    const known = Object.entries(DEFAULTS).map(([name, value]) => {
-      const found = kept[name]
-      return [name, isLike(found, value) ? found : value]
-    })
-    preferences.value = Object.fromEntries(known) as Preferences
+    preferences.value = preferencesOf(JSON.parse(localStorage.getItem(KEY) ?? '{}'))
   } catch {
     preferences.value = DEFAULTS
   }
+}
+
+/** What was chosen, as far as it can be read. */
+export function preferencesOf(kept: Record<string, unknown>): Preferences {
+  const known = Object.entries(DEFAULTS).map(([name, value]) => {
+    const found = kept[name]
+    return [name, isLike(found, value) ? found : value]
+  })
+  return Object.fromEntries(known) as Preferences
 }
 
 export function prefer(change: Partial<Preferences>): void {

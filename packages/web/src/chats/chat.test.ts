@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { emptyChat, said } from './chat.fixture.ts'
-import { addMessage, branchOf, type Chat, showBranch, siblingsOf, wordsOf } from './chat.ts'
+import {
+  addMessage,
+  branchOf,
+  type Chat,
+  changeMessage,
+  mergeChats,
+  showBranch,
+  siblingsOf,
+  wordsOf,
+} from './chat.ts'
 
 const asked = addMessage(emptyChat(), said('q1', null, 'user', 'What is a kite?'))
 const answered = addMessage(asked, said('a1', 'q1', 'assistant', 'A toy.'))
@@ -42,5 +51,18 @@ describe('chat', () => {
     expect(wordsOf({ ...said('q', null, 'user', 'Why?'), attachments })).toBe(
       'File a.txt:\nalpha\n\nWhy?',
     )
+  })
+
+  it('behaviour: what was taken along is added to what is here, and replaces nothing', () => {
+    const passed = changeMessage(answered, 'a1', { content: 'A toy, as it is here.' })
+    const newer = { ...passed, changedMs: 9, title: 'Mine' }
+    expect(mergeChats(newer, goneOn)).toEqual({
+      ...newer,
+      messages: [...newer.messages, ...goneOn.messages.slice(2)],
+    })
+    const older = { ...passed, changedMs: 0 }
+    expect(mergeChats(older, goneOn)).toMatchObject({ leaf: goneOn.leaf, title: goneOn.title })
+    expect(mergeChats(older, goneOn).messages[1]?.content).toBe('A toy, as it is here.')
+    expect(mergeChats(goneOn, older)).toMatchObject({ leaf: goneOn.leaf })
   })
 })

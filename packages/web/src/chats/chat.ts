@@ -122,6 +122,16 @@ export function addMessage(chat: Chat, message: Message): Chat {
   }
 }
 
+/** A chat as it is here and as it was taken along: what only one of the two has stays, what both have is as here. */
+export function mergeChats(here: Chat, taken: Chat): Chat {
+  const known = new Set(here.messages.map(({ id }) => id))
+  const later = taken.changedMs > here.changedMs ? taken : here
+  return {
+    ...later,
+    messages: [...here.messages, ...taken.messages.filter(({ id }) => !known.has(id))],
+  }
+}
+
 export function changeMessage(chat: Chat, id: string, change: Partial<Message>): Chat {
   const messages = chat.messages.map((message) =>
     message.id === id ? { ...message, ...change } : message,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { emptyChat, said } from './chat.fixture.ts'
-import { addMessage } from './chat.ts'
-import { exportChats, importChats } from './portable-chats.ts'
+import { addMessage, type Chat } from './chat.ts'
+import { chatsOf } from './portable-chats.ts'
 
 const note = { model: 'Acorn', modelId: 'ab', tokens: 3, totalMs: 40 }
 const asked = addMessage(emptyChat(), {
@@ -19,46 +19,43 @@ function borrowed(check: 'none' | 'pass') {
   return addMessage(chat, { ...answer, note: { ...note, borrowed: of } })
 }
 
-describe('exportChats, importChats', () => {
+/** As a file has them. */
+const written = (chats: readonly Chat[]) => JSON.stringify(chats, null, 2)
+const read = (text: string) => chatsOf(JSON.parse(text))
+
+describe('chatsOf', () => {
   it('default: what goes out comes back', () => {
-    expect(importChats(exportChats([chat, emptyChat('two')]))).toEqual([chat, emptyChat('two')])
+    expect(read(written([chat, emptyChat('two')]))).toEqual([chat, emptyChat('two')])
   })
 
   it('behaviour: an answer that was being written is one that broke off', () => {
     const writing = addMessage(chat, { ...said('b', 'a', 'assistant', ''), state: 'writing' })
-    expect(importChats(exportChats([writing]))[0]?.messages.at(-1)?.state).toBe('broken')
+    expect(read(written([writing]))[0]?.messages.at(-1)?.state).toBe('broken')
   })
 
   it('behaviour: who wrote an answer comes back; that it was audited has to be seen here', () => {
-    const exported = exportChats([borrowed('pass')])
-    expect(importChats(exported)).toEqual([borrowed('none')])
+    const exported = written([borrowed('pass')])
+    expect(read(exported)).toEqual([borrowed('none')])
     for (const [from, to] of [
       ['"own"', '"anybody"'],
       ['"peer"', '"nobody"'],
       ['"17"', '"-17"'],
       ['"mail": 1', '"mail": "1"'],
     ] as const) {
-      expect(() => importChats(exported.replace(from, to))).toThrow(/borrowed/)
+      expect(() => read(exported.replace(from, to))).toThrow(/borrowed/)
     }
   })
 
   it.each([
-    ['{', 'no JSON'],
-    ['[]', 'no object'],
-    ['{"format":"other"}', 'no file of chats'],
-    ['{"format":"freehold-chats","version":2}', 'another version'],
-    ['{"format":"freehold-chats","version":1,"chats":{}}', 'chats: it is no list'],
-    ['{"format":"freehold-chats","version":1,"chats":[{"messages":[]}]}', 'chats\\[0\\].id'],
-    [exportChats([chat]).replace('"user"', '"root"'), 'messages\\[0\\].role'],
+    ['{}', 'chats: it is no list'],
+    ['[{"messages":[]}]', 'chats\\[0\\].id'],
+    [written([chat]).replace('"user"', '"root"'), 'messages\\[0\\].role'],
   ])('behaviour: %s is refused with the place', (text, why) => {
-    expect(() => importChats(text)).toThrow(new RegExp(why))
+    expect(() => read(text)).toThrow(new RegExp(why))
   })
 
   it('behaviour: fields that nobody knows are left out', () => {
-    const more = exportChats([chat]).replace(
-      '"title":',
-      '"__proto__": {"x": 1}, "evil": 1, "title":',
-    )
-    expect(importChats(more)).toEqual([chat])
+    const more = written([chat]).replace('"title":', '"__proto__": {"x": 1}, "evil": 1, "title":')
+    expect(read(more)).toEqual([chat])
   })
 })

@@ -1,28 +1,17 @@
-import { FreeholdError } from '@freehold/core/errors'
 import type { AnswerNote, Attachment, BorrowedNote, BorrowedPart, Chat, Message } from './chat.ts'
+import { fail, list, number, record, string, word } from './read-json.ts'
 
-const FORMAT = 'freehold-chats'
-const VERSION = 1
 const STATES = ['writing', 'done', 'stopped', 'broken'] as const
 
 const RUNGS = ['own', 'friends', 'market'] as const
 const PLACES = ['here', 'peer'] as const
 
-/** Everything that was said, as JSON that `importChats` reads. */
-export function exportChats(chats: readonly Chat[]): string {
-  return JSON.stringify({ format: FORMAT, version: VERSION, chats }, null, 2)
-}
-
 /**
- * Reads what `exportChats` wrote. Fields that nobody knows are left out; nothing is guessed.
+ * Reads chats that were written as JSON. Fields that nobody knows are left out; nothing is guessed.
  * @throws FreeholdError saying what is wrong and where
  */
-export function importChats(text: string): Chat[] {
-  const whole = record(parse(text), 'the file')
-  if (whole.format !== FORMAT) fail('it is no file of chats', `format is not "${FORMAT}"`)
-  if (whole.version !== VERSION)
-    fail('it was written by another version', `${String(whole.version)}`)
-  return list(whole.chats, 'chats').map((chat, i) => chatOf(chat, `chats[${i}]`))
+export function chatsOf(value: unknown): Chat[] {
+  return list(value, 'chats').map((chat, i) => chatOf(chat, `chats[${i}]`))
 }
 
 function chatOf(value: unknown, at: string): Chat {
@@ -106,39 +95,4 @@ function partOf(value: unknown, at: string): BorrowedPart {
     end: string(row.end, `${at}.end`),
     priceUnits,
   }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    return fail('it is no JSON', cause instanceof Error ? cause.message : String(cause))
-  }
-}
-
-function record(value: unknown, at: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>
-  }
-  return fail(at, 'it is no object')
-}
-
-function list(value: unknown, at: string): unknown[] {
-  return Array.isArray(value) ? value : fail(at, 'it is no list')
-}
-
-function string(value: unknown, at: string): string {
-  return typeof value === 'string' ? value : fail(at, 'it is no text')
-}
-
-function word<T extends string>(value: unknown, known: readonly T[], at: string): T {
-  return known.find((name) => name === value) ?? fail(at, `it is one of ${known.join(', ')}`)
-}
-
-function number(value: unknown, at: string): number {
-  return Number.isFinite(value) ? (value as number) : fail(at, 'it is no number')
-}
-
-function fail(at: string, why: string): never {
-  throw new FreeholdError({ what: 'the chats cannot be read', why: `${at}: ${why}` })
 }

@@ -7,7 +7,7 @@ import { extname, join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { type BuiltApp, buildApp } from '../../build.ts'
 import { HEADERS } from '../../headers.ts'
-import { launchChromium } from './chromium.fixture.ts'
+import { type ChromiumInit, launchChromium } from './chromium.fixture.ts'
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -49,7 +49,7 @@ export const PHONE: BrowserContextOptions = {
 }
 export const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 800 } }
 
-export async function openAppSite(): Promise<AppSite> {
+export async function openAppSite(init?: ChromiumInit): Promise<AppSite> {
   await using stack = new AsyncDisposableStack()
   const out = await mkdtemp(join(tmpdir(), 'freehold-app-'))
   stack.defer(() => rm(out, { recursive: true, force: true }))
@@ -71,7 +71,7 @@ export async function openAppSite(): Promise<AppSite> {
     server.closeAllConnections()
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  const browser = await launchChromium()
+  const browser = await launchChromium(init)
   stack.defer(() => browser.close())
 
   async function visitor(init: BrowserContextOptions = DESKTOP): Promise<Visitor> {

@@ -15,17 +15,25 @@ const FLAGS = [
   '--no-first-run',
 ]
 
+export interface ChromiumInit {
+  /** A program that starts it with its own arguments. */
+  by?: string
+  /** A film (Y4M) that its camera shows; read when a page opens the camera. @default it has no camera */
+  film?: string
+}
+
 /**
  * Starts headless Chromium.
- * @param by a program that starts it with its own arguments
  * @throws Error saying how to install it when there is none
  */
-export async function launchChromium(by = PATH): Promise<Browser> {
+export async function launchChromium({ by = PATH, film }: ChromiumInit = {}): Promise<Browser> {
   if (!existsSync(PATH)) {
     throw new Error(
       `there is no Chromium at ${PATH}: install it (Debian: apt-get install chromium), ` +
         'or name another with CHROMIUM_PATH',
     )
   }
-  return chromium.launch({ executablePath: by, headless: true, args: FLAGS, timeout: 120_000 })
+  const camera = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`]
+  const args = film === undefined ? FLAGS : [...FLAGS, ...camera]
+  return chromium.launch({ executablePath: by, headless: true, args, timeout: 120_000 })
 }

@@ -156,8 +156,14 @@ export const de: Words = {
   keyHelp: 'Diese Liste zeigen',
   close: 'Schließen',
   yourData: 'Deine Daten',
-  exportAll: 'Alle Chats exportieren',
-  importChats: 'Chats importieren',
+  exportAll: 'Alles exportieren',
+  exportNote:
+    'Chats und Einstellungen kommen in eine Datei. Schlüssel, Geld und Belege bleiben auf diesem Gerät: auf ein anderes führt sie die Phrase auf Papier.',
+  importFile: 'Datei importieren',
+  importFound: 'Die Datei enthält {count} Chats und wie App und Gerät eingestellt waren:',
+  importKeeps: 'Was hier an Chats ist, bleibt; was in beiden gesagt wurde, bleibt wie hier.',
+  importChats: 'Nur die Chats',
+  importAll: 'Chats und Einstellungen',
   imported: '{count} Chats importiert.',
   deleteAll: 'Alles löschen',
   deleteAllSure:
@@ -303,6 +309,11 @@ export const de: Words = {
   pairNameHint: 'Es erfährt das nicht.',
   otherDevice: 'Mein anderes Gerät',
   pair: 'Koppeln',
+  scanCode: 'Code scannen',
+  scanHint: 'Halte den Code des anderen Geräts vor die Kamera.',
+  cameraBarred:
+    'Diese Seite darf die Kamera nicht nutzen. Erlaube es im Browser, oder füge den Link ein.',
+  noCamera: 'Hier ist keine Kamera: füge den Link ein.',
   noPairLink: 'Das ist kein Link zum Koppeln; auf dem anderen Gerät zeigt ihn freehold pair',
   paired: '{name} ist gekoppelt.',
   pairedHere:

@@ -154,8 +154,14 @@ export const en = {
   keyHelp: 'Show this list',
   close: 'Close',
   yourData: 'Your data',
-  exportAll: 'Export all chats',
-  importChats: 'Import chats',
+  exportAll: 'Export everything',
+  exportNote:
+    'Chats and settings go into one file. Keys, money and receipts stay on this device: a phrase on paper is their way to another.',
+  importFile: 'Import a file',
+  importFound: 'The file holds {count} chats, and how the app and this device were set:',
+  importKeeps: 'Chats that are here stay; what was said in both stays as it is here.',
+  importChats: 'Only the chats',
+  importAll: 'Chats and settings',
   imported: '{count} chats imported.',
   deleteAll: 'Delete everything',
   deleteAllSure:
@@ -292,6 +298,10 @@ export const en = {
   pairNameHint: 'It is not told.',
   otherDevice: 'My other device',
   pair: 'Pair',
+  scanCode: 'Scan the code',
+  scanHint: 'Hold the code of the other device in front of the camera.',
+  cameraBarred: 'This page may not use the camera. Allow it in the browser, or paste the link.',
+  noCamera: 'There is no camera here: paste the link.',
   noPairLink: 'This is no pairing link; freehold pair shows one on the other device',
   paired: '{name} is paired.',
   pairedHere:
