@@ -1,12 +1,18 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createPhrase } from '@freehold/core/identity/phrase'
-import { systemRandom } from '@freehold/core/platform'
 import type { BrowserContextOptions, Page } from 'playwright-core'
+import type { Address } from 'viem'
+import { createTown, DEPOSIT, WEB_SOCKETS } from '../packages/node/src/device/town.fixture.ts'
+import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { DESKTOP, openAppSite, PHONE } from '../packages/web/src/testing/app-site.fixture.ts'
+import { personAt } from '../tests/person.fixture.ts'
 import { openServedApp } from '../tests/served-app.fixture.ts'
 
-/** Shows each main view of the web app as it is: `docs/images/`. Real answers of the bundled model. */
+/**
+ * Shows each main view of the web app as it is: `docs/images/`. Real answers of the bundled model, from this page and
+ * from a lender that is paid on a chain of this machine.
+ */
 const FOLDER = new URL('../docs/images/', import.meta.url)
+const MOST_QUESTIONS = 8
 
 interface Shot {
   device: BrowserContextOptions
@@ -24,24 +30,6 @@ async function ask(page: Page, text: string): Promise<void> {
 async function chat(page: Page): Promise<void> {
   await ask(page, 'What is a voucher?')
   await ask(page, 'What is 7 plus 5?')
-}
-
-/** Keys that nobody uses again. */
-async function keepKeys(page: Page, url: string): Promise<void> {
-  const field = (label: string) => page.getByLabel(label, { exact: false })
-  const press = (name: string) => page.getByRole('button', { name, exact: true }).click()
-  const passphrase = 'a long passphrase'
-  await page.goto(`${url}#/wallet`)
-  await press('Enter my phrase')
-  await field('Phrase (24 words)').fill(createPhrase(systemRandom))
-  await field('Number of this device').fill('0')
-  await field('Passphrase for this device').fill(passphrase)
-  await field('once more').fill(passphrase)
-  await press('Encrypt and keep')
-  await page.getByText('they are locked').waitFor()
-  await page.getByLabel('Passphrase', { exact: true }).fill(passphrase)
-  await press('Unlock')
-  await page.getByText('are unlocked').waitFor()
 }
 
 const SHOTS: Record<string, Shot> = {
@@ -74,23 +62,6 @@ const SHOTS: Record<string, Shot> = {
       await page.getByText('Create a phrase').waitFor()
     },
   },
-  'desktop-lenders': {
-    device: { ...DESKTOP, colorScheme: 'light' },
-    look: async (page, url) => {
-      await keepKeys(page, url)
-      await page.goto(`${url}#/lenders`)
-      await page.getByText('Separated by blanks').waitFor()
-      await page.getByText('No lenders yet').waitFor()
-    },
-  },
-  'desktop-figures': {
-    device: { ...DESKTOP, colorScheme: 'light' },
-    look: async (page, url) => {
-      await chat(page)
-      await page.goto(`${url}#/figures`)
-      await page.locator('figure canvas').first().waitFor()
-    },
-  },
   'desktop-settings': {
     device: { ...DESKTOP, colorScheme: 'dark', locale: 'de' },
     look: async (page, url) => {
@@ -100,6 +71,10 @@ const SHOTS: Record<string, Shot> = {
   },
 }
 
+async function keep(page: Page, name: string): Promise<void> {
+  await writeFile(new URL(`${name}.png`, FOLDER), await page.screenshot({ animations: 'disabled' }))
+}
+
 await mkdir(FOLDER, { recursive: true })
 await using site = await openAppSite()
 for (const [name, { device, look }] of Object.entries(SHOTS)) {
@@ -107,7 +82,61 @@ for (const [name, { device, look }] of Object.entries(SHOTS)) {
   const { page } = visitor
   await page.locator('.offline .icon').waitFor()
   await look?.(page, site.url)
-  await writeFile(new URL(`${name}.png`, FOLDER), await page.screenshot({ animations: 'disabled' }))
+  await keep(page, name)
+}
+
+// What is borrowed, on a phone and then on a desk.
+await using town = await createTown()
+await using lender = await town.lender({
+  device: { listen: [WEB_SOCKETS], engine: createLlamaEngine() },
+})
+for (const device of [PHONE, DESKTOP]) {
+  await using visitor = await site.visitor({ ...device, colorScheme: 'light' })
+  const { page } = visitor
+  const { show, fillChain, takeKeys, button, field } = personAt(page)
+  await fillChain(town.chain.settings)
+  await takeKeys()
+  const account = await page.locator('.facts code').first().textContent()
+  await town.chain.mint(account as Address, 5n * DEPOSIT)
+  await show('lenders')
+  await field('Address or invitation').fill(lender.lending.addresses()[0] ?? '')
+  await button('Add').click()
+  await field('Open a channel with').fill(String(DEPOSIT))
+  await button('Open a channel').click()
+  await page
+    .getByText(`${DEPOSIT.toLocaleString('en')} units`, { exact: true })
+    .first()
+    .waitFor()
+  if (device === DESKTOP) await keep(page, 'desktop-lenders')
+  await show('')
+  await page.click('.scope summary')
+  await page.check('.scope input[value=market]')
+  for (let i = 0; i < MOST_QUESTIONS; i++) {
+    await page.fill('#message', 'Tell me a story about a hare. My mail is hare@example.com.')
+    await page.click('.composer button[type=submit]')
+    await page.locator('.departure .leaving').waitFor()
+    if (i === 0) {
+      await field('One answer at most').fill('2000')
+      await field('A day at most').fill('1000000')
+    }
+    if (device === PHONE) {
+      await keep(page, 'phone-departure')
+      break
+    }
+    await button('Let it leave').click()
+    await page.locator('.departure').waitFor({ state: 'detached' })
+    await page.locator('.answer .mark:not(.mark-open)').nth(i).waitFor()
+    if (await page.locator('.mark', { hasText: 'audit passed' }).count()) break
+  }
+  if (device === PHONE) continue
+  await page.locator('.mark summary').last().click()
+  await keep(page, 'desktop-receipt')
+  await show('egress')
+  await page.locator('.cards .facts').first().waitFor()
+  await keep(page, 'desktop-egress')
+  await show('figures')
+  await page.locator('figure canvas').first().waitFor()
+  await keep(page, 'desktop-figures')
 }
 
 // The dashboard is there where a device serves the app.
@@ -121,9 +150,7 @@ await page.getByLabel('Token of the device').fill(served.token)
 await page.getByRole('button', { name: 'Unlock' }).click()
 await page.locator('.ladder').waitFor()
 await page.locator('.card', { hasText: 'acorn' }).first().waitFor()
-await writeFile(
-  new URL('desktop-dashboard.png', FOLDER),
-  await page.screenshot({ animations: 'disabled' }),
-)
+await page.locator('button:enabled', { hasText: 'Look again' }).first().waitFor()
+await keep(page, 'desktop-dashboard')
 await context.close()
 await served.lendSwitch.leave()

@@ -211,8 +211,10 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     expect(await mark.textContent()).toMatch(/Tokens replayed\d+/)
     expect(await barriersOf(page)).toEqual([])
     await show('egress')
-    await page.getByText(/^[1-9]\d* entries, and each fits the one before/).waitFor()
-    expect(await page.locator('.page').textContent()).toContain('mail × 1')
+    await page.getByText(/^Entries: [1-9]\d*. Each fits the one before/).waitFor()
+    for (const said of ['mail × 1', peerOf(lender)]) {
+      expect(await page.locator('.page').textContent()).toContain(said)
+    }
     expect(await barriersOf(page)).toEqual([])
     await page.click('.new')
     await page.click('.scope summary')
@@ -306,9 +308,9 @@ describe('the app as a member', { timeout: TEST_MS }, () => {
     for (let i = 0; i < MOST_QUESTIONS && !mark.includes('failed'); i++) {
       await askFarther(STORY)
       const found = `${mark}; ${await page.locator('.departure').textContent()}`
-      const offered = await page.getByLabel('To whom').locator('option').allTextContents()
+      const offered = await page.getByLabel('Whom to ask').locator('option').allTextContents()
       expect(offered, found).toContain(peerOf(cheat))
-      await page.getByLabel('To whom').selectOption({ label: peerOf(cheat) })
+      await page.getByLabel('Whom to ask').selectOption({ label: peerOf(cheat) })
       mark = await letLeave()
     }
     expect(mark).toContain('audit failed')

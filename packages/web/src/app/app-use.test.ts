@@ -120,6 +120,20 @@ describe('everyday use', { timeout: TEST_MS }, () => {
     await expect.poll(async () => (await copied()).trim()).toBe(code)
   })
 
+  it('behaviour: what lies over the page goes away when the person goes on elsewhere', async () => {
+    await using visitor = await visit()
+    const { page } = visitor
+    const scope = page.locator('.scope')
+    const isOpen = () => scope.evaluate((details) => (details as HTMLDetailsElement).open)
+    for (const goOn of [() => page.focus('#message'), () => page.mouse.click(600, 200)]) {
+      await page.click('.scope summary')
+      await page.locator('.scope input').first().focus()
+      expect(await isOpen()).toBe(true)
+      await goOn()
+      await expect.poll(isOpen).toBe(false)
+    }
+  })
+
   it('behaviour: settings of another device hold when the person says so, and are seen before', async () => {
     await using visitor = await visit()
     const { page } = visitor

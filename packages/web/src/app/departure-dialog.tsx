@@ -102,7 +102,7 @@ function Question({ app, departure: { messages, scope, go }, onDone }: QuestionP
           </select>
         </label>
         <label>
-          {say('toWhom')}
+          {say('whomToAsk')}
           <select value={lender} onChange={({ currentTarget }) => setLender(currentTarget.value)}>
             <option value="">{say('whoeverIsBest')}</option>
             {found?.lenders.map(({ device, peer }) => (

@@ -1,3 +1,4 @@
+import { peerNameOf } from '@freehold/core/identity/peer-name'
 import { systemClock } from '@freehold/core/platform'
 import { createEgressLog, type EgressEntry } from '@freehold/core/routing/egress-log'
 import { useEffect, useState } from 'preact/hooks'
@@ -53,10 +54,12 @@ export function EgressView() {
               <dd>{time.format(entry.timeMs)}</dd>
               <dt>{say('toWhom')}</dt>
               <dd>
-                <code>{entry.to}</code>
+                <code>{peerNameOf(entry.to)}</code>
               </dd>
               <dt>{say('scope')}</dt>
               <dd>{entry.scope === 'device' ? say('scopeDevice') : say(RUNGS[entry.scope])}</dd>
+              <dt>{say('why')}</dt>
+              <dd dir="auto">{entry.why}</dd>
               <dt>{say('bytes')}</dt>
               <dd>{entry.sizeBytes}</dd>
               <dt>{say('mostPrice')}</dt>

@@ -1,5 +1,6 @@
 import type { ChannelRecord } from '@freehold/core/clearing/channel'
 import { unsettled } from '@freehold/core/clearing/keeper'
+import { peerNameOf } from '@freehold/core/identity/peer-name'
 import { useEffect, useState } from 'preact/hooks'
 import { unitsOf } from '../member/member-settings.ts'
 import { say, sayUnits } from '../words/words.ts'
@@ -105,7 +106,7 @@ export function MoneySection({ app }: { app: App }) {
             <dl class="facts">
               <dt>{say('channelTo')}</dt>
               <dd>
-                <code>{channel.peer}</code>
+                <code>{peerNameOf(channel.peer)}</code>
               </dd>
               <dt>{say('channelDeposit')}</dt>
               <dd>{sayUnits(channel.deposit)}</dd>
@@ -117,7 +118,7 @@ export function MoneySection({ app }: { app: App }) {
             <button
               type="button"
               disabled={work.isRunning}
-              aria-label={say('leaveChannelNamed', { device: channel.peer.slice(0, 12) })}
+              aria-label={say('leaveChannelNamed', { device: peerNameOf(channel.peer).slice(-8) })}
               onClick={() => work.run(() => leave(channel))}
             >
               {say('leaveChannel')}

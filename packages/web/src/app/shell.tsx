@@ -6,6 +6,7 @@ import { Icon } from './icon.tsx'
 import { isLazy, LazyPage } from './lazy-page.tsx'
 import { ModelsView } from './models-view.tsx'
 import { Notices } from './notices.tsx'
+import { usePopovers } from './popovers.ts'
 import { preferences } from './preferences.ts'
 import { hrefOf } from './route.ts'
 import { SettingsView } from './settings-view.tsx'
@@ -29,6 +30,7 @@ export function Shell({ app }: { app: App }) {
     document.documentElement.dataset.theme = preferences.value.theme
   }, [language.value, preferences.value.theme])
   const close = () => drawer.current?.close()
+  usePopovers()
   useShortcuts(app, () => {
     drawer.current?.showModal()
     document.getElementById('search')?.focus()

@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks'
 import { say } from '../words/words.ts'
 import type { App } from './app-state.ts'
+import { closePopovers } from './popovers.ts'
 import { preferences } from './preferences.ts'
 import { go } from './route.ts'
 
@@ -37,11 +38,7 @@ export function useShortcuts(app: App, showSearch: () => void): void {
       if (event.defaultPrevented || event.isComposing) return
       const { key, target } = event
       if (key === 'Escape') {
-        for (const open of document.querySelectorAll('details.popover[open]')) {
-          open.removeAttribute('open')
-          return
-        }
-        app.conversation.stop()
+        if (!closePopovers(null)) app.conversation.stop()
         return
       }
       if (!preferences.value.shortcuts) return

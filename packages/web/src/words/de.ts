@@ -160,11 +160,11 @@ export const de: Words = {
   exportNote:
     'Chats und Einstellungen kommen in eine Datei. Schlüssel, Geld und Belege bleiben auf diesem Gerät: auf ein anderes führt sie die Phrase auf Papier.',
   importFile: 'Datei importieren',
-  importFound: 'Die Datei enthält {count} Chats und wie App und Gerät eingestellt waren:',
+  importFound: 'Chats in der Datei: {count}. Sie sagt auch, wie App und Gerät eingestellt waren:',
   importKeeps: 'Was hier an Chats ist, bleibt; was in beiden gesagt wurde, bleibt wie hier.',
   importChats: 'Nur die Chats',
   importAll: 'Chats und Einstellungen',
-  imported: '{count} Chats importiert.',
+  imported: 'Importierte Chats: {count}',
   deleteAll: 'Alles löschen',
   deleteAllSure:
     'Das löscht alle Chats, Modelle, Schlüssel, Belege und Einstellungen dieser App auf diesem Gerät. Ohne die Wörter deiner Phrase auf Papier ist ihr Geld verloren.',
@@ -365,6 +365,8 @@ export const de: Words = {
   departureNote:
     'Reichweite: {scope}. Eines der Geräte unten liest es und antwortet. Bricht es ab, macht vielleicht ein anderes in dieser Reichweite weiter. Alles, was hinausgeht, steht im Protokoll.',
   modelToBorrow: 'Modell',
+  whomToAsk: 'Wen fragen',
+  why: 'Warum',
   toWhom: 'Zu wem',
   whoeverIsBest: 'Wer am besten ist',
   nobodyLends: 'Niemand verleiht dir dieses Modell gerade.',
@@ -423,7 +425,7 @@ export const de: Words = {
   egressNote:
     'Jedes Mal, wenn etwas aus einem Chat dieses Gerät verließ: was, wie viel, zu wem und warum. Behalten werden nur Fingerabdrücke. Jeder Eintrag trägt den Hash des vorigen.',
   verify: 'Nachprüfen',
-  egressHolds: '{count} Einträge, und jeder passt zum vorigen.',
+  egressHolds: 'Einträge: {count}. Jeder passt zum vorigen.',
   egressBroken: 'Eintrag {number} passt nicht: Das Protokoll wurde verändert.',
 
   figures: 'Zahlen',

@@ -158,11 +158,11 @@ export const en = {
   exportNote:
     'Chats and settings go into one file. Keys, money and receipts stay on this device: a phrase on paper is their way to another.',
   importFile: 'Import a file',
-  importFound: 'The file holds {count} chats, and how the app and this device were set:',
+  importFound: 'Chats in the file: {count}. It also says how the app and a device were set:',
   importKeeps: 'Chats that are here stay; what was said in both stays as it is here.',
   importChats: 'Only the chats',
   importAll: 'Chats and settings',
-  imported: '{count} chats imported.',
+  imported: 'Imported chats: {count}',
   deleteAll: 'Delete everything',
   deleteAllSure:
     'This deletes all chats, models, keys, receipts and settings of this app on this device. Without the words of your phrase on paper, its money is lost.',
@@ -351,6 +351,8 @@ export const en = {
   departureNote:
     'Scope: {scope}. One of the devices below reads it and answers. If it breaks off, another within this scope may go on. Each departure is in the log.',
   modelToBorrow: 'Model',
+  whomToAsk: 'Whom to ask',
+  why: 'Why',
   toWhom: 'To whom',
   whoeverIsBest: 'Whoever is best',
   nobodyLends: 'Nobody lends this model to you now.',
@@ -408,7 +410,7 @@ export const en = {
   egressNote:
     'Every time something of a chat left this device: what, how much, to whom, and why. Only fingerprints are kept. Each entry holds the hash of the one before.',
   verify: 'Verify',
-  egressHolds: '{count} entries, and each fits the one before.',
+  egressHolds: 'Entries: {count}. Each fits the one before.',
   egressBroken: 'Entry {number} does not fit: the log was changed.',
 
   figures: 'Figures',

@@ -1,6 +1,5 @@
-import { fromHex } from '@freehold/core/bytes'
 import { FreeholdError } from '@freehold/core/errors'
-import { peerName } from '@freehold/core/identity/peer-name'
+import { peerNameOf } from '@freehold/core/identity/peer-name'
 import type { EgressEntry } from '@freehold/core/routing/egress-log'
 import type { Command } from 'commander'
 import { type GlobalOptions, openCliDevice, withGlobals } from '../context.ts'
@@ -49,8 +48,7 @@ function rowOf(entry: EgressEntry): string[] {
   return [
     String(entry.index),
     new Date(entry.timeMs).toISOString().slice(0, 19).replace('T', ' '),
-    // A row that somebody changed is shown all the same.
-    /^[0-9a-f]{64}$/.test(entry.to) ? peerName(fromHex(entry.to)) : safe(entry.to),
+    safe(peerNameOf(entry.to)),
     entry.scope,
     String(entry.sizeBytes),
     entry.priceUnits,
