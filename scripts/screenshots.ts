@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import type { Address } from 'viem'
 import { createTown, DEPOSIT, WEB_SOCKETS } from '../packages/node/src/device/town.fixture.ts'
 import { createLlamaEngine } from '../packages/node/src/engine/llama-engine.ts'
 import { DESKTOP, openAppSite, PHONE } from '../packages/web/src/testing/app-site.fixture.ts'
@@ -97,7 +96,7 @@ for (const device of [PHONE, DESKTOP]) {
   await fillChain(town.chain.settings)
   await takeKeys()
   const account = await page.locator('.facts code').first().textContent()
-  await town.chain.mint(account as Address, 5n * DEPOSIT)
+  await town.chain.mint(account as `0x${string}`, 5n * DEPOSIT)
   await show('lenders')
   await field('Address or invitation').fill(lender.lending.addresses()[0] ?? '')
   await button('Add').click()
