@@ -26,6 +26,8 @@ export interface FaultFigures {
 const HARMLESS: ReadonlySet<Kind> = new Set(['slow', 'skewed', 'chain-down'])
 /** A lender that has come back is not back at every borrower at once. */
 const AFTER_MS = 3_000
+/** An answer should have gone on by then. */
+const LATE_MS = 5_000
 const ALARMS = new Set(['lost', 'deadline', 'stall', 'protocol', 'engine'])
 
 export interface Observed {
@@ -70,7 +72,17 @@ export function figuresOf(
       ? (lie?.atMs ?? fault.fromMs)
       : Math.max(fault.fromMs, askedAtMs)
     of(fault.kind).noticed.push(brokeAtMs - fromMs)
-    if (elsewhereAtMs !== null) of(fault.kind).elsewhere.push(elsewhereAtMs - fromMs)
+    if (elsewhereAtMs === null) continue
+    const elsewhereMs = elsewhereAtMs - fromMs
+    of(fault.kind).elsewhere.push(elsewhereMs)
+    if (elsewhereMs <= LATE_MS) continue
+    const others = done.filter(
+      (one) => one !== fault && one.fromMs <= elsewhereAtMs && brokeAtMs <= one.untilMs,
+    )
+    tally.problems.push(
+      `${elsewhereMs} ms until an answer went on elsewhere (${fault.kind}); with another lender then: ` +
+        (others.map(({ kind }) => kind).join(', ') || 'nothing'),
+    )
   }
   for (const { lender, endedAtMs, atMs } of convicted) {
     const fault = done.find((one) => one.lender === lender && one.kind === 'wrong-model')
