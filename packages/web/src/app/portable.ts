@@ -1,8 +1,9 @@
 import type { Ceilings } from '@freehold/core/clearing/budget'
+import { peerKey } from '@freehold/core/identity/peer-name'
 import type { Chat } from '../chats/chat.ts'
 import { chatsOf } from '../chats/portable-chats.ts'
 import { fail, list, parse, record, string } from '../chats/read-json.ts'
-import { chainOf, type MemberSettings, relaysOf } from '../member/member-settings.ts'
+import { chainOf, type MemberSettings, relaysOf, unitsOf } from '../member/member-settings.ts'
 import { type Preferences, preferencesOf } from './preferences.ts'
 
 const FORMAT = 'freehold-app'
@@ -51,8 +52,12 @@ function settingsOf(row: Record<string, unknown>): PortableSettings {
   const strings = (name: string) =>
     list(row[name], `settings.${name}`).map((one) => string(one, `settings.${name}`))
   const friends = strings('friends')
-  if (!friends.every((peer) => /^[1-9A-HJ-NP-Za-km-z]+$/.test(peer))) {
-    fail('settings.friends', 'they are peer ids')
+  for (const friend of friends) {
+    try {
+      peerKey(friend)
+    } catch {
+      fail('settings.friends', `${friend} names no device`)
+    }
   }
   const { chain, ceilings } = row
   return {
@@ -74,11 +79,7 @@ function chainRead({ rpc, chainId, house, token }: Record<string, unknown>) {
 }
 
 function ceilingsOf({ perRequest, perDay }: Record<string, unknown>): Ceilings {
+  const amount = (value: unknown) =>
+    value === null ? null : unitsOf(string(value, 'settings.ceilings'))
   return { perRequest: amount(perRequest), perDay: amount(perDay) }
-}
-
-function amount(value: unknown): bigint | null {
-  if (value === null) return null
-  const digits = string(value, 'settings.ceilings')
-  return /^\d{1,38}$/.test(digits) ? BigInt(digits) : fail('settings.ceilings', 'it is no amount')
 }

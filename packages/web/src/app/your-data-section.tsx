@@ -115,6 +115,7 @@ function Found({ found: { preferences, settings } }: { found: Portable }) {
     [say('language'), preferences.language ?? language.value],
     [say('systemPrompt'), preferences.system || none],
     [say('chainRpc'), chain === null ? none : [chain.rpc].flat().join(' ')],
+    [say('chainId'), chain === null ? none : String(chain.chainId)],
     [say('chainHouse'), chain?.house ?? none],
     [say('chainToken'), chain?.token ?? none],
     [say('perRequest'), units(ceilings?.perRequest)],

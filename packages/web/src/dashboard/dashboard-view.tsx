@@ -1,5 +1,6 @@
 import { Fragment } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { Form } from '../app/form.tsx'
 import { Problem } from '../app/problem.tsx'
 import { TextField } from '../app/text-field.tsx'
 import { useWork } from '../app/use-work.ts'
@@ -79,9 +80,8 @@ export function DashboardView() {
 function TokenForm({ onToken }: { onToken: () => void }) {
   const [token, setToken] = useState('')
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
+    <Form
+      onSubmit={() => {
         keepToken(token)
         onToken()
       }}
@@ -101,7 +101,7 @@ function TokenForm({ onToken }: { onToken: () => void }) {
           {say('unlock')}
         </button>
       </div>
-    </form>
+    </Form>
   )
 }
 
