@@ -26,7 +26,20 @@ export interface AnswerBreak {
   reason: EndReason
   /** Tokens that it had written. */
   tokens: number
+  /** Milliseconds from asking it to giving it up. */
+  afterMs: number
   error: FreeholdError
+}
+
+/** What came of asking one lender. */
+export interface Asked {
+  lender: string
+  /** null: it was given up before it had the request. */
+  result: BorrowResult | null
+  /** Why it did not end well; null: it did. */
+  error: unknown
+  /** Why the answer may go on with somebody else; null: it may not. */
+  reason: EndReason | null
 }
 
 /** An answer is tried with so many lenders at most. */
@@ -50,10 +63,14 @@ export function partOf({ record, ids, borrowed }: BorrowResult, continues: numbe
   return { ...common, tokens: ids.length, end: borrowed.end }
 }
 
-/** What the next part may cost: one request has one ceiling, whoever answers it. */
-export function ceilingsLeft(ceilings: Ceilings, parts: readonly AnswerPart[]): Ceilings {
+/** What the next part may cost: one request has one ceiling, whoever answers it. @param beside what others may cost that are asked now */
+export function ceilingsLeft(
+  ceilings: Ceilings,
+  parts: readonly AnswerPart[],
+  beside: bigint,
+): Ceilings {
   const { perRequest } = ceilings
-  const spent = parts.reduce((sum, { priceUnits }) => sum + priceUnits, 0n)
+  const spent = parts.reduce((sum, { priceUnits }) => sum + priceUnits, beside)
   if (perRequest === null) return ceilings
   return { ...ceilings, perRequest: perRequest > spent ? perRequest - spent : 0n }
 }

@@ -7,13 +7,14 @@ import { CeilingError, ClearingError, FreeholdError, UsageError } from '../error
 import type { Kind } from '../routing/detect/finding.ts'
 import type { Passage, Reach } from '../routing/policy.ts'
 import { createRestorer, type Restorer, redact } from '../routing/redact.ts'
-import { decideRoute, type Route, type Via } from '../routing/route.ts'
+import { byRung, decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Rule } from '../routing/rules.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
 import {
   type AnswerBreak,
   type AnswerPart,
+  type Asked,
   breakReason,
   ceilingsLeft,
   isFault,
@@ -21,6 +22,7 @@ import {
   partOf,
   worstReport,
 } from './answer-parts.ts'
+import { askHedged, type HedgeInit } from './ask-hedged.ts'
 import type { AuditReport } from './audits.ts'
 import type { BorrowQuestion, BorrowResult, BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
@@ -131,7 +133,7 @@ export function createCompletions(
     rules: readonly Rule[]
   },
 ): (init: CompletionInit) => Promise<Completion> {
-  const { shelf, clock, random, allowed } = parts
+  const { shelf, clock, random, allowed, deadlines } = parts
 
   /** What a borrowed answer may cost. @throws CeilingError when nobody ever said */
   async function ceilingsFor(
@@ -313,12 +315,20 @@ export function createCompletions(
     let error: unknown = null
     let from: Choice | null = choice
     let why = route.why
-    while (from !== null) {
-      const lender = toHex(from.known.lender)
-      const before = ids.length
+    /** One lender for what is left of the answer. */
+    const ask: HedgeInit<Choice, Asked>['ask'] = async (one, { signal, onTokens, beside }) => {
+      const lender = toHex(one.known.lender)
+      const askedMs = clock.now()
+      const limits = {
+        promptTokens: promptIds.length + ids.length,
+        maxTokens: maxTokens - ids.length,
+      }
+      const isFirst = beside.length === 0
+      let result: BorrowResult | null = null
+      let error: unknown
       try {
-        last = await borrowing.borrow({
-          from,
+        result = await borrowing.borrow({
+          from: one,
           modelName: info.name,
           vocabSize: info.vocabSize,
           endIds,
@@ -327,32 +337,69 @@ export function createCompletions(
             here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
           promptIds: [...promptIds, ...ids],
           temperature,
-          maxTokens: maxTokens - before,
+          maxTokens: limits.maxTokens,
           stopIds: [],
           scope: passage.scope as Exclude<Scope, 'device'>,
-          why,
+          why: isFirst ? why : `${why}; who was asked for it first says nothing yet`,
           redacted: counts,
-          ceilings: ceilingsLeft(ceiling, parts),
+          ceilings: ceilingsLeft(ceiling, parts, mostOf(beside, limits)),
           signal,
-          onTokens: take,
+          onTokens,
           onOpening: init.onOpening,
         })
-        parts.push(partOf(last, before))
-        ids.push(...last.ids)
-        settled.push(last.settled)
-        last.settled.catch(() => {})
-        finish = last.borrowed.finish
-        error = last.borrowed.error
+        result.settled.catch(() => {})
+        error = result.borrowed.error
       } catch (cause) {
         error = cause
       }
-      const isTooDear = error instanceof ClearingError && parts.length > 0
+      const isTooDear = error instanceof ClearingError && parts.length > 0 && isFirst
       const reason = isTooDear ? 'payment' : breakReason(error)
+      if (reason !== null && !signal.aborted) {
+        const afterMs = clock.now() - askedMs
+        const tokens = result?.ids.length ?? 0
+        init.onBreak?.({ lender, reason, tokens, afterMs, error: error as FreeholdError })
+      }
+      return { lender, result, error, reason }
+    }
+    /** One more for the same, who is no farther away. */
+    const beside = async (those: readonly Choice[]): Promise<Choice | null> => {
+      const except = new Set([...failed, ...those.map(({ known }) => toHex(known.lender))])
+      if (except.size >= MOST_LENDERS) return null
+      const other = await again(except).catch(() => null)
+      const isNear = other && those.every(({ known }) => byRung(other.known.rung, known.rung) <= 0)
+      return isNear ? other : null
+    }
+    while (from !== null) {
+      const before = ids.length
+      const { main, others } = await askHedged(
+        from,
+        {
+          ask,
+          next: beside,
+          // A long prompt is no fault: only who waits for the second time has somebody else asked.
+          hedgeMs: failed.size === 0 ? null : deadlines.hedgeMs,
+          onTokens: take,
+          signal,
+        },
+        { clock },
+      )
+      for (const { result, lender, reason } of others) {
+        if (reason !== null) failed.add(lender)
+        if (result === null) continue
+        // Its words, if it had any, are not in the text.
+        parts.push({ ...partOf(result, before), tokens: 0 })
+        settled.push(result.settled)
+      }
+      const { result, reason, lender } = main
+      error = main.error
+      if (result !== null) {
+        last = result
+        parts.push(partOf(result, before))
+        ids.push(...result.ids)
+        settled.push(result.settled)
+        finish = result.borrowed.finish
+      }
       if (reason === null || signal?.aborted) break
-      init.onBreak?.({
-        ...{ lender, reason, tokens: ids.length - before },
-        error: error as FreeholdError,
-      })
       // Everything was said, and only the receipt is missing.
       const said = ids.at(-1)
       const end = said === undefined ? undefined : finishOf(said, ids.length, { maxTokens, endIds })
@@ -381,6 +428,17 @@ export function createCompletions(
     const { record = null } = last ?? {}
     return conclude({ finish, error, record, parts, settled: worstReport(settled) })
   }
+}
+
+/** What lenders cost together at most. */
+function mostOf(
+  lenders: readonly Choice[],
+  { promptTokens, maxTokens }: Pick<PriceQuote, 'promptTokens' | 'maxTokens'>,
+): bigint {
+  return lenders.reduce((sum, { known: { offer } }) => {
+    const prices = offer.payment?.prices
+    return prices === undefined ? sum : sum + units(rawCost(prices, promptTokens, 0, maxTokens))
+  }, 0n)
 }
 
 /** Whether what left on one may leave on the other as it is. */

@@ -20,6 +20,8 @@ export interface Deadlines {
   voucherMs: number
   /** For one chunk (1 MiB) of a header. */
   chunkMs: number
+  /** Where an answer goes on after a break: without a word for so long, one more lender is asked. */
+  hedgeMs: number
 }
 
 export const DEFAULT_DEADLINES: Deadlines = {
@@ -33,4 +35,5 @@ export const DEFAULT_DEADLINES: Deadlines = {
   readyMs: 60_000,
   voucherMs: 30_000,
   chunkMs: 30_000,
+  hedgeMs: 1_200,
 }

@@ -41,6 +41,7 @@ export const DEADLINES: Deadlines = {
   readyMs: 3_001,
   voucherMs: 4_000,
   chunkMs: 4_000,
+  hedgeMs: 1_001,
 }
 export const HOLD_BACK_MS = 5_000
 export const PRICES: Prices = { prompt: 200_000, cached: 20_000, output: 1_000_000 }

@@ -57,19 +57,17 @@ if (role === 'lender') {
 
 async function ask({ tokens, prompt, lender }: TownOrder & { do: 'ask' }): Promise<TownWord> {
   const moves: Move[] = []
-  let askedAtMs = Date.now()
   const completion = await device.complete({
     ...{ model: MODEL, scope, lender, via: 'peer', temperature: 1, maxTokens: tokens },
     messages: [{ role: 'user', content: prompt }],
-    onBreak: ({ lender: from, reason, error }) => {
+    onBreak: ({ lender: from, reason, error, afterMs }) => {
       const brokeAtMs = Date.now()
+      const askedAtMs = brokeAtMs - afterMs
       const message = error.message
       moves.push({ lender: from, reason, message, askedAtMs, brokeAtMs, elsewhereAtMs: null })
-      askedAtMs = brokeAtMs
     },
     onText: () => {
-      const last = moves.at(-1)
-      if (last) last.elsewhereAtMs ??= Date.now()
+      for (const move of moves) move.elsewhereAtMs ??= Date.now()
     },
   })
   const endedAtMs = Date.now()

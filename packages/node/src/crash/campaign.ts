@@ -47,6 +47,7 @@ const DEADLINES = {
   readyMs: 1_500,
   voucherMs: 2_000,
   chunkMs: 2_000,
+  hedgeMs: 1_000,
 }
 const HOLD_BACK_MS = 1_500
 const ORPHAN_MS = 10_000

@@ -41,8 +41,10 @@ function wedgedEngine(after: number): Engine {
 /** The question's prompt has 26 tokens. */
 const PROMPT = 26
 
-async function borrower(): Promise<{ device: Device; breaks: AnswerBreak[]; texts: string[] }> {
-  const deadlines = { silenceMs: 4_000 }
+async function borrower(
+  changes: { hedgeMs?: number } = {},
+): Promise<{ device: Device; breaks: AnswerBreak[]; texts: string[] }> {
+  const deadlines = { silenceMs: 4_000, ...changes }
   const { device } = await town.inhabitant({ engine: toyEngine(), deadlines })
   return { device, breaks: [], texts: [] }
 }
@@ -148,6 +150,62 @@ describe('an answer whose lender breaks off', () => {
     expect(completion.parts.map(({ where }) => where)).toEqual(['peer', 'here'])
     expect(completion.error).toBeNull()
     await completion.settled
+  })
+
+  it('behaviour: asks one more when who goes on says nothing, and pays who spoke', async () => {
+    const never = new Promise<void>(() => {})
+    let dumb: symbol | null = null
+    /** Of these whoever is asked first lives and says no word. */
+    const twin = () => {
+      const self = Symbol('engine')
+      return toyEngine({
+        beforeStep: () => {
+          dumb ??= self
+          return dumb === self ? never : undefined
+        },
+      })
+    }
+    const wedged = await town.lender({ device: { engine: wedgedEngine(PROMPT + 21) } })
+    const { device, breaks, texts } = await borrower({ hedgeMs: 200 })
+    const first = await befriend(device, wedged.lending)
+    const twins = await Promise.all([1, 2].map(() => town.lender({ device: { engine: twin() } })))
+    let _meeting: Promise<unknown> | undefined
+    const completion = await device.complete(
+      question({
+        maxTokens: 60,
+        onText: (text) => {
+          texts.push(text)
+          _meeting ??= Promise.all(twins.map(({ lending }) => befriend(device, lending)))
+        },
+        onBreak: (broken) => breaks.push(broken),
+      }),
+    )
+    expect(completion).toMatchObject({ error: null, finish: 'length' })
+    expect(texts.join('')).toBe(completion.text)
+    expect(breaks).toMatchObject([{ lender: toHex(first.known.lender), reason: 'stall' }])
+    expect(completion.parts).toMatchObject([
+      { where: 'peer', end: 'stall', tokens: 22, continues: 0 },
+      { where: 'peer', end: 'cancelled', tokens: 0, continues: 22, priceUnits: 0n },
+      { where: 'peer', end: 'receipt', tokens: 38, continues: 22 },
+    ])
+    const asked = completion.parts.map(({ lender }) => lender)
+    expect(new Set(asked).size).toBe(3)
+    await completion.settled
+    await device.borrowing.idle()
+    const paid = (await device.tables.channels.list()).map(([, { peer, cumulative }]) => ({
+      peer,
+      cumulative,
+    }))
+    const [stalled, , whole] = await Promise.all(
+      completion.parts.map(({ receipt }) => device.tables.answers.get(receipt!)),
+    )
+    const due = [roundUp(rawPrice(stalled!)), 0n, roundUp(rawPrice(whole!))]
+    for (const [i, peer] of asked.entries()) {
+      expect(paid).toContainEqual({ peer, cumulative: due[i] })
+    }
+    // All three were shown the prompt, and the log says so.
+    const shown = (await device.tables.egress.list()).map(([, { to }]) => to)
+    expect([...new Set(shown)]).toEqual(asked)
   })
 
   it('behaviour: ends with its error when one lender was asked for by name', async () => {

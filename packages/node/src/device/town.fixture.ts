@@ -27,7 +27,7 @@ export const MODEL = 'acorn'
 export const DEPOSIT = 1_000_000n
 const MINTED = 5_000_000n
 /** A machine that has much else to do is not dead. */
-const PATIENT = { connectMs: 10_000, silenceMs: 10_000 }
+const PATIENT = { connectMs: 10_000, silenceMs: 10_000, hedgeMs: 10_000 }
 
 /** A device and what it takes to open it again. */
 export interface Inhabitant extends AsyncDisposable {

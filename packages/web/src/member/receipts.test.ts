@@ -4,13 +4,17 @@ import { describe, expect, it } from 'vitest'
 import type { BorrowedPart } from '../chats/chat.ts'
 import { checkOf } from './receipts.ts'
 
-const part = (where: 'here' | 'peer'): BorrowedPart => ({
-  ...{ where, lender: null, receipt: null, tokens: 1, end: 'receipt', priceUnits: '0' },
+const part = (where: 'here' | 'peer', receipt: string, tokens = 1): BorrowedPart => ({
+  ...{ where, lender: null, receipt, tokens, end: 'receipt', priceUnits: '0' },
 })
 const record = (verdict: Verdict | null, pooled: Verdict | null = verdict) =>
   ({ audit: verdict && { verdict }, pooled }) as unknown as AnswerRecord
-const check = (parts: ('here' | 'peer')[], ...records: AnswerRecord[]) =>
-  checkOf(parts.map(part), records)
+/** The n-th record is of the n-th part. */
+const check = (parts: ('here' | 'peer' | 'mute')[], ...records: AnswerRecord[]) =>
+  checkOf(
+    parts.map((by, i) => part(by === 'here' ? 'here' : 'peer', String(i), by === 'mute' ? 0 : 1)),
+    records.map((row, i) => ({ ...row, id: String(i) })),
+  )
 
 describe('check of an answer', () => {
   it('default: passes when the audit of each borrowed part did', () => {
@@ -21,6 +25,13 @@ describe('check of an answer', () => {
   it('behaviour: fails when one audit did, or the pool of its lender', () => {
     expect(check(['peer', 'peer'], record('pass'), record('fail'))).toBe('fail')
     expect(check(['peer'], record('pass', 'fail'))).toBe('fail')
+  })
+
+  it('behaviour: who wrote no word needs no pass, and passes nothing', () => {
+    expect(check(['peer', 'mute'], record('pass'), record(null))).toBe('pass')
+    expect(check(['mute', 'peer'], record(null), record('pass'))).toBe('pass')
+    expect(check(['mute'], record('pass'))).toBe('none')
+    expect(check(['peer', 'mute'], record('pass'), record('fail'))).toBe('fail')
   })
 
   it('behaviour: whatever is missing or undecided is not passed', () => {

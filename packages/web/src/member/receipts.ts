@@ -1,16 +1,19 @@
 import type { AnswerRecord } from '@freehold/core/device/records'
 import type { BorrowedNote, BorrowedPart } from '../chats/chat.ts'
 
-/** What the audits of an answer's borrowed parts say together: one failure is a failure. */
+/** What the audits of an answer's borrowed parts say together: one failure is a failure. Who wrote nothing of it needs no pass. */
 export function checkOf(
   parts: readonly BorrowedPart[],
   records: readonly AnswerRecord[],
 ): BorrowedNote['check'] {
-  const verdicts = records.map(({ audit, pooled }) =>
-    pooled === 'fail' ? 'fail' : (audit?.verdict ?? 'pending'),
+  const verdicts = new Map(
+    records.map(({ id, audit, pooled }) => [
+      id,
+      pooled === 'fail' ? 'fail' : (audit?.verdict ?? 'pending'),
+    ]),
   )
-  if (verdicts.includes('fail')) return 'fail'
-  const borrowed = parts.filter(({ where }) => where === 'peer')
-  const isWhole = records.length === borrowed.length && borrowed.length > 0
-  return isWhole && verdicts.every((verdict) => verdict === 'pass') ? 'pass' : 'none'
+  if ([...verdicts.values()].includes('fail')) return 'fail'
+  const written = parts.filter(({ where, tokens }) => where === 'peer' && tokens > 0)
+  const isPassed = ({ receipt }: BorrowedPart) => verdicts.get(receipt ?? '') === 'pass'
+  return written.length > 0 && written.every(isPassed) ? 'pass' : 'none'
 }
