@@ -1,5 +1,6 @@
 import type { Ceilings } from '../clearing/budget.ts'
 import { type EndReason, type FreeholdError, LendingError } from '../errors.ts'
+import type { Finish } from '../wire/frames.ts'
 import type { AuditReport } from './audits.ts'
 import type { BorrowResult } from './borrowing.ts'
 
@@ -31,11 +32,16 @@ export interface AnswerBreak {
   error: FreeholdError
 }
 
-/** What came of asking one lender. */
+/** What came of asking one lender, or this device. */
 export interface Asked {
-  lender: string
-  /** null: it was given up before it had the request. */
+  /** Device key of the lender, hex; null: this device. */
+  lender: string | null
+  /** null: it is this device, or was given up before it had the request. */
   result: BorrowResult | null
+  /** null: nothing was asked of it in the end. */
+  part: AnswerPart | null
+  ids: number[]
+  finish: Finish | null
   /** Why it did not end well; null: it did. */
   error: unknown
   /** Why the answer may go on with somebody else; null: it may not. */
@@ -61,6 +67,12 @@ export function partOf({ record, ids, borrowed }: BorrowResult, continues: numbe
   const { lender, id, priceUnits } = record
   const common = { where: 'peer', lender, receipt: id, priceUnits, continues } as const
   return { ...common, tokens: ids.length, end: borrowed.end }
+}
+
+/** What this device wrote itself. */
+export function partHere(tokens: number, continues: number): AnswerPart {
+  const common = { lender: null, receipt: null, priceUnits: 0n } as const
+  return { ...common, where: 'here', tokens, continues, end: 'here' }
 }
 
 /** What the next part may cost: one request has one ceiling, whoever answers it. @param beside what others may cost that are asked now */

@@ -3,7 +3,7 @@ import type { Clock } from '../platform.ts'
 /** So many are asked at once. */
 const MOST_AT_ONCE = 2
 
-export interface HedgeInit<From extends object, Outcome> {
+export interface HedgeInit<From extends NonNullable<unknown>, Outcome> {
   /**
    * Asks one of them; what comes of it is its result, whatever that is: it never throws. `signal` aborts when somebody else
    * has spoken; `beside` are those who are being asked already.
@@ -30,7 +30,7 @@ export interface HedgeInit<From extends object, Outcome> {
  * J. Dean, L. A. Barroso, The Tail at Scale, CACM 56(2), 2013.
  * @returns what came of the speaker, or of the first if nobody spoke, and of the others in the order in which they ended
  */
-export async function askHedged<From extends object, Outcome>(
+export async function askHedged<From extends NonNullable<unknown>, Outcome>(
   first: From,
   init: HedgeInit<From, Outcome>,
   { clock }: { clock: Clock },

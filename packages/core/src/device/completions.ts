@@ -19,6 +19,7 @@ import {
   ceilingsLeft,
   isFault,
   MOST_LENDERS,
+  partHere,
   partOf,
   worstReport,
 } from './answer-parts.ts'
@@ -114,6 +115,9 @@ interface Prepared {
 }
 
 const nobody = async () => null
+
+/** This device, where lenders are asked too. */
+const HERE = 'here'
 
 export const DEFAULT_TEMPERATURE = 0.8
 const DEFAULT_MAX_TOKENS = 512
@@ -277,20 +281,29 @@ export function createCompletions(
       text.push(more)
     }
     /** What is left of the answer, by this device. */
-    const answerHere = async (seed: Uint8Array): Promise<Finish | null> => {
+    const writeHere = async ({
+      seed,
+      signal,
+      onTokens,
+    }: {
+      seed: Uint8Array
+      signal: AbortSignal | undefined
+      onTokens: (ids: readonly number[]) => void
+    }): Promise<Pick<Asked, 'ids' | 'finish'>> => {
       await using sequence = await model.openSequence({ signal })
       const prompt = [...promptIds, ...ids]
       const limits = { maxTokens: maxTokens - ids.length, endIds, signal }
+      const written: number[] = []
       let finish: Finish | null = null
       for await (const token of generate(sequence, {
         ...limits,
         ...{ promptIds: prompt, seed, temperature },
       })) {
-        ids.push(token.id)
-        take([token.id])
+        written.push(token.id)
+        onTokens([token.id])
         finish = token.finish ?? null
       }
-      return finish
+      return { ids: written, finish }
     }
     const conclude = async (rest: Pick<Completion, Ending>): Promise<Completion> => {
       const totalMs = clock.now() - startedMs
@@ -298,11 +311,11 @@ export function createCompletions(
     }
 
     if (choice === null || passage === null) {
-      const finish = await answerHere(init.seed ?? random(32))
+      const seed = init.seed ?? random(32)
+      const { ids: written, finish } = await writeHere({ seed, signal, onTokens: take })
+      ids.push(...written)
       const none = { error: null, record: null, settled: Promise.resolve(null) }
-      const part = { lender: null, receipt: null, continues: 0, priceUnits: 0n } as const
-      const parts = [{ ...part, where: 'here', tokens: ids.length, end: 'here' }] as const
-      return conclude({ ...none, finish, parts })
+      return conclude({ ...none, finish, parts: [partHere(ids.length, 0)] })
     }
 
     const parts: AnswerPart[] = []
@@ -313,16 +326,17 @@ export function createCompletions(
     let last: BorrowResult | null = null
     let finish: Finish | null = null
     let error: unknown = null
-    let from: Choice | null = choice
+    let from: Choice | typeof HERE | null = choice
     let why = route.why
     /** One lender for what is left of the answer. */
-    const ask: HedgeInit<Choice, Asked>['ask'] = async (one, { signal, onTokens, beside }) => {
+    const askLender: HedgeInit<Choice, Asked>['ask'] = async (
+      one,
+      { signal, onTokens, beside },
+    ) => {
       const lender = toHex(one.known.lender)
       const askedMs = clock.now()
-      const limits = {
-        promptTokens: promptIds.length + ids.length,
-        maxTokens: maxTokens - ids.length,
-      }
+      const before = ids.length
+      const limits = { promptTokens: promptIds.length + before, maxTokens: maxTokens - before }
       const isFirst = beside.length === 0
       let result: BorrowResult | null = null
       let error: unknown
@@ -354,51 +368,63 @@ export function createCompletions(
       }
       const isTooDear = error instanceof ClearingError && parts.length > 0 && isFirst
       const reason = isTooDear ? 'payment' : breakReason(error)
+      const written = result?.ids ?? []
       if (reason !== null && !signal.aborted) {
         const afterMs = clock.now() - askedMs
-        const tokens = result?.ids.length ?? 0
+        const tokens = written.length
         init.onBreak?.({ lender, reason, tokens, afterMs, error: error as FreeholdError })
       }
-      return { lender, result, error, reason }
+      const part = result && partOf(result, before)
+      const finish = result?.borrowed.finish ?? null
+      return { lender, result, part, ids: written, finish, error, reason }
     }
-    /** One more for the same, who is no farther away. */
-    const beside = async (those: readonly Choice[]): Promise<Choice | null> => {
-      const except = new Set([...failed, ...those.map(({ known }) => toHex(known.lender))])
-      if (except.size >= MOST_LENDERS) return null
-      const other = await again(except).catch(() => null)
-      const isNear = other && those.every(({ known }) => byRung(other.known.rung, known.rung) <= 0)
-      return isNear ? other : null
+    const askHere: HedgeInit<typeof HERE, Asked>['ask'] = async (_, { signal, onTokens }) => {
+      const self = { lender: null, result: null, reason: null }
+      try {
+        const written = await writeHere({ seed: random(32), signal, onTokens })
+        const part = partHere(written.ids.length, ids.length)
+        return { ...self, ...written, part, error: null }
+      } catch (error) {
+        return { ...self, ids: [], finish: null, part: null, error }
+      }
+    }
+    /** One more for the same, who is no farther away; else this device. */
+    const another = async (those: readonly (Choice | typeof HERE)[]) => {
+      const lenders = those.filter((one) => one !== HERE)
+      const except = new Set([...failed, ...lenders.map(({ known }) => toHex(known.lender))])
+      const other = except.size < MOST_LENDERS ? await again(except).catch(() => null) : null
+      const isNear =
+        other && lenders.every(({ known }) => byRung(other.known.rung, known.rung) <= 0)
+      if (isNear) return other
+      return here === null || those.includes(HERE) ? null : HERE
     }
     while (from !== null) {
-      const before = ids.length
-      const { main, others } = await askHedged(
+      const { main, others } = await askHedged<Choice | typeof HERE, Asked>(
         from,
         {
-          ask,
-          next: beside,
+          ask: (one, { beside, ...rest }) =>
+            one === HERE
+              ? askHere(one, { ...rest, beside: [] })
+              : askLender(one, { ...rest, beside: beside.filter((each) => each !== HERE) }),
+          next: another,
           // A long prompt is no fault: only who waits for the second time has somebody else asked.
-          hedgeMs: failed.size === 0 ? null : deadlines.hedgeMs,
+          hedgeMs: failed.size === 0 || from === HERE ? null : deadlines.hedgeMs,
           onTokens: take,
           signal,
         },
         { clock },
       )
-      for (const { result, lender, reason } of others) {
-        if (reason !== null) failed.add(lender)
-        if (result === null) continue
-        // Its words, if it had any, are not in the text.
-        parts.push({ ...partOf(result, before), tokens: 0 })
-        settled.push(result.settled)
+      for (const one of [...others, main]) {
+        // Words of others, if they had any, are not in the text.
+        if (one.part !== null) parts.push(one === main ? one.part : { ...one.part, tokens: 0 })
+        if (one.result !== null) settled.push(one.result.settled)
+        if (one.reason !== null && one.lender !== null) failed.add(one.lender)
       }
-      const { result, reason, lender } = main
+      const { reason } = main
+      last = main.result ?? last
+      ids.push(...main.ids)
+      finish = main.finish ?? finish
       error = main.error
-      if (result !== null) {
-        last = result
-        parts.push(partOf(result, before))
-        ids.push(...result.ids)
-        settled.push(result.settled)
-        finish = result.borrowed.finish
-      }
       if (reason === null || signal?.aborted) break
       // Everything was said, and only the receipt is missing.
       const said = ids.at(-1)
@@ -409,18 +435,10 @@ export function createCompletions(
         break
       }
       if (init.lender !== undefined) break
-      failed.add(lender)
       why = `${route.why}; goes on after ${reason}`
       from = failed.size < MOST_LENDERS ? await again(failed).catch(() => null) : null
       if (signal?.aborted) break
-      if (from !== null || here === null || (ids.length === 0 && !isFault(reason))) continue
-      const already = ids.length
-      finish = await answerHere(random(32))
-      error = null
-      parts.push({
-        ...{ where: 'here', lender: null, receipt: null, priceUnits: 0n },
-        ...{ tokens: ids.length - already, continues: already, end: 'here' },
-      })
+      if (from === null && here !== null && (ids.length > 0 || isFault(reason))) from = HERE
     }
     if (last === null && parts.length === 0) throw error
     // The owner's ceilings and the like: what came until then is in the text.

@@ -38,6 +38,20 @@ function wedgedEngine(after: number): Engine {
   }
 }
 
+/** Two lenders, of whom the one that is asked first lives and says no word. */
+function lendTwins() {
+  const never = new Promise<void>(() => {})
+  let dumb: number | null = null
+  const engineOf = (self: number) =>
+    toyEngine({
+      beforeStep: () => {
+        dumb ??= self
+        return dumb === self ? never : undefined
+      },
+    })
+  return Promise.all([1, 2].map((self) => town.lender({ device: { engine: engineOf(self) } })))
+}
+
 /** The question's prompt has 26 tokens. */
 const PROMPT = 26
 
@@ -153,22 +167,10 @@ describe('an answer whose lender breaks off', () => {
   })
 
   it('behaviour: asks one more when who goes on says nothing, and pays who spoke', async () => {
-    const never = new Promise<void>(() => {})
-    let dumb: symbol | null = null
-    /** Of these whoever is asked first lives and says no word. */
-    const twin = () => {
-      const self = Symbol('engine')
-      return toyEngine({
-        beforeStep: () => {
-          dumb ??= self
-          return dumb === self ? never : undefined
-        },
-      })
-    }
     const wedged = await town.lender({ device: { engine: wedgedEngine(PROMPT + 21) } })
     const { device, breaks, texts } = await borrower({ hedgeMs: 200 })
     const first = await befriend(device, wedged.lending)
-    const twins = await Promise.all([1, 2].map(() => town.lender({ device: { engine: twin() } })))
+    const twins = await lendTwins()
     let _meeting: Promise<unknown> | undefined
     const completion = await device.complete(
       question({
@@ -206,6 +208,60 @@ describe('an answer whose lender breaks off', () => {
     // All three were shown the prompt, and the log says so.
     const shown = (await device.tables.egress.list()).map(([, { to }]) => to)
     expect([...new Set(shown)]).toEqual(asked)
+  })
+
+  it('behaviour: asks nobody more where the ceiling of the request does not reach for two', async () => {
+    const wedged = await town.lender({ device: { engine: wedgedEngine(PROMPT + 21) } })
+    const { device, breaks } = await borrower({ hedgeMs: 200 })
+    await befriend(device, wedged.lending)
+    const twins = await lendTwins()
+    let _meeting: Promise<unknown> | undefined
+    // All of the answer, and what one of them reads again.
+    const most =
+      rawPrice({ promptTokens: PROMPT, tokens: 60 }) + rawPrice({ promptTokens: 60, tokens: 0 })
+    const completion = await device.complete(
+      question({
+        maxTokens: 60,
+        maxPrice: roundUp(most),
+        onText: () => {
+          _meeting ??= Promise.all(twins.map(({ lending }) => befriend(device, lending)))
+        },
+        onBreak: (broken) => breaks.push(broken),
+      }),
+    )
+    expect(breaks).toHaveLength(1)
+    expect(completion.error).toBeNull()
+    expect(completion.parts).toMatchObject([
+      { where: 'peer', end: 'stall' },
+      { where: 'peer', end: 'cancelled', tokens: 0 },
+      { where: 'here', end: 'here' },
+    ])
+    await completion.settled
+  })
+
+  it('behaviour: writes it here when who goes on says nothing and nobody else lends the model', async () => {
+    const never = new Promise<void>(() => {})
+    const wedged = await town.lender({ device: { engine: wedgedEngine(PROMPT + 5) } })
+    const dumb = await town.lender({ device: { engine: toyEngine({ beforeStep: () => never }) } })
+    const { device } = await borrower({ hedgeMs: 200 })
+    await befriend(device, wedged.lending)
+    let _meeting: Promise<unknown> | undefined
+    const completion = await device.complete(
+      question({
+        maxTokens: 30,
+        onText: () => {
+          _meeting ??= befriend(device, dumb.lending)
+        },
+      }),
+    )
+    expect(completion).toMatchObject({ error: null, finish: 'length' })
+    expect(completion.parts).toMatchObject([
+      { where: 'peer', end: 'stall', tokens: 6 },
+      { where: 'peer', end: 'cancelled', tokens: 0, continues: 6, priceUnits: 0n },
+      { where: 'here', end: 'here', tokens: 24, continues: 6, priceUnits: 0n },
+    ])
+    expect(completion.text).toBe(await createToyModel().detokenize(completion.ids))
+    await completion.settled
   })
 
   it('behaviour: ends with its error when one lender was asked for by name', async () => {
