@@ -16,6 +16,9 @@ const { values } = parseArgs({
     every: { type: 'string', default: '5' },
   },
 })
+const stop = new AbortController()
+process.once('SIGINT', () => stop.abort())
+process.once('SIGTERM', () => stop.abort())
 const { problems, ...result } = await runChaos({
   seed: values.seed,
   seconds: Number(values.seconds),
@@ -25,6 +28,11 @@ const { problems, ...result } = await runChaos({
   totalMs: 20_000,
   everyMs: 1_000 * Number(values.every),
   say: (text) => process.stderr.write(`${text}\n`),
+  signal: stop.signal,
+}).catch((error) => {
+  if (!stop.signal.aborted) throw error
+  process.stderr.write('stopped\n')
+  process.exit(130)
 })
 const times = Map.groupBy(problems, (problem) => problem)
 for (const [problem, { length }] of times) {

@@ -1,6 +1,5 @@
 import type { Ceilings } from '../clearing/budget.ts'
 import { type EndReason, type FreeholdError, LendingError } from '../errors.ts'
-import type { Finish } from '../wire/frames.ts'
 import type { AuditReport } from './audits.ts'
 import type { BorrowResult } from './borrowing.ts'
 
@@ -30,22 +29,6 @@ export interface AnswerBreak {
   /** Milliseconds from asking it to giving it up. */
   afterMs: number
   error: FreeholdError
-}
-
-/** What came of asking one lender, or this device. */
-export interface Asked {
-  /** Device key of the lender, hex; null: this device. */
-  lender: string | null
-  /** null: it is this device, or was given up before it had the request. */
-  result: BorrowResult | null
-  /** null: nothing was asked of it in the end. */
-  part: AnswerPart | null
-  ids: number[]
-  finish: Finish | null
-  /** Why it did not end well; null: it did. */
-  error: unknown
-  /** Why the answer may go on with somebody else; null: it may not. */
-  reason: EndReason | null
 }
 
 /** An answer is tried with so many lenders at most. */

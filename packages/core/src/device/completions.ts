@@ -2,30 +2,19 @@ import { toHex } from '../bytes.ts'
 import { type Ceilings, type PriceQuote, UNLIMITED, withinCeilings } from '../clearing/budget.ts'
 import { rawCost, units } from '../clearing/meter.ts'
 import type { Model } from '../engine/engine.ts'
-import { finishOf, generate } from '../engine/generate.ts'
-import { CeilingError, ClearingError, FreeholdError, UsageError } from '../errors.ts'
+import { generate } from '../engine/generate.ts'
+import { CeilingError, type FreeholdError, UsageError } from '../errors.ts'
 import type { Kind } from '../routing/detect/finding.ts'
 import type { Passage, Reach } from '../routing/policy.ts'
 import { createRestorer, type Restorer, redact } from '../routing/redact.ts'
-import { byRung, decideRoute, type Route, type Via } from '../routing/route.ts'
+import { decideRoute, type Route, type Via } from '../routing/route.ts'
 import type { Rule } from '../routing/rules.ts'
 import type { Finish, Scope } from '../wire/frames.ts'
 import { manifestHash } from '../wire/manifest.ts'
-import {
-  type AnswerBreak,
-  type AnswerPart,
-  type Asked,
-  breakReason,
-  ceilingsLeft,
-  isFault,
-  MOST_LENDERS,
-  partHere,
-  partOf,
-  worstReport,
-} from './answer-parts.ts'
-import { askHedged, type HedgeInit } from './ask-hedged.ts'
+import { type AnswerByLenders, answerByLenders, type WriteHere } from './answer-by-lenders.ts'
+import { type AnswerBreak, type AnswerPart, partHere } from './answer-parts.ts'
 import type { AuditReport } from './audits.ts'
-import type { BorrowQuestion, BorrowResult, BorrowService } from './borrowing.ts'
+import type { BorrowQuestion, BorrowService } from './borrowing.ts'
 import type { HeaderProgress, HeaderService } from './headers.ts'
 import type { Choice, LenderQuestion, LenderService } from './lenders.ts'
 import type { ShelvedModel } from './model-shelf.ts'
@@ -93,8 +82,6 @@ export interface Completion {
   settled: Promise<AuditReport | null>
 }
 
-type Ending = 'finish' | 'error' | 'record' | 'parts' | 'settled'
-
 /** Whom to ask, and how the request may leave for there. */
 interface Allowed {
   choice: Choice
@@ -115,9 +102,6 @@ interface Prepared {
 }
 
 const nobody = async () => null
-
-/** This device, where lenders are asked too. */
-const HERE = 'here'
 
 export const DEFAULT_TEMPERATURE = 0.8
 const DEFAULT_MAX_TOKENS = 512
@@ -273,190 +257,51 @@ export function createCompletions(
       why: [by.why, ...(choice ? [choice.why] : []), ...(passage?.because ?? [])].join('; '),
     }
     const base = { route, model: info, promptTokens: promptIds.length, redacted: counts }
-    const { endIds } = info
-    const ids: number[] = []
     let firstTokenMs: number | null = null
     const take = (more: readonly number[]) => {
       firstTokenMs ??= clock.now() - startedMs
       text.push(more)
     }
     /** What is left of the answer, by this device. */
-    const writeHere = async ({
-      seed,
-      signal,
-      onTokens,
-    }: {
-      seed: Uint8Array
-      signal: AbortSignal | undefined
-      onTokens: (ids: readonly number[]) => void
-    }): Promise<Pick<Asked, 'ids' | 'finish'>> => {
+    const writeHere: WriteHere = async (already, { seed = random(32), signal, onTokens }) => {
       await using sequence = await model.openSequence({ signal })
-      const prompt = [...promptIds, ...ids]
-      const limits = { maxTokens: maxTokens - ids.length, endIds, signal }
-      const written: number[] = []
+      const ids: number[] = []
       let finish: Finish | null = null
       for await (const token of generate(sequence, {
-        ...limits,
-        ...{ promptIds: prompt, seed, temperature },
+        ...{ promptIds: [...promptIds, ...already], maxTokens: maxTokens - already.length },
+        ...{ endIds: info.endIds, seed, temperature, signal },
       })) {
-        written.push(token.id)
+        ids.push(token.id)
         onTokens([token.id])
         finish = token.finish ?? null
       }
-      return { ids: written, finish }
+      return { ids, finish }
     }
-    const conclude = async (rest: Pick<Completion, Ending>): Promise<Completion> => {
+    const conclude = async (rest: AnswerByLenders): Promise<Completion> => {
       const totalMs = clock.now() - startedMs
-      return { ...base, ...rest, text: await text.end(), ids, firstTokenMs, totalMs }
+      return { ...base, ...rest, text: await text.end(), firstTokenMs, totalMs }
     }
 
     if (choice === null || passage === null) {
-      const seed = init.seed ?? random(32)
-      const { ids: written, finish } = await writeHere({ seed, signal, onTokens: take })
-      ids.push(...written)
+      const written = await writeHere([], { seed: init.seed, signal, onTokens: take })
       const none = { error: null, record: null, settled: Promise.resolve(null) }
-      return conclude({ ...none, finish, parts: [partHere(ids.length, 0)] })
+      return conclude({ ...written, ...none, parts: [partHere(written.ids.length, 0)] })
     }
 
-    const parts: AnswerPart[] = []
-    const settled: Promise<AuditReport | null>[] = []
-    const failed = new Set<string>()
-    const asked = { promptTokens: promptIds.length, maxTokens }
-    const ceiling = await ceilingsFor(init, choice, asked)
-    let last: BorrowResult | null = null
-    let finish: Finish | null = null
-    let error: unknown = null
-    let from: Choice | typeof HERE | null = choice
-    let why = route.why
-    /** One lender for what is left of the answer. */
-    const askLender: HedgeInit<Choice, Asked>['ask'] = async (
-      one,
-      { signal, onTokens, beside },
-    ) => {
-      const lender = toHex(one.known.lender)
-      const askedMs = clock.now()
-      const before = ids.length
-      const limits = { promptTokens: promptIds.length + before, maxTokens: maxTokens - before }
-      const isFirst = beside.length === 0
-      let result: BorrowResult | null = null
-      let error: unknown
-      try {
-        result = await borrowing.borrow({
-          from: one,
-          modelName: info.name,
-          vocabSize: info.vocabSize,
-          endIds,
-          templateHash: templateHash(info.chatTemplate),
-          manifestHash:
-            here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
-          promptIds: [...promptIds, ...ids],
-          temperature,
-          maxTokens: limits.maxTokens,
-          stopIds: [],
-          scope: passage.scope as Exclude<Scope, 'device'>,
-          why: isFirst ? why : `${why}; who was asked for it first says nothing yet`,
-          redacted: counts,
-          ceilings: ceilingsLeft(ceiling, parts, mostOf(beside, limits)),
-          signal,
-          onTokens,
-          onOpening: init.onOpening,
-        })
-        result.settled.catch(() => {})
-        error = result.borrowed.error
-      } catch (cause) {
-        error = cause
-      }
-      const isTooDear = error instanceof ClearingError && parts.length > 0 && isFirst
-      const reason = isTooDear ? 'payment' : breakReason(error)
-      const written = result?.ids ?? []
-      if (reason !== null && !signal.aborted) {
-        const afterMs = clock.now() - askedMs
-        const tokens = written.length
-        init.onBreak?.({ lender, reason, tokens, afterMs, error: error as FreeholdError })
-      }
-      const part = result && partOf(result, before)
-      const finish = result?.borrowed.finish ?? null
-      return { lender, result, part, ids: written, finish, error, reason }
+    const question = {
+      ...{ choice, again, why: route.why, scope: passage.scope as Exclude<Scope, 'device'> },
+      ...{ isNamed: init.lender !== undefined, info, redacted: counts, signal },
+      manifestHash: here === null ? choice.offered.manifestHash : manifestHash(here.file.manifest),
+      templateHash: templateHash(info.chatTemplate),
+      ...{ promptIds, maxTokens, temperature },
+      ceilings: await ceilingsFor(init, choice, { promptTokens: promptIds.length, maxTokens }),
+      writeHere: here && writeHere,
+      onTokens: take,
+      onOpening: init.onOpening,
+      onBreak: init.onBreak,
     }
-    const askHere: HedgeInit<typeof HERE, Asked>['ask'] = async (_, { signal, onTokens }) => {
-      const self = { lender: null, result: null, reason: null }
-      try {
-        const written = await writeHere({ seed: random(32), signal, onTokens })
-        const part = partHere(written.ids.length, ids.length)
-        return { ...self, ...written, part, error: null }
-      } catch (error) {
-        return { ...self, ids: [], finish: null, part: null, error }
-      }
-    }
-    /** One more for the same, who is no farther away; else this device. */
-    const another = async (those: readonly (Choice | typeof HERE)[]) => {
-      const lenders = those.filter((one) => one !== HERE)
-      const except = new Set([...failed, ...lenders.map(({ known }) => toHex(known.lender))])
-      const other = except.size < MOST_LENDERS ? await again(except).catch(() => null) : null
-      const isNear =
-        other && lenders.every(({ known }) => byRung(other.known.rung, known.rung) <= 0)
-      if (isNear) return other
-      return here === null || those.includes(HERE) ? null : HERE
-    }
-    while (from !== null) {
-      const { main, others } = await askHedged<Choice | typeof HERE, Asked>(
-        from,
-        {
-          ask: (one, { beside, ...rest }) =>
-            one === HERE
-              ? askHere(one, { ...rest, beside: [] })
-              : askLender(one, { ...rest, beside: beside.filter((each) => each !== HERE) }),
-          next: another,
-          // A long prompt is no fault: only who waits for the second time has somebody else asked.
-          hedgeMs: failed.size === 0 || from === HERE ? null : deadlines.hedgeMs,
-          onTokens: take,
-          signal,
-        },
-        { clock },
-      )
-      for (const one of [...others, main]) {
-        // Words of others, if they had any, are not in the text.
-        if (one.part !== null) parts.push(one === main ? one.part : { ...one.part, tokens: 0 })
-        if (one.result !== null) settled.push(one.result.settled)
-        if (one.reason !== null && one.lender !== null) failed.add(one.lender)
-      }
-      const { reason } = main
-      last = main.result ?? last
-      ids.push(...main.ids)
-      finish = main.finish ?? finish
-      error = main.error
-      if (reason === null || signal?.aborted) break
-      // Everything was said, and only the receipt is missing.
-      const said = ids.at(-1)
-      const end = said === undefined ? undefined : finishOf(said, ids.length, { maxTokens, endIds })
-      if (end !== undefined) {
-        finish = end
-        if (reason !== 'protocol') error = null
-        break
-      }
-      if (init.lender !== undefined) break
-      why = `${route.why}; goes on after ${reason}`
-      from = failed.size < MOST_LENDERS ? await again(failed).catch(() => null) : null
-      if (signal?.aborted) break
-      if (from === null && here !== null && (ids.length > 0 || isFault(reason))) from = HERE
-    }
-    if (last === null && parts.length === 0) throw error
-    // The owner's ceilings and the like: what came until then is in the text.
-    if (error !== null && !(error instanceof FreeholdError)) throw error
-    const { record = null } = last ?? {}
-    return conclude({ finish, error, record, parts, settled: worstReport(settled) })
+    return conclude(await answerByLenders(question, { borrowing, clock, deadlines }))
   }
-}
-
-/** What lenders cost together at most. */
-function mostOf(
-  lenders: readonly Choice[],
-  { promptTokens, maxTokens }: Pick<PriceQuote, 'promptTokens' | 'maxTokens'>,
-): bigint {
-  return lenders.reduce((sum, { known: { offer } }) => {
-    const prices = offer.payment?.prices
-    return prices === undefined ? sum : sum + units(rawCost(prices, promptTokens, 0, maxTokens))
-  }, 0n)
 }
 
 /** Whether what left on one may leave on the other as it is. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { orAborted } from '@freehold/core/abort'
 import { calibrate } from '@freehold/core/audit/calibrate'
 import type { CalibrationTable } from '@freehold/core/audit/calibration'
 import { toHex } from '@freehold/core/bytes'
@@ -36,6 +37,8 @@ export interface ChaosInit {
   /** Longest time of one answer. */
   totalMs: number
   say: (text: string) => void
+  /** Ends the run, its processes and its disks. */
+  signal?: AbortSignal | undefined
 }
 
 /** What a run counts; the last six are zero, or something is broken. */
@@ -93,7 +96,7 @@ export async function runChaos(init: ChaosInit): Promise<ChaosResult> {
   const town: Townsman[] = []
   const observed: Observed & { done: Done[] } = { done: [], moves: [], lies: [], convicted: [] }
   const chain = await startDevChain()
-  try {
+  const run = async (): Promise<ChaosResult> => {
     const calibration = await calibrateStandIn()
     await settleTown(init, { town, folder, chain, calibration })
     for (const one of town) start(one, folder, { observed, tally })
@@ -129,6 +132,9 @@ export async function runChaos(init: ChaosInit): Promise<ChaosResult> {
       ...{ seed, minutes: Math.round(10 * minutes) / 10, devices: town.length, faults, answers },
       ...{ ...counts, unitsLost, unitsChargedTwice, stuck: tally.stuck, problems },
     }
+  }
+  try {
+    return await orAborted(run(), init.signal)
   } finally {
     for (const one of town) one.mayEnd = true
     for (const { process: one, proxy, disk } of town) {
