@@ -26,6 +26,8 @@ const residentSchema = z.object({
 export type Resident = z.output<typeof residentSchema>
 
 const TAKE_TRIES = 30
+/** While nobody has written down that it serves: who holds the place then only looks, or is just beginning. */
+const TAKE_TRIES_UNSERVED = 300
 const TAKE_RETRY_MS = 10
 
 /** The right to be the one process that serves this device. */
@@ -81,7 +83,8 @@ export async function findResident(folder: string): Promise<Resident | null> {
 async function holdPatiently(folder: string): Promise<Disposable | null> {
   for (let tries = 1; ; tries++) {
     const held = hold(folder)
-    if (held !== null || tries === TAKE_TRIES) return held
+    if (held !== null || tries >= TAKE_TRIES_UNSERVED) return held
+    if (tries >= TAKE_TRIES && (await read(folder)) !== null) return null
     await setTimeout(TAKE_RETRY_MS)
   }
 }
